@@ -1,0 +1,77 @@
+package option
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const source = `package x
+
+type options struct {
+	// Where to read,
+	// one or more.
+	Paths []string ` + "`config:\"paths\" alias:\"files\" default:\"[a|b]\"`" + `
+	// Deeper.
+	Inner inner ` + "`config:\"inner\"`" + `
+	hidden int
+}
+
+type inner struct {
+	// How long.
+	Wait time.Duration ` + "`config:\"wait\" default:\"5s\"`" + `
+}
+`
+
+func TestDescribe(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	write("x.go", source)
+	docs, err := Describe(dir, "options")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Doc{
+		{"paths", []string{"files"}, "list", "[a|b]", "Where to read, one or more."},
+		{"inner", nil, "section", "", "Deeper."},
+		{"inner.wait", nil, "duration", "5s", "How long."},
+	}
+	if d := cmp.Diff(want, docs); d != "" {
+		t.Error(d)
+	}
+	yaml := `
+    # Where to read, one or more.
+    #paths: [a|b]
+
+    # Deeper.
+    #inner:
+
+      # How long.
+      #wait: 5s
+`
+	if d := cmp.Diff(yaml, YAML(docs, "    ")); d != "" {
+		t.Error(d)
+	}
+	readme := write("README.md", "# x\n<!-- options: options -->\nold\n<!-- /options -->\nend\n")
+	filled, err := Fill(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := "# x\n<!-- options: options -->\n| option | default | meaning |\n| --- | --- | --- |\n" +
+		"| `paths`, `files` | `[a\\|b]` | Where to read, one or more. |\n| `inner` |  | Deeper. |\n" +
+		"| `inner.wait` | `5s` | How long. |\n<!-- /options -->\nend\n"
+	if d := cmp.Diff(table, filled); d != "" {
+		t.Error(d)
+	}
+	if _, err := Describe(dir, "nosuch"); err == nil {
+		t.Error("describing a struct that is not there must fail")
+	}
+}
