@@ -1,0 +1,178 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/podbeat/podbeat/option"
+)
+
+// options are what `type: journal` takes; names are journalbeat's and filebeat's, both understood.
+type options struct {
+	// Journal files, directories or globs to read; empty means this machine's own journal.
+	Paths []string `config:"paths" alias:"journal_paths"`
+	// Where to start: `cursor` (after what was delivered last), `head`, `tail`, or a section
+	// with `since: -24h` (also a date such as 2024-05-17T12:00:00Z). A saved position wins over
+	// `since`, and over nothing else.
+	Seek seek `config:"seek" alias:"seek_position" default:"cursor"`
+	// Where to start with `seek: cursor` when there is no saved position, or when it names
+	// entries that are gone and nothing near them is left: `head`, `tail` or `none` (an error).
+	CursorSeekFallback string `config:"cursor_seek_fallback" default:"head"`
+	// systemd units to read; a name without a suffix means `.service`. What systemd says about a unit is read with it.
+	Units []string `config:"units"`
+	// Read the kernel's messages: only them if nothing else is named, else beside the units.
+	Kernel bool `config:"kernel"`
+	// Values of SYSLOG_IDENTIFIER to read.
+	Identifiers []string `config:"identifiers" alias:"syslog_identifiers"`
+	// Values of _TRANSPORT to read: audit, driver, syslog, journal, stdout, kernel.
+	Transports []string `config:"transports"`
+	// Read only entries with these FIELD=value matches: different fields must all match, values of one
+	// field are alternatives, and `+` between two of them starts a further alternative group.
+	IncludeMatches []string `config:"include_matches" alias:"match_patterns"`
+	// Leave out entries with any of these FIELD=value matches.
+	ExcludeMatches []string `config:"exclude_matches"`
+	// Which boots to read: `all`, or `current`.
+	Boot string `config:"boot" default:"all"`
+	// The journal namespace to read; `*` means all of them.
+	Namespace string `config:"namespace"`
+	// Write field names in lower case and without leading underscores (`_HOSTNAME` → `hostname`)
+	// where a name is not mapped to ECS; otherwise as the journal has them.
+	CleanFieldNames bool `config:"clean_field_names" default:"true"`
+	// Write journal fields that are whole or decimal numbers as numbers: never the message, ids
+	// or names, and never NaN or infinities.
+	ConvertToNumbers bool `config:"convert_to_numbers"`
+	// Put the journal's fields under this name, as journalbeat did: `journal` gives `journal.container_name`.
+	// Implies `schema: legacy` unless a schema is given.
+	MoveMetadataToField string `config:"move_metadata_to_field"`
+	// Write `log.level` from PRIORITY (emerg … debug).
+	ParsePriority bool `config:"parse_priority" default:"true"`
+	// Write the syslog facility's name beside its number.
+	ParseSyslogFacility bool `config:"parse_syslog_facility"`
+	// The fields' names: `ecs` (Elastic Common Schema, as filebeat), `legacy` (journalbeat's) or `both`.
+	Schema string `config:"schema"`
+	// Write the name of the host whose journal it is (_HOSTNAME) as `log.source.address`, for journals collected from other machines.
+	SaveRemoteHostname bool `config:"save_remote_hostname"`
+	// Longest message and longest field kept; the rest is cut and the event flagged.
+	MaxMessageBytes option.Bytes `config:"max_message_bytes" default:"1MiB"`
+	// Joining of messages that were split on their way into the journal.
+	Join joinOptions `config:"join"`
+	// How messages with bytes that are no UTF-8 are written: `replace` puts U+FFFD for them, `base64`
+	// keeps every byte, encoded. Either way `log.flags` has `binary`.
+	Binary string `config:"binary" default:"replace"`
+	// How often at the least new entries are looked for, where the kernel's notices do not come (network file systems).
+	PollInterval time.Duration `config:"poll_interval" alias:"backoff" default:"1s"`
+	// How often the figures are written to the log; 0 means never.
+	ReportInterval time.Duration `config:"report_interval" default:"30s"`
+	// journalbeat's file with the saved position: read once, when podbeat has none of its own.
+	CursorStateFile string `config:"cursor_state_file"`
+	// journalbeat's file with undelivered events (`pending_queue.file`): they are sent once, then the file is renamed to `….done`.
+	PendingQueueFile string `config:"pending_queue_file"`
+}
+
+// joinOptions bound what is kept of messages whose last part is not there yet.
+type joinOptions struct {
+	// Join the parts of a message that docker, podman or journald has split.
+	Enabled bool `config:"enabled" default:"true"`
+	// Longest joined message; what is longer is sent in pieces, and flagged.
+	MaxBytes option.Bytes `config:"max_bytes" default:"1MiB"`
+	// Longest wait for the next part, by the journal's clock and by the wall's; then what is there is sent, and flagged.
+	MaxAge time.Duration `config:"max_age" default:"5s"`
+	// Most messages that wait at once; beyond it the oldest is sent as it is, and flagged.
+	MaxOpen int `config:"max_open" default:"1000"`
+}
+
+// seek says where reading starts.
+type seek struct {
+	Mode  string    // cursor, head, tail or since
+	Since time.Time // for mode since
+}
+
+// Unpack reads `cursor`, `{since: -24h}` or `{since: 2024-05-17T12:00:00Z}`.
+func (s *seek) Unpack(v any) error {
+	if m, ok := v.(map[string]any); ok {
+		since, ok := m["since"].(string)
+		if !ok || len(m) != 1 {
+			return fmt.Errorf("cannot read seek from %v: want cursor, head, tail or {since: -24h}", v)
+		}
+		return s.parseSince(since)
+	}
+	text := fmt.Sprint(v)
+	if since, ok := strings.CutPrefix(text, "since"); ok {
+		return s.parseSince(strings.TrimLeft(since, ": "))
+	}
+	if !slices.Contains([]string{"cursor", "head", "tail"}, text) {
+		return fmt.Errorf("cannot read seek from %q: want cursor, head, tail or {since: -24h}", text)
+	}
+	s.Mode = text
+	return nil
+}
+
+func (s *seek) parseSince(text string) error {
+	s.Mode = "since"
+	if d, err := time.ParseDuration(text); err == nil {
+		if d > 0 {
+			d = -d
+		}
+		s.Since = time.Now().Add(d)
+		return nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05", "2006-01-02"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			s.Since = t
+			return nil
+		}
+	}
+	return fmt.Errorf("cannot read seek.since from %q: want a duration such as -24h or a time such as 2024-05-17T12:00:00Z", text)
+}
+
+// Validate says which option has a value that means nothing.
+func (o *options) Validate() error {
+	if o.Schema == "" {
+		o.Schema = "ecs"
+		if o.MoveMetadataToField != "" {
+			o.Schema = "legacy"
+		}
+	}
+	if strings.Contains(o.MoveMetadataToField, "..") || strings.HasSuffix(o.MoveMetadataToField, ".") {
+		return fmt.Errorf("cannot use move_metadata_to_field %q: it has an empty part", o.MoveMetadataToField)
+	}
+	for _, m := range slices.Concat(o.IncludeMatches, o.ExcludeMatches) {
+		if m == "+" {
+			continue
+		}
+		if name, _, ok := strings.Cut(m, "="); !ok || name == "" {
+			return fmt.Errorf("cannot use match %q: want FIELD=value", m)
+		}
+	}
+	if slices.Contains(o.ExcludeMatches, "+") {
+		return errors.New("cannot use `+` in exclude_matches: every line of it excludes by itself")
+	}
+	return errors.Join(
+		oneOf("schema", o.Schema, "ecs", "legacy", "both"),
+		oneOf("boot", o.Boot, "all", "current"),
+		oneOf("binary", o.Binary, "replace", "base64"),
+		oneOf("cursor_seek_fallback", o.CursorSeekFallback, "head", "tail", "none"),
+		positive("max_message_bytes", int64(o.MaxMessageBytes)),
+		positive("join.max_bytes", int64(o.Join.MaxBytes)),
+		positive("join.max_open", int64(o.Join.MaxOpen)),
+		positive("join.max_age", int64(o.Join.MaxAge)),
+		positive("poll_interval", int64(o.PollInterval)),
+	)
+}
+
+func oneOf(option, got string, want ...string) error {
+	if slices.Contains(want, got) {
+		return nil
+	}
+	return fmt.Errorf("cannot use %s %q: want one of %s", option, got, strings.Join(want, ", "))
+}
+
+func positive(option string, got int64) error {
+	if got > 0 {
+		return nil
+	}
+	return fmt.Errorf("cannot use %s %d: want more than 0", option, got)
+}
