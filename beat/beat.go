@@ -1,0 +1,170 @@
+// Package beat is podbeat's beater: it reads the inputs' configuration, runs the inputs, and
+// joins them to libbeat's processors, queue and outputs. The way of an event is Run's, in order:
+//
+//	podbeat.inputs, config.inputs ──► input ──► its processors ──► libbeat's processors ─┐
+//	                                    ▲                                                ▼
+//	                       registry: position ◄── acknowledgement ◄── output ◄──────── queue
+//
+// An event carries its position; the position is stored once the output has acknowledged the
+// event, in order. Whatever stops in between, the next start reads on from what was delivered.
+package beat
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/elastic/beats/v7/filebeat/channel"
+	v2 "github.com/elastic/beats/v7/filebeat/input/v2"
+	"github.com/elastic/beats/v7/filebeat/input/v2/compat"
+	"github.com/elastic/beats/v7/libbeat/beat"
+	"github.com/elastic/beats/v7/libbeat/cfgfile"
+	"github.com/elastic/beats/v7/libbeat/common"
+	"github.com/elastic/beats/v7/libbeat/common/reload"
+	"github.com/elastic/beats/v7/libbeat/logp"
+	"github.com/elastic/beats/v7/libbeat/paths"
+	"github.com/elastic/beats/v7/libbeat/publisher/pipetool"
+	"github.com/elastic/beats/v7/libbeat/statestore"
+	"github.com/elastic/beats/v7/libbeat/statestore/backend/memlog"
+	"github.com/elastic/go-concert/unison"
+
+	"github.com/podbeat/podbeat/option"
+)
+
+// options are the section `podbeat:` of the configuration.
+type options struct {
+	// The inputs, a list of sections, each with its `type`.
+	Inputs []*common.Config `config:"inputs"`
+	// Further inputs in files of their own.
+	Config configOptions `config:"config"`
+	// Where positions are kept.
+	Registry registryOptions `config:"registry"`
+	// How long a stop waits for events on their way to be acknowledged. What is not by then is sent again after the next start.
+	ShutdownTimeout time.Duration `config:"shutdown_timeout" default:"5s"`
+}
+
+type configOptions struct {
+	// Files with inputs, watched for changes.
+	Inputs inputFiles `config:"inputs"`
+}
+
+type registryOptions struct {
+	// Folder of the registry, below path.data.
+	Path string `config:"path" default:"registry"`
+	// Rights of its files, in octal.
+	FilePermissions string `config:"file_permissions" default:"'0600'"`
+	// How often positions of removed filestream sources are looked for.
+	CleanupInterval time.Duration `config:"cleanup_interval" default:"5m"`
+}
+
+type beater struct {
+	opts     options
+	mode     os.FileMode
+	registry *registry
+	plugins  []v2.Plugin
+	done     chan struct{}
+	stop     sync.Once
+}
+
+// New makes the beater from its configuration section. It refuses unknown options, unknown
+// input types, and inputs whose own options are wrong, so that `podbeat test config` tells.
+func New(b *beat.Beat, cfg *common.Config) (beat.Beater, error) {
+	bt := &beater{done: make(chan struct{})}
+	if err := option.Unpack(cfg, &bt.opts, "podbeat"); err != nil {
+		return nil, err
+	}
+	if _, err := fmt.Sscanf(bt.opts.Registry.FilePermissions, "%o", &bt.mode); err != nil {
+		return nil, fmt.Errorf("podbeat: cannot read registry.file_permissions from %q: want an octal number such as 0600", bt.opts.Registry.FilePermissions)
+	}
+	bt.registry = &registry{name: b.Info.Beat, cleanup: bt.opts.Registry.CleanupInterval}
+	bt.plugins = inputs(b.Info, logp.NewLogger("podbeat"), bt.registry)
+	for i, c := range bt.opts.Inputs {
+		if err := check(bt.plugins, c); err != nil {
+			return nil, fmt.Errorf("podbeat.inputs.%d: %w", i, err)
+		}
+	}
+	if len(bt.opts.Inputs) == 0 && bt.opts.Config.Inputs.Path == "" {
+		return nil, fmt.Errorf("podbeat: no inputs are configured: give podbeat.inputs, or podbeat.config.inputs.path")
+	}
+	return bt, nil
+}
+
+// Run runs the inputs until Stop.
+func (bt *beater) Run(b *beat.Beat) error {
+	log := logp.NewLogger("podbeat")
+
+	// 1. The registry, which outlives every input.
+	backend, err := memlog.New(log, memlog.Settings{
+		Root:     paths.Resolve(paths.Data, bt.opts.Registry.Path),
+		FileMode: bt.mode,
+	})
+	if err != nil {
+		return fmt.Errorf("cannot open the registry: %w", err)
+	}
+	bt.registry.Registry = statestore.NewRegistry(backend)
+	defer bt.registry.Close()
+
+	// 2. The kinds of inputs, with their tidying in the background.
+	loader, err := v2.NewLoader(log, bt.plugins, "type", "")
+	if err != nil {
+		return err
+	}
+	var background unison.TaskGroup
+	defer func() { _ = background.Stop() }()
+	if err := loader.Init(&background, v2.ModeRun); err != nil {
+		return fmt.Errorf("cannot start the inputs: %w", err)
+	}
+
+	// 3. The way from an input to libbeat: nothing is dropped for want of room, and a stop waits.
+	var inFlight inFlight
+	pipeline := pipetool.WithACKer(b.Publisher, &inFlight)
+	pipeline = pipetool.WithClientConfigEdit(pipeline, func(c beat.ClientConfig) (beat.ClientConfig, error) {
+		c.PublishMode = beat.GuaranteedSend
+		c.WaitClose = bt.opts.ShutdownTimeout
+		return c, nil
+	})
+	factory := checked{bt.plugins, channel.RunnerFactoryWithCommonInputSettings(b.Info, compat.RunnerFactory(log, b.Info, loader))}
+
+	// 4. The inputs of the configuration itself.
+	runners := cfgfile.NewRunnerList("inputs", factory, pipeline)
+	var list []*reload.ConfigWithMeta
+	for _, c := range bt.opts.Inputs {
+		if c.Enabled() {
+			list = append(list, &reload.ConfigWithMeta{Config: c})
+		}
+	}
+	if err := runners.Reload(list); err != nil {
+		runners.Stop()
+		return err
+	}
+
+	// 5. The inputs in files of their own, which come and go.
+	var files sync.WaitGroup
+	if bt.opts.Config.Inputs.Path != "" {
+		files.Go(func() { bt.opts.Config.Inputs.run(bt.done, factory, pipeline) })
+	}
+
+	<-bt.done
+	started := time.Now()
+	runners.Stop() // while the goroutine above stops its own
+	files.Wait()
+	inFlight.report(log, time.Since(started))
+	return nil
+}
+
+// Stop makes Run return, after at most shutdown_timeout.
+func (bt *beater) Stop() { bt.stop.Do(func() { close(bt.done) }) }
+
+// registry is what inputs keep their positions in.
+type registry struct {
+	*statestore.Registry
+	name    string
+	cleanup time.Duration
+}
+
+// Access opens the store of this beat. Every input shares it.
+func (r *registry) Access() (*statestore.Store, error) { return r.Get(r.name) }
+
+// CleanupInterval is how often filestream looks for positions to forget.
+func (r *registry) CleanupInterval() time.Duration { return r.cleanup }

@@ -1,0 +1,104 @@
+package beat
+
+import (
+	"github.com/elastic/beats/v7/libbeat/beat"
+	"github.com/elastic/beats/v7/libbeat/cfgfile"
+	"github.com/elastic/beats/v7/libbeat/cmd"
+	"github.com/elastic/beats/v7/libbeat/cmd/instance"
+	"github.com/elastic/beats/v7/libbeat/common"
+	libes "github.com/elastic/beats/v7/libbeat/outputs/elasticsearch"
+	"github.com/gofrs/uuid"
+
+	"github.com/podbeat/podbeat/beat/journalbeat"
+
+	_ "github.com/elastic/beats/v7/libbeat/processors/script" // the processors filebeat has beyond libbeat's own
+	_ "github.com/elastic/beats/v7/libbeat/processors/timestamp"
+
+	_ "github.com/podbeat/podbeat/beat/elasticsearch"
+	_ "github.com/podbeat/podbeat/processors/k8sname"
+	_ "github.com/podbeat/podbeat/processors/pausedrop"
+)
+
+// Name is the beat's name, Version its version. They make the names of its indices, of its
+// configuration file and of its registry.
+const (
+	Name    = "podbeat"
+	Version = "0.1.0"
+)
+
+// NewCommand makes the command line: libbeat's commands and podbeat's own.
+func NewCommand() *cmd.BeatsRootCmd {
+	settings := instance.Settings{
+		Name:            Name,
+		Version:         Version,
+		ConfigOverrides: defaults(),
+	}
+	root := withoutLicenseCheck(New, settings)
+	root.Short = "podbeat ships the logs of a Kubernetes node, every line once"
+	root.Example = `  podbeat -e -c /etc/podbeat/podbeat.yml
+  podbeat test config -c /etc/podbeat/podbeat.yml
+  podbeat test output -c /etc/podbeat/podbeat.yml
+  podbeat explain k8s_web_web-7d4b9c8f6-x2v5k_shop_8f6c2a1e-0000-4000-8000-000000000000_0
+  podbeat migrate journalbeat.yml > podbeat.yml`
+	root.SilenceUsage = true
+	root.AddCommand(newExplainCmd(Name), journalbeat.NewMigrateCommand())
+	return root
+}
+
+// defaults are what podbeat sets where libbeat's own defaults would lose its guarantees: an
+// index by the event's day (a retry after midnight makes no second copy, an ILM alias would),
+// and a queue that fills the larger requests its Elasticsearch output makes.
+func defaults() []cfgfile.ConditionalOverride {
+	unless := func(given string, values map[string]any) cfgfile.ConditionalOverride {
+		return cfgfile.ConditionalOverride{
+			Check:  func(c *common.Config) bool { return !has(c, given) },
+			Config: common.MustNewConfigFrom(values),
+		}
+	}
+	named := unless("output.elasticsearch.index", map[string]any{
+		"output.elasticsearch.index": indexPattern,
+		"setup.template.name":        Name,
+		"setup.template.pattern":     "logstash-" + Name + "-*",
+	})
+	named.Check = func(c *common.Config) bool {
+		return has(c, "output.elasticsearch") && !has(c, "output.elasticsearch.index") && !has(c, "output.elasticsearch.indices")
+	}
+	return []cfgfile.ConditionalOverride{
+		named,
+		unless("setup.ilm", map[string]any{"setup.ilm.enabled": false}),
+		unless("queue", map[string]any{"queue.mem": map[string]any{"events": 16384, "flush.min_events": 1600, "flush.timeout": "1s"}}),
+	}
+}
+
+// indexPattern is the default of output.elasticsearch.index: M-137 … M-139 and M-153. The first
+// part is made by the input or by k8sname, the day is the event's, in UTC.
+const indexPattern = "%{[@metadata.index_prefix]:logstash-" + Name + "}-%{+yyyy.MM.dd}"
+
+func has(c *common.Config, path string) bool {
+	ok, err := c.Has(path, -1)
+	return ok && err == nil
+}
+
+// withoutLicenseCheck is libbeat's root command without its call of /_license, which Elasticsearch's
+// plain builds and OpenSearch do not answer. libbeat registers the check under a random key that
+// it forgets; the generator of the key is exported, so it is asked for the last one it made.
+// See docs/decisions/002-no-license-check.md.
+func withoutLicenseCheck(create beat.Creator, s instance.Settings) *cmd.BeatsRootCmd {
+	keys := &lastKey{Generator: uuid.DefaultGenerator}
+	uuid.DefaultGenerator = keys
+	defer func() { uuid.DefaultGenerator = keys.Generator }()
+	root := cmd.GenRootCmdWithSettings(create, s)
+	libes.DeregisterGlobalCallback(keys.last)
+	return root
+}
+
+type lastKey struct {
+	uuid.Generator
+	last uuid.UUID
+}
+
+func (k *lastKey) NewV4() (uuid.UUID, error) {
+	u, err := k.Generator.NewV4()
+	k.last = u
+	return u, err
+}

@@ -1,0 +1,89 @@
+package beat
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/elastic/beats/v7/filebeat/input/filestream"
+	"github.com/elastic/beats/v7/filebeat/input/kafka"
+	v2 "github.com/elastic/beats/v7/filebeat/input/v2"
+	"github.com/elastic/beats/v7/libbeat/beat"
+	"github.com/elastic/beats/v7/libbeat/cfgfile"
+	"github.com/elastic/beats/v7/libbeat/common"
+	"github.com/elastic/beats/v7/libbeat/logp"
+
+	"github.com/podbeat/podbeat/beat/journal"
+)
+
+// inputs lists the kinds of inputs, ours and filebeat's.
+func inputs(_ beat.Info, log *logp.Logger, store *registry) []v2.Plugin {
+	return []v2.Plugin{
+		journal.Plugin(log, store),
+		filestream.Plugin(log, store),
+		kafka.Plugin(),
+	}
+}
+
+// check refuses an input whose type or options are wrong, without starting anything.
+func check(plugins []v2.Plugin, cfg *common.Config) error {
+	name, err := cfg.String("type", -1)
+	if err != nil {
+		return fmt.Errorf("the input has no type; known types: %s", types(plugins))
+	}
+	i := slices.IndexFunc(plugins, func(p v2.Plugin) bool { return p.Name == name })
+	if i < 0 {
+		return fmt.Errorf("unknown input type %q; known types: %s", name, types(plugins))
+	}
+	if m, ok := plugins[i].Manager.(interface{ CheckConfig(*common.Config) error }); ok {
+		return m.CheckConfig(cfg)
+	}
+	return nil
+}
+
+func types(plugins []v2.Plugin) string {
+	var names []string
+	for _, p := range plugins {
+		names = append(names, p.Name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// checked is a factory of inputs that refuses a wrong configuration before it touches anything.
+type checked struct {
+	plugins []v2.Plugin
+	cfgfile.RunnerFactory
+}
+
+func (c checked) CheckConfig(cfg *common.Config) error { return check(c.plugins, cfg) }
+
+func (c checked) Create(p beat.PipelineConnector, cfg *common.Config) (cfgfile.Runner, error) {
+	if err := check(c.plugins, cfg); err != nil {
+		return nil, err
+	}
+	return c.RunnerFactory.Create(p, cfg)
+}
+
+// inFlight counts the events that libbeat has taken and no output has acknowledged.
+type inFlight struct{ n atomic.Int64 }
+
+func (f *inFlight) AddEvent(_ beat.Event, published bool) {
+	if published {
+		f.n.Add(1)
+	}
+}
+
+func (f *inFlight) ACKEvents(n int) { f.n.Add(-int64(n)) }
+func (f *inFlight) Close()          {}
+
+// report says how a stop went.
+func (f *inFlight) report(log *logp.Logger, took time.Duration) {
+	if n := f.n.Load(); n > 0 {
+		log.Warnf("Stopped after %v with %d events not acknowledged: they are sent again after the next start.", took.Round(time.Millisecond), n)
+		return
+	}
+	log.Infof("Stopped after %v: every event has been acknowledged.", took.Round(time.Millisecond))
+}

@@ -1,0 +1,199 @@
+//go:build mage
+
+// Podbeat's targets: `go tool mage -l` lists them, each runs ordinary go commands.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/magefile/mage/mg"
+	"github.com/magefile/mage/sh"
+)
+
+// Default is what `go tool mage` does without a target.
+var Default = Build
+
+const libbeatVersion = "github.com/elastic/beats/v7/libbeat/version"
+
+// Build makes build/podbeat.
+func Build() error {
+	mg.Deps(headers)
+	commit, _ := sh.Output("git", "rev-parse", "HEAD") // a source archive has none
+	flags := fmt.Sprintf("-s -w -X %s.commit=%s -X %s.buildTime=%s", libbeatVersion, commit, libbeatVersion,
+		time.Now().UTC().Format(time.RFC3339))
+	return sh.RunV("go", "build", "-trimpath", "-ldflags", flags, "-o", "build/", "./cmd/...")
+}
+
+// Test runs every test, with the real servers that they need. Set PODBEAT_SOAK=1 for the long forms.
+func Test() error {
+	mg.Deps(headers, servers)
+	return goTest("-timeout", "40m", "./...")
+}
+
+// Soak runs the fault and scale tests in their full form: a million entries, twenty kills.
+func Soak() error {
+	mg.Deps(headers, servers)
+	os.Setenv("PODBEAT_SOAK", "1")
+	return goTest("-timeout", "170m", "-v", "./test/...")
+}
+
+func goTest(args ...string) error {
+	// One package at a time beside the servers: the fault tests measure waits.
+	return sh.RunV("go", append([]string{"test", "-p", "2"}, args...)...)
+}
+
+// Fuzz runs every fuzz test for the time in FUZZTIME, by default 10s each.
+func Fuzz() error {
+	mg.Deps(headers)
+	long := os.Getenv("FUZZTIME")
+	if long == "" {
+		long = "10s"
+	}
+	out, err := sh.Output("git", "grep", "-lE", "^func Fuzz", "--", "*_test.go")
+	if err != nil {
+		return err
+	}
+	for _, file := range strings.Fields(out) {
+		names, err := sh.Output("grep", "-oE", "^func Fuzz[A-Za-z0-9_]+", file)
+		if err != nil {
+			return err
+		}
+		for _, name := range strings.Split(names, "\n") {
+			name = strings.TrimPrefix(name, "func ")
+			if err := sh.RunV("go", "test", "./"+filepath.Dir(file), "-run", "^$", "-fuzz", "^"+name+"$", "-fuzztime", long); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Check runs what needs no server: formatting, vet, staticcheck, govulncheck, and whether the generated files are fresh.
+func Check() error {
+	mg.Deps(headers)
+	if out, err := sh.Output("gofmt", "-l", "."); err != nil || out != "" {
+		return errors.Join(err, fmt.Errorf("not formatted, run `gofmt -w` on: %s", strings.Join(strings.Fields(out), " ")))
+	}
+	if err := sh.RunV("go", "vet", "./..."); err != nil {
+		return err
+	}
+	if err := sh.RunV("go", "tool", "-modfile=tools.mod", "staticcheck", "./..."); err != nil {
+		return err
+	}
+	if err := vulnerabilities(); err != nil {
+		return err
+	}
+	return sh.RunV("go", "run", "./docs/generate", "-check")
+}
+
+// vulnerabilities runs govulncheck; only a database that cannot be reached lets it pass, and says so.
+func vulnerabilities() error {
+	out, err := exec.Command("go", "tool", "-modfile=tools.mod", "govulncheck", "./cmd/...").CombinedOutput()
+	if err != nil && strings.Contains(string(out), "vuln.go.dev") {
+		fmt.Println("govulncheck: its database cannot be reached from here, so known vulnerabilities were not looked for")
+		return nil
+	}
+	fmt.Print(string(out))
+	return known(err, string(out))
+}
+
+// known lets pass what govulncheck finds in libbeat itself, which gets no new versions; the list
+// is in docs/decisions/001-libbeat-7.17.md. Anything else fails.
+func known(err error, out string) error {
+	if err == nil {
+		return nil
+	}
+	text, readErr := os.ReadFile("docs/decisions/001-libbeat-7.17.md")
+	if readErr != nil {
+		return readErr
+	}
+	for _, word := range strings.Fields(out) {
+		if id := strings.Trim(word, ":#,."); strings.HasPrefix(id, "GO-") && !strings.Contains(string(text), id) {
+			return fmt.Errorf("govulncheck found %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// Docs renews the generated files: option tables, the reference configuration, the list of fields.
+func Docs() error { return sh.RunV("go", "run", "./docs/generate") }
+
+// Bench measures podbeat beside filebeat's journald input, on the same journal into the same sink.
+func Bench() error {
+	mg.Deps(Build)
+	return sh.RunV("go", "run", "./bench/journal")
+}
+
+// Demo ships a journal kept in this repository, and this machine's own if it may be read, and says what became of it.
+func Demo() error {
+	mg.Deps(Build)
+	return sh.RunV("go", "run", "./cmd/podbeat/demo", "build/podbeat")
+}
+
+// Package makes build/podbeat-<version>-linux-<arch>.tar.gz with the program, its configuration and its systemd unit.
+func Package() error {
+	mg.Deps(Build)
+	version, err := sh.Output("build/podbeat", "version")
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprintf("podbeat-%s-%s-%s", strings.Fields(version)[2], runtime.GOOS, runtime.GOARCH)
+	dir := filepath.Join("build", name)
+	if err := errors.Join(sh.Rm(dir), os.MkdirAll(dir, 0o755)); err != nil {
+		return err
+	}
+	for from, to := range map[string]string{
+		"build/podbeat": "podbeat", "_meta/beat.yml": "podbeat.yml", "_meta/beat.reference.yml": "podbeat.reference.yml",
+		"_meta/systemd/podbeat.service": "podbeat.service", "LICENSE": "LICENSE", "README.md": "README.md", "CHANGELOG.md": "CHANGELOG.md",
+	} {
+		if err := sh.Copy(filepath.Join(dir, to), from); err != nil {
+			return err
+		}
+	}
+	return sh.RunV("tar", "-C", "build", "-czf", dir+".tar.gz", "--owner=0", "--group=0", name)
+}
+
+// headers wants what the build needs beside Go.
+func headers() error {
+	return need("libsystemd-dev", func() bool {
+		_, err := os.Stat("/usr/include/systemd/sd-journal.h")
+		return err == nil
+	})
+}
+
+// servers wants what the tests need beside that.
+func servers() error {
+	path := func(name string) func() bool {
+		return func() bool { _, err := exec.LookPath(name); return err == nil }
+	}
+	return errors.Join(
+		need("systemd-journal-remote", path("/lib/systemd/systemd-journal-remote")),
+		need("redis-server", path("redis-server")),
+		need("openjdk-17-jdk-headless", path("javac")),
+		need("maven", path("mvn")),
+	)
+}
+
+// need installs a Debian package where that is allowed, and otherwise says how.
+func need(pkg string, there func() bool) error {
+	if there() {
+		return nil
+	}
+	install := "apt-get install -y --no-install-recommends " + pkg
+	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
+		return fmt.Errorf("%s is missing: install it, on Debian with `sudo %s`", pkg, install)
+	}
+	fmt.Println("installing", pkg)
+	env := map[string]string{"DEBIAN_FRONTEND": "noninteractive"}
+	if err := sh.RunWith(env, "sh", "-c", install+" >/dev/null || (apt-get update -qq && "+install+" >/dev/null)"); err != nil {
+		return fmt.Errorf("cannot install %s (%s): %w", pkg, install, err)
+	}
+	return nil
+}
