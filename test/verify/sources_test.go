@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"fmt"
+	"hash/crc32"
 	"net/http"
 	"os"
 	"testing"
@@ -19,7 +20,7 @@ func manyEvents() (events []string, c *Check) {
 	c = New()
 	for i := range 12_000 {
 		text := fmt.Sprintf("message %d", i)
-		c.Expect(Doc{ID(chain, uint64(i)), text})
+		c.Expect(Want{ID: ID(chain, uint64(i)), CRC32: crc32.ChecksumIEEE([]byte(text))})
 		events = append(events, fmt.Sprintf(`{"@timestamp":%d,"@metadata":{"_id":%q},"message":%q,"event":{"sequence":%d}}`,
 			1_700_000_000_000+min(i, 6000), ID(chain, uint64(i)), text, i))
 	}
