@@ -1,0 +1,48 @@
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/podbeat/podbeat/"
+
+// TestLayers holds the rules of docs/architecture.md.
+func TestLayers(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", module+"...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		pkg, imports, _ := strings.Cut(line, " ")
+		pkg = strings.TrimPrefix(pkg, module)
+		for _, imp := range strings.Fields(imports) {
+			if strings.HasPrefix(imp, "github.com/elastic/beats/") && !in(pkg, "beat", "processors", "cmd/podbeat", "test", "bench") {
+				t.Errorf("%s imports libbeat (%s): only beat, processors and cmd/podbeat may", pkg, imp)
+			}
+			below, ours := strings.CutPrefix(imp, module)
+			switch {
+			case !ours:
+			case in(pkg, "option"):
+				t.Errorf("%s imports %s: it must not know the rest", pkg, below)
+			case in(pkg, "processors") && !in(below, "option", "processors"):
+				t.Errorf("%s imports %s: a processor must be importable alone", pkg, below)
+			case in(pkg, "beat") && in(below, "cmd", "test", "bench", "demo", "docs"):
+				t.Errorf("%s imports %s: dependencies point downward", pkg, below)
+			case strings.HasPrefix(pkg, "beat/") && below == "beat":
+				t.Errorf("%s imports %s: an input or output must be importable alone", pkg, below)
+			}
+		}
+	}
+}
+
+// in says whether pkg is one of the folders or below one.
+func in(pkg string, folders ...string) bool {
+	for _, f := range folders {
+		if pkg == f || strings.HasPrefix(pkg, f+"/") {
+			return true
+		}
+	}
+	return false
+}
