@@ -1,0 +1,285 @@
+// Package harness runs podbeat as its users do: the built program, its YAML, a folder of its own. It starts,
+// kills and stops it, waits for what its statistics say, and shows its log when the test fails.
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/podbeat/podbeat/test/services"
+)
+
+// patience is how long a podbeat may stand still before a wait gives up, and how long it may take to stop.
+const patience = time.Minute
+
+// Soak says whether the long forms of the tests are wanted: environment variable PODBEAT_SOAK=1.
+func Soak() bool { return os.Getenv("PODBEAT_SOAK") == "1" }
+
+var program struct {
+	sync.Once
+	dir string
+	err error
+}
+
+// Main is for TestMain: it runs the tests and then takes away the built program and the servers of package services.
+func Main(m *testing.M) int {
+	defer func() { os.RemoveAll(program.dir) }()
+	return services.Main(m)
+}
+
+// Program builds podbeat once per test binary and returns its path.
+func Program(t testing.TB) string {
+	t.Helper()
+	program.Do(func() {
+		if program.dir, program.err = os.MkdirTemp("", "podbeat-program-"); program.err != nil {
+			return
+		}
+		out, err := exec.Command("go", "build", "-o", program.dir+"/podbeat", "github.com/podbeat/podbeat/cmd/podbeat").CombinedOutput()
+		if err != nil {
+			program.err = fmt.Errorf("%w: %s", err, out)
+		}
+	})
+	if program.err != nil {
+		t.Fatalf("cannot build podbeat: %v", program.err)
+	}
+	return filepath.Join(program.dir, "podbeat")
+}
+
+// A Podbeat is one installation of podbeat: its configuration and state, and at times a process. Its methods
+// are for the goroutine of the test; what goes wrong ends the test.
+type Podbeat struct {
+	Dir string // path.home; path.data is data in it, all processes' logs are in podbeat.log
+
+	t      testing.TB
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when cmd has ended
+	client *http.Client
+}
+
+// Podbeat installs podbeat with this configuration and starts it; when the test ends, it is killed.
+func New(t testing.TB, config string) *Podbeat {
+	t.Helper()
+	Program(t)
+	dir, err := os.MkdirTemp("", "podbeat-") // t.TempDir would make the socket's path too long
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Podbeat{Dir: dir, t: t}
+	p.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true, // the next process has the same address
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", p.socket())
+		},
+	}}
+	t.Cleanup(p.remove)
+	p.Configure(config)
+	p.Start()
+	return p
+}
+
+// Configure writes another configuration, for the next Start.
+func (p *Podbeat) Configure(config string) {
+	p.t.Helper()
+	if err := os.WriteFile(filepath.Join(p.Dir, "podbeat.yml"), []byte(config), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *Podbeat) socket() string { return filepath.Join(p.Dir, "http.sock") }
+
+func (p *Podbeat) logFile() string { return filepath.Join(p.Dir, "podbeat.log") }
+
+// Log returns what all its processes have logged.
+func (p *Podbeat) Log() string {
+	p.t.Helper()
+	data, err := os.ReadFile(p.logFile())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(data)
+}
+
+// Start starts the process. It does not wait for anything.
+func (p *Podbeat) Start() {
+	p.t.Helper()
+	if p.Running() {
+		p.t.Fatal("podbeat is running already")
+	}
+	log, err := os.OpenFile(p.logFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer log.Close()
+	p.cmd = exec.Command(Program(p.t), "-e", "-c", filepath.Join(p.Dir, "podbeat.yml"), "--path.home", p.Dir,
+		"-E", "http.enabled=true", "-E", "http.host=unix://"+p.socket())
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatalf("cannot start podbeat: %v", err)
+	}
+	exited := make(chan struct{})
+	p.exited = exited
+	go func(cmd *exec.Cmd) { // ends with the process, which remove waits for
+		defer close(exited)
+		cmd.Wait()
+	}(p.cmd)
+}
+
+// Running says whether there is a process.
+func (p *Podbeat) Running() bool {
+	select {
+	case <-p.Exited():
+		return false
+	default:
+		return true
+	}
+}
+
+// Exited is closed when the process has ended, and when there is none.
+func (p *Podbeat) Exited() <-chan struct{} {
+	if p.exited == nil {
+		none := make(chan struct{})
+		close(none)
+		return none
+	}
+	return p.exited
+}
+
+// Kill9 ends the process with SIGKILL, wherever it is.
+func (p *Podbeat) Kill9() {
+	p.t.Helper()
+	p.end(syscall.SIGKILL)
+}
+
+// Term asks the process to stop and waits until it has, without an error.
+func (p *Podbeat) Term() {
+	p.t.Helper()
+	p.end(syscall.SIGTERM)
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		p.t.Fatalf("podbeat stopped with exit code %d", code)
+	}
+}
+
+func (p *Podbeat) end(signal syscall.Signal) {
+	p.t.Helper()
+	if !p.Running() {
+		p.t.Fatalf("podbeat has ended by itself: %v", p.cmd.ProcessState)
+	}
+	p.cmd.Process.Signal(signal)
+	select {
+	case <-p.exited:
+	case <-time.After(patience):
+		p.t.Fatalf("podbeat has not ended a minute after %v", signal)
+	}
+}
+
+// remove is the last thing that happens to an installation.
+func (p *Podbeat) remove() {
+	if p.Running() {
+		p.cmd.Process.Kill()
+		<-p.exited
+	}
+	if p.t.Failed() {
+		p.t.Logf("the end of podbeat's log:\n%s", tail(p.Log(), 40))
+	}
+	os.RemoveAll(p.Dir)
+}
+
+func tail(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for i, line := range lines {
+		lines[i] = line[:min(len(line), 600)]
+	}
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// Stats are the numbers of one process's /stats by their dotted names, as podbeat.journal.node.read and
+// libbeat.output.events.acked. They are nil while it does not answer.
+type Stats map[string]float64
+
+// Stats asks the process for its statistics.
+func (p *Podbeat) Stats() Stats {
+	resp, err := p.client.Get("http://podbeat/stats")
+	if err != nil {
+		return nil
+	}
+	defer resp.Body.Close()
+	var tree map[string]any
+	if json.NewDecoder(resp.Body).Decode(&tree) != nil {
+		return nil
+	}
+	s := Stats{}
+	s.flatten("", tree)
+	return s
+}
+
+func (s Stats) flatten(prefix string, tree map[string]any) {
+	for name, value := range tree {
+		switch v := value.(type) {
+		case map[string]any:
+			s.flatten(prefix+name+".", v)
+		case float64:
+			s[prefix+name] = v
+		}
+	}
+}
+
+// moving are the numbers that show whether podbeat gets on with its work.
+func (s Stats) moving() Stats {
+	m := maps.Clone(s)
+	maps.DeleteFunc(m, func(name string, _ float64) bool {
+		return !strings.HasPrefix(name, "podbeat.") && !strings.HasPrefix(name, "libbeat.pipeline.") && !strings.HasPrefix(name, "libbeat.output.")
+	})
+	return m
+}
+
+// Wait returns when the condition holds; what says in words what that is. The test fails if the process ends
+// before, or does nothing for a minute.
+func (p *Podbeat) Wait(what string, condition func(Stats) bool) {
+	p.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	began, moved, last := time.Now(), time.Now(), Stats(nil)
+	for {
+		s := p.Stats()
+		if condition(s) {
+			return
+		}
+		if m := s.moving(); m != nil && !maps.Equal(m, last) {
+			moved, last = time.Now(), m
+		}
+		if stood := time.Since(moved); stood > patience {
+			p.t.Fatalf("waited %v until %s, and podbeat has done nothing for %v; at the end:\n%s",
+				time.Since(began).Round(time.Second), what, stood.Round(time.Second), last)
+		}
+		select {
+		case <-tick.C:
+		case <-p.Exited():
+			p.t.Fatalf("podbeat has ended by itself before %s: %v", what, p.cmd.ProcessState)
+		}
+	}
+}
+
+// String lists the numbers that are not 0, for people.
+func (s Stats) String() string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		if s[name] != 0 {
+			fmt.Fprintf(&b, "%s=%.0f ", name, s[name])
+		}
+	}
+	return b.String()
+}
