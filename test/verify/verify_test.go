@@ -84,8 +84,8 @@ func TestEvent(t *testing.T) {
 			t.Errorf("event %s: %v (%v), want %v", in, got, err, want)
 		}
 	}
-	f(`{"@metadata":{"beat":"podbeat","_id":"x-1"},"message":"a\nb"}`, Doc{"x-1", "a\nb"}, false)
-	f(`{"message":"a"}`, Doc{"", "a"}, false)
+	f(`{"@metadata":{"beat":"podbeat","_id":"x-1"},"message":"a\nb"}`, Doc{ID: "x-1", Text: "a\nb"}, false)
+	f(`{"message":"a"}`, Doc{Text: "a"}, false)
 	f(`{"message":7}`, Doc{}, true)
 	f(`{"message"`, Doc{}, true)
 }

@@ -1,0 +1,221 @@
+// Package fault tests podbeat against what goes wrong on a node: the built program reads real journal files and
+// sends to real servers, and is killed, starved, refused and lied to meanwhile. After each test every message
+// of the journal has arrived once, or is where podbeat says it is.
+//
+// The tests take some 20,000 entries; with PODBEAT_SOAK=1 the kill tests take 1,000,000 and kill 20 times.
+package fault
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/podbeat/podbeat/bench/journalgen"
+	"github.com/podbeat/podbeat/test/harness"
+	"github.com/podbeat/podbeat/test/services"
+	"github.com/podbeat/podbeat/test/verify"
+)
+
+var shared struct {
+	sync.Mutex
+	dir      string
+	journals map[int]*journal
+}
+
+func TestMain(m *testing.M) {
+	var err error
+	if shared.dir, err = os.MkdirTemp("", "podbeat-journals-"); err != nil {
+		panic(err)
+	}
+	code := harness.Main(m)
+	os.RemoveAll(shared.dir)
+	os.Exit(code)
+}
+
+// A journal is a folder of journal files, and what has to arrive of it.
+type journal struct {
+	dir      string
+	entries  int
+	chain    string // its seqnum_id
+	messages []journalgen.Message
+}
+
+// readOnly returns the journal with so many entries. Tests share it, and leave its files alone.
+func readOnly(t *testing.T, entries int) *journal {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if j := shared.journals[entries]; j != nil {
+		return j
+	}
+	dir := filepath.Join(shared.dir, fmt.Sprint(entries))
+	messages, err := journalgen.Write(dir, journalgen.Defaults(entries))
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := &journal{dir: dir, entries: entries, chain: chainOf(t, dir), messages: messages}
+	if shared.journals == nil {
+		shared.journals = map[int]*journal{}
+	}
+	shared.journals[entries] = j
+	return j
+}
+
+// chainOf returns the seqnum_id of all the files in dir.
+func chainOf(t *testing.T, dir string) string {
+	t.Helper()
+	headers, err := journalgen.Headers(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range headers {
+		if h.SeqnumID != headers[0].SeqnumID {
+			t.Fatalf("journal %s has two chains", dir)
+		}
+	}
+	return headers[0].SeqnumID
+}
+
+// id is the document id of a message. The generator's ordinals are from 0, sequence numbers from 1.
+func (j *journal) id(m journalgen.Message) string {
+	return verify.ID(j.chain, uint64(m.First)+1)
+}
+
+func token(m journalgen.Message) string { return fmt.Sprintf("sq#%08d", m.Seq) }
+
+// expect returns a check for all messages but those of pause containers.
+func (j *journal) expect() *verify.Check {
+	c := verify.New()
+	for _, m := range j.messages {
+		if m.Pause {
+			continue
+		}
+		w := verify.Want{ID: j.id(m), CRC32: m.CRC32}
+		if m.Binary {
+			w.Token = token(m)
+		}
+		c.Expect(w)
+	}
+	return c
+}
+
+// The generator's word on what is in a journal is systemd's too: journalctl finds each message's token in the
+// entry whose id the message is to have, and nowhere else.
+func TestExpected(t *testing.T) {
+	j := readOnly(t, entries)
+	tokens := map[string]string{}
+	for _, m := range j.messages {
+		tokens[j.id(m)] = token(m)
+	}
+	n := 0
+	err := verify.Journal(j.dir, func(e verify.Entry) {
+		n++
+		text := e.Fields["MESSAGE"] + e.Fields["GOROUTINE_DUMP"]
+		want := tokens[e.ID()]
+		if got := strings.Contains(text, "sq#"); got != (want != "") || !strings.Contains(text, want) {
+			t.Errorf("entry %s: %.100q, want token %q in it", e.ID(), text, want)
+		}
+	}, "MESSAGE", "GOROUTINE_DUMP")
+	if err != nil || n != j.entries {
+		t.Errorf("journalctl has %d entries (%v), want %d", n, err, j.entries)
+	}
+}
+
+// entries are in the journals of the short tests.
+const entries = 20_000
+
+// config is podbeat's configuration with one input, called node, and this output section.
+func config(dir, output string) string {
+	return fmt.Sprintf(`
+podbeat.inputs:
+- type: journal
+  id: node
+  paths: [%q]
+processors:
+- k8sname: ~
+- pausedrop: ~
+setup.template.enabled: false
+setup.ilm.enabled: false
+logging.metrics.enabled: false
+%s`, dir, output)
+}
+
+// input is one number of the journal input's statistics.
+func input(s harness.Stats, name string) int { return int(s["podbeat.journal.node."+name]) }
+
+// drained says whether podbeat has read n entries and got rid of all they gave.
+func drained(s harness.Stats, n int) bool {
+	return s != nil && input(s, "read")+input(s, "gaps.seqnum") >= n && s["libbeat.pipeline.events.active"] == 0 &&
+		input(s, "acked") == input(s, "published")
+}
+
+// wantCounts checks the input's numbers after an undisturbed run: they add up, and are those of the journal.
+func (j *journal) wantCounts(t *testing.T, s harness.Stats) {
+	t.Helper()
+	joined := 0
+	for _, m := range j.messages {
+		joined += m.Parts - 1
+	}
+	for name, want := range map[string]int{
+		"read": j.entries, "joined": joined, "published": len(j.messages), "acked": len(j.messages),
+		"filtered": 0, "skipped.corrupt": 0, "skipped.other": 0, "gaps.seqnum": 0, "gaps.ordinal": 0, "truncated": 0, "errors": 0,
+	} {
+		if got := input(s, name); got != want {
+			t.Errorf("podbeat.journal.node.%s is %d, want %d", name, got, want)
+		}
+	}
+}
+
+// wantExact checks that everything has arrived once, and shows the counts either way.
+func wantExact(t *testing.T, c *verify.Check, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := c.Report()
+	if !r.Exact() {
+		t.Error(r)
+		return
+	}
+	t.Log(r)
+}
+
+// stored says whether the indices hold n documents or more; it asks no oftener than twice a second.
+func stored(t *testing.T, url, pattern string, n int) func(harness.Stats) bool {
+	next := time.Now()
+	return func(harness.Stats) bool {
+		if time.Now().Before(next) {
+			return false
+		}
+		got, err := verify.Count(url, pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next = time.Now().Add(500 * time.Millisecond)
+		return got >= n
+	}
+}
+
+// Plain runs into both generations of Elasticsearch.
+func TestElasticsearch(t *testing.T) {
+	f := func(major int) {
+		t.Helper()
+		j := readOnly(t, entries)
+		url := services.Elasticsearch(t, major)
+		p := harness.New(t, config(j.dir, fmt.Sprintf(`output.elasticsearch: {hosts: [%q], index: "plain-%%{+yyyy.MM.dd}"}`, url)))
+		p.Wait("everything has been delivered", func(s harness.Stats) bool { return drained(s, j.entries) })
+		j.wantCounts(t, p.Stats())
+		p.Term()
+		c := j.expect()
+		wantExact(t, c, verify.Elasticsearch(url, "plain-*", c.Arrived))
+		if r := c.Report(); r.Reordered > 0 {
+			t.Error("sorted as users sort it, the order is not the journal's: ", r)
+		}
+	}
+	f(7)
+	f(8)
+}
