@@ -134,7 +134,7 @@ func Bench() error {
 // Demo ships a journal kept in this repository, and this machine's own if it may be read, and says what became of it.
 func Demo() error {
 	mg.Deps(Build)
-	return sh.RunV("go", "run", "./cmd/podbeat/demo", "build/podbeat")
+	return sh.RunV("go", "run", "./demo", "build/podbeat")
 }
 
 // Package makes build/podbeat-<version>-linux-<arch>.tar.gz with the program, its configuration and its systemd unit.
