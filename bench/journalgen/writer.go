@@ -198,7 +198,7 @@ func (w *Writer) Feed(ctx context.Context, g *Generator, perSecond, perFile int)
 func (w *Writer) Close() error { return w.stop() }
 
 // Write makes the journal that o describes in dir, checks that every entry is there, and says what
-// a reader has to find in it. systemd-journal-remote begins a new file after some 45,000 entries
+// a reader has to find in it. systemd-journal-remote begins a new file after some 75,000 entries
 // and deletes none.
 func Write(dir string, o Options) ([]Message, error) {
 	w, err := Open(dir)
