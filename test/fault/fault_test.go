@@ -153,6 +153,16 @@ func drained(s harness.Stats, n int) bool {
 		input(s, "acked") == input(s, "published")
 }
 
+// done says whether the channel is closed.
+func done(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
 // wantCounts checks the input's numbers after an undisturbed run: they add up, and are those of the journal.
 func (j *journal) wantCounts(t *testing.T, s harness.Stats) {
 	t.Helper()

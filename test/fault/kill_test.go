@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/podbeat/podbeat/test/harness"
 	"github.com/podbeat/podbeat/test/services"
@@ -52,14 +53,7 @@ func testKill9(t *testing.T, name, queue string) (kills, sent, expected int) {
 	p := harness.New(t, config(j.dir, fmt.Sprintf(`%s
 output.elasticsearch: {hosts: [%q], index: "%s-%%{+yyyy.MM.dd}", bulk_max_size: 200}`, queue, gate.URL, index)))
 	for i := range kills {
-		p.Wait(fmt.Sprintf("kill %d is due", i+1), func(harness.Stats) bool {
-			select {
-			case <-next:
-				return true
-			default:
-				return false
-			}
-		})
+		p.Wait(fmt.Sprintf("kill %d is due", i+1), func(harness.Stats) bool { return done(next) })
 		p.Kill9()
 		gate.Release()
 		if i+1 < kills {
@@ -67,10 +61,16 @@ output.elasticsearch: {hosts: [%q], index: "%s-%%{+yyyy.MM.dd}", bulk_max_size: 
 			next = gate.Hold(max(1, cuts[i+1]-cuts[i]), moment)
 		}
 		p.Start()
+		if i%3 == 0 { // and once more, somewhere in its start
+			<-time.After(time.Duration(r.IntN(400)) * time.Millisecond)
+			p.Kill9()
+			p.Start()
+		}
 	}
 	p.Wait("everything has been delivered", stored(t, url, index+"-*", expected))
 	p.Term()
 	wantExact(t, c, verify.Elasticsearch(url, index+"-*", c.Arrived))
+	kills += (kills + 2) / 3 // those in the start
 	t.Logf("%d kills, %d documents sent for %d", kills, gate.Docs(), expected)
 	return kills, gate.Docs(), expected
 }

@@ -283,3 +283,19 @@ func (s Stats) String() string {
 	}
 	return b.String()
 }
+
+// DeletedFiles returns the names of deleted files that the process still holds open.
+func (p *Podbeat) DeletedFiles() (names []string) {
+	p.t.Helper()
+	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.cmd.Process.Pid))
+	if err != nil || len(links) == 0 {
+		p.t.Fatalf("cannot see podbeat's descriptors: %v", err)
+	}
+	for _, link := range links {
+		name, err := os.Readlink(link)
+		if err == nil && strings.HasSuffix(name, " (deleted)") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
