@@ -1,0 +1,215 @@
+package elasticsearch
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/elastic/beats/v7/libbeat/beat"
+	"github.com/elastic/beats/v7/libbeat/beat/events"
+	"github.com/elastic/beats/v7/libbeat/common"
+	"github.com/elastic/beats/v7/libbeat/publisher"
+)
+
+// An item is one event on its way.
+type item struct {
+	event     *publisher.Event
+	index, id string
+	op        opType
+
+	// raw[start:end] of its bulk are the lines it is sent as, raw[source:end] the document alone.
+	start, source, end int
+
+	outcome outcome
+	why     reason // of a refused or suspect item
+}
+
+type opType string
+
+const (
+	opCreate opType = "create"
+	opIndex  opType = "index"
+	opDelete opType = "delete"
+)
+
+// An outcome is what has become of an item. The zero value, nothing yet, means it is tried again.
+type outcome int
+
+const (
+	pending   outcome = iota
+	delivered         // Elasticsearch has it now
+	duplicate         // Elasticsearch had it already
+	refused           // Elasticsearch will never have it: a dead letter to be
+	suspect           // a whole request of this item alone was answered 400
+	buried            // the dead letter has it
+	dropped           // thrown away, as non_indexable_policy wants it
+)
+
+// idempotent says whether sending it again is harmless.
+func (it *item) idempotent() bool { return it.op == opCreate && it.id != "" }
+
+// classify decides on the evidence of an item's own status. denied says that a refusal for want
+// of rights is the configuration's fault, not the event's: nothing in the same request got in.
+func classify(it *item, status int, kind string, hasError, denied bool) outcome {
+	switch {
+	case status < 300:
+		return delivered
+	case status == 409 && it.idempotent():
+		return duplicate
+	case status == 404 && it.op == opDelete && !hasError: // it is not there, as was asked
+		return delivered
+	case status == 429 || status >= 500:
+		return pending
+	case denied && (status == 401 || status == 403) && kind == "security_exception":
+		return pending
+	}
+	return refused
+}
+
+// A bulk is a request body and the items in it.
+type bulk struct {
+	raw   []byte
+	lent  bool // the transport may still read raw
+	items []item
+
+	unsendable []item // items that did not become part of raw, all refused
+
+	answered bool   // a part of it got a proper bulk answer
+	suspects int    // items with that outcome
+	tooMany  int    // items answered 429
+	retried  int    // items that their own status says to try again
+	retry    reason // of the last of them
+}
+
+// size returns how many bytes items, a run of b's, take.
+func (b *bulk) size(items []item) int { return items[len(items)-1].end - items[0].start }
+
+// retriedError tells of the items to try again, and whether somebody has to act first.
+func (b *bulk) retriedError() (err error, loud bool) {
+	s := advice(b.retry.status)
+	return fmt.Errorf("%d of %d events are refused for now, the last because of %v%s", b.retried, len(b.items), b.retry, s), s != ""
+}
+
+func (b *bulk) reset(limit int) {
+	if b.lent || cap(b.raw) > 4*limit+1<<20 { // give back what one huge event took
+		b.raw = nil
+	}
+	clear(b.items)
+	clear(b.unsendable)
+	*b = bulk{raw: b.raw[:0], items: b.items[:0], unsendable: b.unsendable[:0]}
+}
+
+// fill encodes events into b until limit bytes are reached, and returns how many it took: one at
+// least. What cannot be encoded or has nowhere to go is taken too and stands in unsendable.
+func (c *client) fill(b *bulk, events []publisher.Event, limit int) int {
+	b.reset(limit)
+	for i := range events {
+		it := item{event: &events[i], start: len(b.raw)}
+		raw, err := c.appendItem(b.raw, &it)
+		if err != nil {
+			b.raw = raw[:it.start]
+			it.start, it.source, it.end = 0, 0, 0
+			it.outcome, it.why = refused, reason{0, "not_sendable", bounded(err.Error(), maxReason)}
+			b.unsendable = append(b.unsendable, it)
+			continue
+		}
+		if len(raw) > limit && len(b.items) > 0 {
+			b.raw = raw[:it.start]
+			return i
+		}
+		b.raw = raw
+		it.end = len(raw)
+		b.items = append(b.items, it)
+	}
+	return len(events)
+}
+
+var (
+	errNoIndex    = errors.New("no index is selected for it")
+	errDeleteNoID = errors.New("op_type delete without an _id")
+)
+
+// appendItem appends the lines of it.event and sets what it is about. The choices are libbeat's,
+// but for the configured pipeline, which libbeat forgets as soon as an event has any metadata.
+func (c *client) appendItem(b []byte, it *item) ([]byte, error) {
+	ev := &it.event.Content
+	it.id, _ = ev.Meta[events.FieldMetaID].(string)
+	it.op = c.opType(ev, it.id)
+	if it.op == opDelete && it.id == "" {
+		return b, errDeleteNoID
+	}
+	var err error
+	if it.index, err = c.index.Select(ev); err != nil {
+		return b, fmt.Errorf("cannot select index: %w", err)
+	}
+	if it.index == "" { // Elasticsearch answers 500, as if it were worth another try
+		return b, errNoIndex
+	}
+	pipeline, err := c.pipelineOf(ev)
+	if err != nil {
+		return b, err
+	}
+	b = c.appendAction(b, it, pipeline)
+	it.source = len(b)
+	if it.op == opDelete {
+		return b, nil
+	}
+	if b, err = c.enc.event(b, ev); err != nil {
+		return b, err
+	}
+	return append(b, '\n'), nil
+}
+
+func (c *client) opType(ev *beat.Event, id string) opType {
+	switch op := events.GetOpType(*ev); {
+	case op == events.OpTypeDelete:
+		return opDelete
+	case op == events.OpTypeIndex, id == "" && c.indexWithoutID:
+		return opIndex
+	}
+	return opCreate
+}
+
+func (c *client) pipelineOf(ev *beat.Event) (string, error) {
+	if v, ok := ev.Meta[events.FieldMetaPipeline]; ok {
+		name, ok := v.(string)
+		if !ok {
+			return "", fmt.Errorf("@metadata.pipeline is %T, not a string", v)
+		}
+		return strings.ToLower(name), nil
+	}
+	if c.pipeline.IsEmpty() {
+		return "", nil
+	}
+	name, err := c.pipeline.Select(ev)
+	if err != nil {
+		return "", fmt.Errorf("cannot select pipeline: %w", err)
+	}
+	return name, nil
+}
+
+func (c *client) appendAction(b []byte, it *item, pipeline string) []byte {
+	b = append(b, `{"`...)
+	b = append(b, it.op...)
+	b = append(b, `":{"_index":`...)
+	b = c.enc.string(b, it.index)
+	if c.withType {
+		b = append(b, `,"_type":"doc"`...)
+	}
+	if pipeline != "" {
+		b = append(b, `,"pipeline":`...)
+		b = c.enc.string(b, pipeline)
+	}
+	if it.id != "" {
+		b = append(b, `,"_id":`...)
+		b = c.enc.string(b, it.id)
+	}
+	return append(b, "}}\n"...)
+}
+
+// setVersion takes on what old servers need: Elasticsearch below 7 wants a type, and below 7.5 no
+// create without an id. Versions 1 to 4 are OpenSearch's and none of that.
+func (c *client) setVersion(v common.Version) {
+	c.withType = v.Major == 5 || v.Major == 6
+	c.indexWithoutID = c.withType || v.Major == 7 && v.Minor < 5
+}

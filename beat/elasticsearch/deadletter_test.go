@@ -1,0 +1,182 @@
+package elasticsearch
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/elastic/beats/v7/libbeat/common"
+)
+
+func TestLetter(t *testing.T) {
+	es := newFake(t, "201 400:mapper_parsing_exception")
+	c, _, file := newTestClient(t, es, "pipeline: geo")
+	evs := eventsOf("abc")
+	evs[1].Fields = common.MapStr{"message": "say \"<hi>\"\n\xff"}
+	evs[2].Fields = common.MapStr{"n": math.Inf(1)}
+	if got, err := publish(c, evs...); got != "ack" || err != nil {
+		t.Fatal(got, err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"@timestamp":"2024-05-17T12:00:00.000001Z","message":"{\"@timestamp\":\"2024-05-17T12:00:00.000001Z\",\"n\":\"<float64: NaN and infinity have no JSON>\"}",` +
+		`"error":{"type":"not_sendable","message":"cannot encode field \"n\": NaN and infinity have no JSON"},"event":{"id":"c"},"document":{"index":"logs"}}
+{"@timestamp":"2024-05-17T12:00:00.000001Z","message":"{\"@timestamp\":\"2024-05-17T12:00:00.000001Z\",\"message\":\"say \\\"<hi>\\\"\\n` + "\uFFFD" + `\"}",` +
+		`"error":{"type":"mapper_parsing_exception","message":"because: x: y","code":"400"},"event":{"id":"b"},"document":{"index":"logs"}}
+`
+	if d := cmp.Diff(want, string(text)); d != "" {
+		t.Error(d)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("got %v %v, want mode 0600", info.Mode(), err)
+	}
+}
+
+// Letters to an index: what the server answers to the events, then to their letters.
+func TestDeadLetterIndex(t *testing.T) {
+	f := func(script, requests, settled, inIndex, inFile string) {
+		t.Helper()
+		es := newFake(t, strings.Split(script, " | ")...)
+		c, _, file := newTestClient(t, es, "pipeline: geo\nnon_indexable_policy.dead_letter_index.index: graves")
+		got, err := publish(c, eventsOf("abc")...)
+		if err != nil {
+			got += "!"
+		}
+		graves := ""
+		for _, id := range []string{"a", "b", "c"} {
+			if es.docs["graves/"+id] != "" {
+				graves += id
+			}
+		}
+		seen, buried := strings.Join(es.seen, " "), idsInFile(t, file)
+		if seen != requests || got != settled || graves != inIndex || buried != inFile {
+			t.Errorf("%s: got requests %s, %s (%v), index %s, file %s", script, seen, got, err, graves, buried)
+		}
+	}
+	f("201 201 201", "abc", "ack", "", "")
+	f("201 400 201", "abc b", "ack", "b", "")
+	f("201 400 400 | 409 201", "abc bc", "ack", "c", "")
+	f("201 400 400 | 400 201", "abc bc", "ack", "c", "b") // refused twice: the file
+	f("201 400 400 | 429 201", "abc bc", "retry b", "c", "")
+	f("201 400 400 | =503", "abc bc", "retry bc!", "", "")
+	f("201 400 400 | cut", "abc bc bc", "ack", "bc", "") // net/http repeats it, and 409 says that they are there
+	f("201 400 400 | =413 | 201 | =413", "abc bc b c", "ack", "b", "c")
+	f("201 400 429 | 201", "abc b", "retry c", "b", "")
+	f("400 400 400 | =400 | =400 | =400", "abc abc a bc b c", "ack", "bc", "a")
+}
+
+// An id that may come again, as those of updates do, must not be a letter's: the second letter
+// would be taken for a copy of the first.
+func TestLetterIDs(t *testing.T) {
+	es := newFake(t, "400 400")
+	c, _, _ := newTestClient(t, es, "non_indexable_policy.dead_letter_index.index: graves")
+	evs := eventsOf("ab")
+	evs[0].Meta["op_type"] = "index"
+	if got, err := publish(c, evs...); got != "ack" || err != nil {
+		t.Fatal(got, err)
+	}
+	if es.docs["graves/"] == "" || es.docs["graves/b"] == "" || len(es.docs) != 2 {
+		t.Errorf("got documents %v", es.docs)
+	}
+}
+
+func TestDrop(t *testing.T) {
+	es := newFake(t, "201 400 201")
+	c, _, file := newTestClient(t, es, "non_indexable_policy.drop: ~")
+	var o observer
+	c.observer = &o
+	if got, err := publish(c, eventsOf("abc")...); got != "ack" || err != nil || idsInFile(t, file) != "" || o.dropped != 1 || o.acked != 2 {
+		t.Errorf("got %s %v, %+v", got, err, o)
+	}
+}
+
+// While the file cannot be written nothing is let go, and then nothing is missing.
+func TestLetterFileBroken(t *testing.T) {
+	es := newFake(t, "201 400 201", "400")
+	c, waits, file := newTestClient(t, es, "")
+	if err := os.Mkdir(file, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := publish(c, eventsOf("abc")...); got != "retry b" || err != nil || len(*waits) != 1 {
+		t.Errorf("got %s %v, waits %v", got, err, *waits)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := publish(c, eventsOf("b")...); got != "ack" || err != nil || idsInFile(t, file) != "b" {
+		t.Errorf("got %s %v, letters %s", got, err, idsInFile(t, file))
+	}
+}
+
+func TestLetterFileRotates(t *testing.T) {
+	f := func(files, lines int, want string) {
+		t.Helper()
+		lf := letterFile{filepath.Join(t.TempDir(), "new", "letters"), 10, files}
+		before := counters.deadLetterDiscarded.Get()
+		for i := range lines {
+			if err := lf.append(fmt.Appendf(nil, "%04d\n", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := ""
+		for i := files - 1; i >= 0; i-- {
+			name := lf.path
+			if i > 0 {
+				name = fmt.Sprintf("%s.%d", lf.path, i)
+			}
+			text, err := os.ReadFile(name)
+			if err != nil && !os.IsNotExist(err) {
+				t.Fatal(err)
+			}
+			got += strings.ReplaceAll(string(text), "\n", " ") + "| "
+		}
+		got += fmt.Sprint(counters.deadLetterDiscarded.Get() - before)
+		if got != want {
+			t.Errorf("%d files, %d lines: got %s, want %s", files, lines, got, want)
+		}
+		if all, _ := filepath.Glob(lf.path + "*"); len(all) > files {
+			t.Errorf("%d files, %d lines: got %v", files, lines, all)
+		}
+	}
+	f(3, 1, "| | 0000 | 0")
+	f(3, 3, "| 0000 0001 | 0002 | 0")
+	f(3, 6, "0000 0001 | 0002 0003 | 0004 0005 | 0")
+	f(3, 7, "0002 0003 | 0004 0005 | 0006 | 2")
+	f(3, 11, "0006 0007 | 0008 0009 | 0010 | 6")
+	f(1, 3, "0002 | 2")
+}
+
+func TestLetterFileMends(t *testing.T) {
+	lf := letterFile{filepath.Join(t.TempDir(), "letters"), 1 << 20, 2}
+	if err := os.WriteFile(lf.path, []byte("{\"half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := lf.append([]byte("{}\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(lf.path); string(got) != "{\"half\n{}\n" {
+		t.Errorf("got %q", got)
+	}
+	// A gap in the numbers, as a crash while renaming leaves, is filled before anything goes.
+	for name, text := range map[string]string{"": "new\n", ".2": "old\n"} {
+		if err := os.WriteFile(lf.path+name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lf.files, lf.maxBytes = 3, 1
+	if err := lf.append([]byte("newest\n")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"": "newest\n", ".1": "new\n", ".2": "old\n"} {
+		if got, err := os.ReadFile(lf.path + name); string(got) != want {
+			t.Errorf("%s: got %q %v, want %q", name, got, err, want)
+		}
+	}
+}

@@ -1,0 +1,268 @@
+package elasticsearch
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/elastic/beats/v7/libbeat/beat"
+	"github.com/elastic/beats/v7/libbeat/common"
+	"github.com/elastic/beats/v7/libbeat/idxmgmt"
+	"github.com/elastic/beats/v7/libbeat/outputs"
+	"github.com/elastic/beats/v7/libbeat/outputs/outest"
+)
+
+var testInfo = beat.Info{Beat: "podbeat", IndexPrefix: "podbeat", Version: "0.1.0"}
+
+// A fake is an Elasticsearch of a few lines: it keeps what is created, by index and id, and
+// answers bulk requests as the script says, then as Elasticsearch would.
+type fake struct {
+	*httptest.Server
+	mu      sync.Mutex
+	version string
+	script  []string
+	seen    []string          // the ids of each bulk request, joined
+	docs    map[string]string // by index/id
+	header  http.Header       // of the latest bulk request
+	query   string
+	path    string
+	stored  chan struct{}
+}
+
+func newFake(t *testing.T, script ...string) *fake {
+	f := &fake{version: "7.17.29", script: script, docs: map[string]string{}, stored: make(chan struct{}, 1)}
+	f.Server = httptest.NewServer(http.HandlerFunc(f.handle))
+	t.Cleanup(f.Close)
+	return f
+}
+
+type sent struct{ op, index, id, pipeline, source string }
+
+func (f *fake) handle(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Elastic-Product", "Elasticsearch")
+	if !strings.HasSuffix(r.URL.Path, "/_bulk") {
+		if r.URL.Path == "/" {
+			fmt.Fprintf(w, `{"version":{"number":%q}}`, f.version)
+			return
+		}
+		http.NotFound(w, r)
+		return
+	}
+	items, err := readBulk(r)
+	if err != nil {
+		panic(err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.header, f.query, f.path = r.Header.Clone(), r.URL.RawQuery, r.URL.Path
+	ids := ""
+	for _, it := range items {
+		ids += it.id
+	}
+	f.seen = append(f.seen, ids)
+	reply := ""
+	if len(f.script) > 0 {
+		reply, f.script = f.script[0], f.script[1:]
+	}
+	f.reply(w, reply, items)
+	select {
+	case f.stored <- struct{}{}:
+	default:
+	}
+}
+
+// reply plays one line of a script:
+//
+//	""             as Elasticsearch would
+//	201 400 …      these statuses, an item each; 201 stores
+//	=503           this status for the request, then headers as Name:value
+//	cut            stores, then cuts the connection
+//	reset          cuts the connection before storing
+//	text:…         200 with this body; nothing is stored
+//	part           stores, and sends half of the answer as if it were all
+//	poison:x       400 for the request if x is among the ids
+//	max:n          413 if there are more than n items
+func (f *fake) reply(w http.ResponseWriter, line string, items []sent) {
+	word, arg, _ := strings.Cut(line, ":")
+	ids := ""
+	for _, it := range items {
+		ids += it.id
+	}
+	switch {
+	case word == "reset":
+		panic(http.ErrAbortHandler)
+	case word == "cut":
+		f.answer(items, nil)
+		panic(http.ErrAbortHandler)
+	case word == "text":
+		io.WriteString(w, arg)
+	case word == "part":
+		b := f.answer(items, nil)
+		w.Write(b[:len(b)/2])
+	case strings.HasPrefix(word, "="):
+		fields := strings.Fields(line[1:])
+		for _, h := range fields[1:] {
+			name, value, _ := strings.Cut(h, ":")
+			w.Header().Set(name, value)
+		}
+		status, _ := strconv.Atoi(fields[0])
+		w.WriteHeader(status)
+		io.WriteString(w, `{"error":{"type":"some_exception","reason":"because"}}`)
+	case word == "poison" && strings.Contains(ids, arg):
+		f.script = append([]string{line}, f.script...)
+		w.WriteHeader(400)
+		io.WriteString(w, `{"error":{"type":"action_request_validation_exception","reason":"id is too long"},"status":400}`)
+	case word == "max":
+		f.script = append([]string{line}, f.script...)
+		if n, _ := strconv.Atoi(arg); len(items) > n {
+			w.WriteHeader(413)
+			return
+		}
+		w.Write(f.answer(items, nil))
+	case word == "poison":
+		f.script = append([]string{line}, f.script...)
+		w.Write(f.answer(items, nil))
+	default:
+		w.Write(f.answer(items, strings.Fields(line)))
+	}
+}
+
+// answer stores items and returns the bulk answer; statuses, when given, come first.
+func (f *fake) answer(items []sent, statuses []string) []byte {
+	var b bytes.Buffer
+	b.WriteString(`{"errors":true,"items":[`)
+	for i, it := range items {
+		key, status, kind := it.index+"/"+it.id, 201, "some_exception"
+		if i < len(statuses) {
+			s, k, ok := strings.Cut(statuses[i], ":")
+			status, _ = strconv.Atoi(s)
+			if ok {
+				kind = k
+			}
+		} else if _, there := f.docs[key]; there && it.op == "create" {
+			status = 409
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if status < 300 {
+			f.docs[key] = it.source
+			fmt.Fprintf(&b, `{%q:{"status":%d}}`, it.op, status)
+		} else {
+			fmt.Fprintf(&b, `{%q:{"status":%d,"error":{"type":%q,"reason":"because","caused_by":{"type":"x","reason":"y"}}}}`, it.op, status, kind)
+		}
+	}
+	b.WriteString("]}")
+	return b.Bytes()
+}
+
+func readBulk(r *http.Request) (items []sent, err error) {
+	body := io.Reader(r.Body)
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		if body, err = gzip.NewReader(body); err != nil {
+			return nil, err
+		}
+	}
+	lines := bufio.NewScanner(body)
+	lines.Buffer(nil, 64<<20)
+	for lines.Scan() {
+		var action map[string]struct {
+			Index    string `json:"_index"`
+			ID       string `json:"_id"`
+			Pipeline string `json:"pipeline"`
+		}
+		if err := json.Unmarshal(lines.Bytes(), &action); err != nil || len(action) != 1 {
+			return nil, fmt.Errorf("action %q: %v", lines.Text(), err)
+		}
+		for op, a := range action {
+			it := sent{op: op, index: a.Index, id: a.ID, pipeline: a.Pipeline}
+			if op != "delete" {
+				if !lines.Scan() || !json.Valid(lines.Bytes()) {
+					return nil, fmt.Errorf("document %q", lines.Text())
+				}
+				it.source = lines.Text()
+			}
+			items = append(items, it)
+		}
+	}
+	return items, lines.Err()
+}
+
+// letterPath is the dead-letter file of newClients' clients.
+func letterPath(dir string) string { return dir + "/letters" }
+
+func load(yaml string) (outputs.Group, error) {
+	cfg, err := common.NewConfigWithYAML([]byte(yaml), "")
+	if err != nil {
+		return outputs.Group{}, err
+	}
+	im, err := idxmgmt.DefaultSupport(nil, testInfo, common.MustNewConfigFrom(map[string]any{"setup.ilm.enabled": false}))
+	if err != nil {
+		return outputs.Group{}, err
+	}
+	return outputs.Load(im, testInfo, outputs.NewNilObserver(), "elasticsearch", cfg)
+}
+
+// newTestClient makes the client that yaml describes, which need not name hosts. It notes its
+// waits instead of waiting.
+func newTestClient(t *testing.T, f *fake, yaml string) (c *client, waits *[]time.Duration, letters string) {
+	t.Helper()
+	letters = letterPath(t.TempDir())
+	if !strings.Contains(yaml, "non_indexable_policy") {
+		yaml += "\nnon_indexable_policy.dead_letter_file.path: " + letters
+	}
+	if !strings.Contains(yaml, "index:") {
+		yaml += "\nindex: logs"
+	}
+	group, err := load("hosts: ['" + f.URL + "']\n" + yaml)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = group.Clients[0].(*client)
+	c.policy.file.path = letters
+	t.Cleanup(func() { c.Close() })
+	waits = new([]time.Duration)
+	c.sleep = func(d time.Duration) { *waits = append(*waits, d) }
+	return c, waits, letters
+}
+
+// eventsOf makes an event for each letter of ids, with the letter as its id; "-" has none.
+func eventsOf(ids string) (events []beat.Event) {
+	for _, id := range strings.Split(ids, "") {
+		ev := beat.Event{Timestamp: time.Date(2024, 5, 17, 12, 0, 0, 1000, time.UTC), Fields: common.MapStr{"message": "line " + id}}
+		if id != "-" {
+			ev.Meta = common.MapStr{"_id": id}
+		}
+		events = append(events, ev)
+	}
+	return events
+}
+
+// publish sends events and says how the batch was settled: "ack", "retry ab", "cancelled ab".
+func publish(c *client, events ...beat.Event) (string, error) {
+	batch := outest.NewBatch(events...)
+	err := c.Publish(bgCtx, batch)
+	if len(batch.Signals) != 1 {
+		return "", fmt.Errorf("batch was settled %d times", len(batch.Signals))
+	}
+	sig := batch.Signals[0]
+	name := map[outest.BatchSignalTag]string{
+		outest.BatchACK: "ack", outest.BatchRetryEvents: "retry ", outest.BatchCancelledEvents: "cancelled ", outest.BatchCancelled: "cancelled",
+	}[sig.Tag]
+	for _, ev := range sig.Events {
+		id, _ := ev.Content.Meta["_id"].(string)
+		name += id
+	}
+	return name, err
+}

@@ -1,0 +1,152 @@
+package elasticsearch
+
+import (
+	"net/http"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/elastic/beats/v7/libbeat/common"
+	"github.com/elastic/beats/v7/libbeat/common/transport/httpcommon"
+	"github.com/elastic/beats/v7/libbeat/esleg/eslegclient"
+	"github.com/elastic/beats/v7/libbeat/outputs"
+	libes "github.com/elastic/beats/v7/libbeat/outputs/elasticsearch"
+	"github.com/elastic/beats/v7/libbeat/paths"
+)
+
+func TestRegistered(t *testing.T) {
+	if got := outputs.FindFactory("elasticsearch"); reflect.ValueOf(got).Pointer() != reflect.ValueOf(makeOutput).Pointer() {
+		t.Error("output.elasticsearch is not ours")
+	}
+	group, err := load("hosts: [a, 'http://b:1234/x', c]\nworker: 2\nindex: x\nbulk_max_size: 7\nmax_retries: -1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var urls []string
+	for _, c := range group.Clients {
+		urls = append(urls, c.(*client).url, c.String())
+	}
+	const q = "/_bulk?filter_path=errors%2Citems.%2A.status%2Citems.%2A.error"
+	a, b, c := "http://a:9200", "http://b:1234/x", "http://c:9200"
+	want := []string{a + q, "elasticsearch(" + a + ")", a + q, "elasticsearch(" + a + ")", b + q, "elasticsearch(" + b + ")", b + q, "elasticsearch(" + b + ")",
+		c + q, "elasticsearch(" + c + ")", c + q, "elasticsearch(" + c + ")"}
+	if !reflect.DeepEqual(urls, want) || group.BatchSize != 7 || group.Retry != -1 {
+		t.Errorf("got %v, %d, %d", urls, group.BatchSize, group.Retry)
+	}
+}
+
+func TestFailover(t *testing.T) {
+	group, err := load("hosts: [a, b]\nloadbalance: false\nindex: x")
+	if err != nil || len(group.Clients) != 1 || !strings.HasPrefix(group.Clients[0].String(), "failover(") {
+		t.Errorf("got %v %v", group.Clients, err)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	f := func(yaml string, check func(options, connection, policy) bool) {
+		t.Helper()
+		o, c, p, err := unpack(common.MustNewConfigFrom("hosts: [a]\n" + yaml))
+		if err != nil || !check(o, c, p) {
+			t.Errorf("%s: got %+v %+v %+v %v", yaml, o, c, p, err)
+		}
+	}
+	f("", func(o options, c connection, p policy) bool {
+		return o.Worker == 1 && o.LoadBalance && o.CompressionLevel == 1 && o.BulkMaxSize == 1600 && o.BulkMaxBytes == 10<<20 && o.MaxRetries == 3 &&
+			o.Backoff.Init == time.Second && o.Backoff.Max == time.Minute && !o.EscapeHTML &&
+			c.Transport.Timeout == httpcommon.DefaultHTTPTransportSettings().Timeout && c.Kerberos == nil && c.Transport.TLS == nil
+	})
+	f("", func(_ options, _ connection, p policy) bool {
+		return p == policy{file: letterFile{filepath.Join(paths.Resolve(paths.Data, ""), "dead-letter.ndjson"), 64 << 20, 8}}
+	})
+	f("workers: 3\nbulk_max_bytes: 1MiB\nbackoff.max: 5s", func(o options, _ connection, _ policy) bool {
+		return o.Worker == 3 && o.BulkMaxBytes == 1<<20 && o.Backoff.Max == 5*time.Second && o.Backoff.Init == time.Second
+	})
+	f("ssl.verification_mode: none\nproxy_url: http://p:1\ntimeout: 3s", func(_ options, c connection, _ policy) bool {
+		return c.Transport.TLS != nil && c.Transport.Proxy.URL.Host == "p:1" && c.Transport.Timeout == 3*time.Second
+	})
+	f("non_indexable_policy.drop: ~", func(_ options, _ connection, p policy) bool { return p.drop })
+	f("non_indexable_policy: {drop: }", func(_ options, _ connection, p policy) bool { return p.drop })
+	f("non_indexable_policy.drop.enabled: true", func(_ options, _ connection, p policy) bool { return p.drop })
+	f("non_indexable_policy.dead_letter_index: {index: x}", func(_ options, _ connection, p policy) bool { return p.index == "x" && p.file.files == 8 && !p.drop })
+	f("non_indexable_policy.dead_letter_file: {path: /tmp/x, max_bytes: 1KiB, files: 2}", func(_ options, _ connection, p policy) bool {
+		return p == policy{file: letterFile{"/tmp/x", 1024, 2}}
+	})
+	f("non_indexable_policy: ~", func(_ options, _ connection, p policy) bool { return p.index == "" && !p.drop && p.file.files == 8 })
+	f("non_indexable_policy: {drop.enabled: false, dead_letter_index.index: x}", func(_ options, _ connection, p policy) bool { return p.index == "x" && !p.drop })
+	f("non_indexable_policy.dead_letter_file: ~", func(_ options, _ connection, p policy) bool { return p.index == "" && !p.drop && p.file.files == 8 })
+}
+
+func TestOptionsRefused(t *testing.T) {
+	f := func(yaml, want string) {
+		t.Helper()
+		if _, err := load(yaml); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", yaml, err, want)
+		}
+	}
+	f("hosts: [a]\nbulk_max_sise: 5", `elasticsearch output: unknown option "bulk_max_sise", did you mean "bulk_max_size"? known options: api_key, `)
+	f("hosts: [a]\nbackoff.inti: 5s", `unknown option "backoff.inti", did you mean "backoff.init"`)
+	f("index: x", `option "hosts" is missing`)
+	f("hosts: [a]\nworker: 0", `option "worker" must be at least 1`)
+	f("hosts: [a]\ncompression_level: 10", `option "compression_level" must be 0 to 9`)
+	f("hosts: [a]\nbulk_max_bytes: 0", `option "bulk_max_bytes" must be above 0`)
+	f("hosts: [a]\nbackoff.max: 10ms", `option "backoff" needs 0 < init <= max`)
+	f("hosts: [a]\napi_key: 'a:b'\nusername: c", `"api_key" and "username" exclude each other`)
+	f("hosts: [a]\nparameters.filter_path: took", `must not set filter_path`)
+	f("hosts: [a]\nssl.certificate: /nonexistent", `elasticsearch output: `)
+	f("hosts: ['http://[']", `elasticsearch output: `)
+	f("hosts: [a]\nnon_indexable_policy.bury: ~", `unknown non_indexable_policy "bury"; known ones: drop, dead_letter_index, dead_letter_file`)
+	f("hosts: [a]\nnon_indexable_policy: {drop: , dead_letter_index.index: x}", `wants one of`)
+	f("hosts: [a]\nnon_indexable_policy: drop", `cannot read non_indexable_policy`)
+	f("hosts: [a]\nnon_indexable_policy.dead_letter_index: ~", `dead_letter_index: option "index" is missing`)
+	f("hosts: [a]\nnon_indexable_policy.dead_letter_index.indx: x", `unknown option "indx", did you mean "index"?`)
+	f("hosts: [a]\nnon_indexable_policy.dead_letter_file.files: 0", `option "files" must be 1 to 1000`)
+}
+
+// The template, and whatever else waits for a connection, is loaded by libbeat's callbacks.
+func TestConnectRunsCallbacks(t *testing.T) {
+	es := newFake(t)
+	es.version = "8.7.1"
+	c, _, _ := newTestClient(t, es, "")
+	var got []string
+	key, err := libes.RegisterConnectCallback(func(conn *eslegclient.Connection) error {
+		v := conn.GetVersion()
+		got = append(got, conn.URL+" "+v.String())
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer libes.DeregisterConnectCallback(key)
+	if err := c.Connect(); err != nil || len(got) != 1 || got[0] != es.URL+" 8.7.1" || c.indexWithoutID || c.withType {
+		t.Errorf("got %v %v", got, err)
+	}
+	es.version = "6.8.23"
+	if err := c.Connect(); err != nil || !c.withType {
+		t.Errorf("after the server was replaced by an old one: %v", err)
+	}
+}
+
+// A server that is no Elasticsearch, such as one without a version, is let pass: its bulk answers
+// say enough.
+func TestConnectWithoutVersion(t *testing.T) {
+	es := newFake(t)
+	es.version = "serverless"
+	c, _, _ := newTestClient(t, es, "")
+	if err := c.Connect(); err != nil || c.withType || c.indexWithoutID {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRedirectIsFollowedWithItsBody(t *testing.T) {
+	es := newFake(t)
+	front := newFake(t)
+	front.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, es.URL+r.URL.String(), http.StatusTemporaryRedirect)
+	})
+	c, _, _ := newTestClient(t, front, "")
+	if got, err := publish(c, eventsOf("ab")...); got != "ack" || err != nil || len(es.docs) != 2 {
+		t.Errorf("got %s %v, %v", got, err, es.docs)
+	}
+}

@@ -1,0 +1,459 @@
+package elasticsearch
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/elastic/beats/v7/libbeat/beat"
+	"github.com/elastic/beats/v7/libbeat/common"
+	"github.com/elastic/beats/v7/libbeat/outputs"
+	"github.com/elastic/beats/v7/libbeat/publisher"
+)
+
+var bgCtx = context.Background()
+
+// Each line: the events, what the server answers to each request, then the requests that were
+// made, how the batch was settled, and which events became dead letters. An "!" behind the
+// settlement stands for an error, which makes the pipeline connect again.
+func TestPublish(t *testing.T) {
+	f := func(events, script, requests, settled, letters string) {
+		t.Helper()
+		es := newFake(t, strings.Split(script, " | ")...)
+		c, waits, file := newTestClient(t, es, "")
+		got, err := publish(c, eventsOf(events)...)
+		if err != nil {
+			got += "!"
+		}
+		if seen := strings.Join(es.seen, " "); seen != requests || got != settled {
+			t.Errorf("%s, %s: got requests %s, %s (%v), want %s, %s", events, script, seen, got, err, requests, settled)
+		}
+		if buried := idsInFile(t, file); buried != letters {
+			t.Errorf("%s, %s: got letters %q, want %q", events, script, buried, letters)
+		}
+		if again := strings.HasPrefix(settled, "retry"); again != (len(*waits) == 1) {
+			t.Errorf("%s, %s: got waits %v after %q", events, script, *waits, settled)
+		}
+	}
+	// items
+	f("abc", "", "abc", "ack", "")
+	f("abc", "201 200 201", "abc", "ack", "")
+	f("abc", "201 409 201", "abc", "ack", "")
+	f("abc", "201 429 201", "abc", "retry b", "")
+	f("abc", "429 503 500", "abc", "retry abc", "")
+	f("abc", "201 400 201", "abc", "ack", "b")
+	f("abc", "400 404 403", "abc", "ack", "abc")
+	f("abc", "400 429 201", "abc", "retry b", "a")
+	f("a-c", "201 409 201", "ac", "ack", "-")
+	f("abc", "403:security_exception 403:security_exception 403:security_exception", "abc", "retry abc", "")
+	f("abc", "201 403:security_exception 201", "abc", "ack", "b")
+	// whole requests
+	f("abcd", "max:2", "abcd ab cd", "ack", "")
+	f("abcd", "max:1", "abcd ab a b cd c d", "ack", "")
+	f("abc", "max:0", "abc a bc b c", "ack", "abc")
+	f("abcd", "poison:c", "abcd ab cd c d", "ack", "c")
+	f("abcd", "poison:a", "abcd ab a b cd", "ack", "a")
+	f("a", "poison:a", "a", "retry a!", "")
+	f("abcdefghijklmnop", "poison:", "abcdefghijklmnop abcdefgh abcd ab a b cd c d efgh ef e f gh g h", "retry abcdefghijklmnop!", "")
+	f("abc", "=429", "abc", "retry abc", "")
+	f("abc", "=500", "abc", "retry abc!", "")
+	f("abc", "=502", "abc", "retry abc!", "")
+	f("abc", "=503", "abc", "retry abc!", "")
+	f("abc", "=504", "abc", "retry abc!", "")
+	f("abc", "=401", "abc", "retry abc!", "")
+	f("abc", "=403", "abc", "retry abc!", "")
+	f("abc", "=404", "abc", "retry abc!", "")
+	f("abc", "=408", "abc", "retry abc!", "")
+	f("abc", "=302 Location:/elsewhere", "abc", "retry abc!", "")
+	f("abcd", "=413 | =503", "abcd ab", "retry abcd!", "")
+	f("abcd", "=413 | 201 400 | =503", "abcd ab cd", "retry cd!", "b")
+	// no answer, or none that can be believed
+	f("abc", "reset", "abc", "retry abc!", "")
+	f("abc", "cut", "abc", "retry abc!", "")
+	f("abc", "part", "abc", "retry abc!", "")
+	f("abc", "text:", "abc", "retry abc!", "")
+	f("abc", "text:<html>welcome</html>", "abc", "retry abc!", "")
+	f("abc", `text:{"errors":false}`, "abc", "retry abc!", "")
+	f("abc", `text:{"errors":false,"items":[{"create":{"status":201}}]}`, "abc", "retry abc!", "")
+	f("abc", `text:{"items":[{"create":{"status":201}},{"create":{"status":201}},{"create":{"status":0}}]}`, "abc", "retry abc!", "")
+}
+
+func idsInFile(t *testing.T, name string) (ids string) {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
+		if line == "" {
+			continue
+		}
+		if ev, ok := decode(t, []byte(line))["event"].(map[string]any); ok {
+			ids += ev["id"].(string)
+		} else {
+			ids += "-"
+		}
+	}
+	return ids
+}
+
+// A lost answer must not double: the second time Elasticsearch says 409.
+func TestAnswerLost(t *testing.T) {
+	es := newFake(t, "cut")
+	c, _, _ := newTestClient(t, es, "")
+	if got, err := publish(c, eventsOf("abc")...); got != "retry abc" || err == nil {
+		t.Fatalf("got %s %v", got, err)
+	}
+	if got, err := publish(c, eventsOf("abc")...); got != "ack" || err != nil || len(es.docs) != 3 {
+		t.Errorf("got %s %v, %d documents", got, err, len(es.docs))
+	}
+}
+
+// net/http repeats at once what an old connection did not answer: harmless with ids, so without
+// them it must not.
+func TestConnectionGoneStale(t *testing.T) {
+	f := func(events, settled, requests string) {
+		t.Helper()
+		es := newFake(t, "", "cut")
+		c, waits, _ := newTestClient(t, es, "")
+		if _, err := publish(c, eventsOf("x")...); err != nil {
+			t.Fatal(err)
+		}
+		got, _ := publish(c, eventsOf(events)...)
+		if seen := strings.Join(es.seen, " "); got != settled || seen != requests || (got == "ack") != (len(*waits) == 0) {
+			t.Errorf("got %s, requests %s, waits %v", got, seen, *waits)
+		}
+	}
+	f("abc", "ack", "x abc abc")
+	f("ab-", "retry ab", "x ab")
+}
+
+// A solitary poison event is found guilty once something else has been accepted, and one
+// acceptance pays for one verdict.
+func TestPoisonAlone(t *testing.T) {
+	es := newFake(t, "poison:p")
+	c, _, file := newTestClient(t, es, "")
+	for _, step := range []struct{ events, want, letters string }{
+		{"p", "retry p", ""}, {"ab", "ack", ""}, {"p", "ack", "p"}, {"p", "retry p", "p"}, {"c", "ack", "p"}, {"p", "ack", "pp"},
+	} {
+		got, _ := publish(c, eventsOf(step.events)...)
+		if letters := idsInFile(t, file); got != step.want || letters != step.letters {
+			t.Errorf("%s: got %s, letters %s, want %s, %s", step.events, got, letters, step.want, step.letters)
+		}
+	}
+}
+
+func TestRequest(t *testing.T) {
+	es := newFake(t)
+	c, _, _ := newTestClient(t, es, `
+path: /prefix
+username: user
+password: pass
+headers: {X-Mine: yes please, user-agent: own}
+parameters: {refresh: wait_for}
+pipeline: Geo
+`)
+	evs := eventsOf("ab-")
+	evs[1].Meta["pipeline"] = "Special"
+	evs[1].Meta["raw_index"] = "Other-Index"
+	if got, err := publish(c, evs...); got != "ack" || err != nil {
+		t.Fatal(got, err)
+	}
+	for name, want := range map[string]string{
+		"Authorization": "Basic dXNlcjpwYXNz", "X-Mine": "yes please", "User-Agent": "own", "Content-Encoding": "gzip",
+		"X-Elastic-Product-Origin": "beats", "Content-Type": "application/json; charset=UTF-8",
+	} {
+		if got := es.header.Get(name); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	if es.path != "/prefix/_bulk" || es.query != "filter_path=errors%2Citems.%2A.status%2Citems.%2A.error&refresh=wait_for" {
+		t.Errorf("got %s?%s", es.path, es.query)
+	}
+	for key := range es.docs {
+		if key != "logs/a" && key != "other-index/b" && key != "logs/" {
+			t.Errorf("document %s", key)
+		}
+	}
+}
+
+func TestAction(t *testing.T) {
+	f := func(version string, meta common.MapStr, want string) {
+		t.Helper()
+		c, _, _ := newTestClient(t, newFake(t), "pipeline: geo")
+		c.setVersion(*common.MustNewVersion(version))
+		it := item{event: &publisher.Event{Content: beat.Event{Meta: meta}}}
+		b, err := c.appendItem(nil, &it)
+		if err != nil {
+			b = []byte(err.Error())
+		}
+		if got, _, _ := strings.Cut(string(b), "\n"); got != want {
+			t.Errorf("%s %v: got %s, want %s", version, meta, got, want)
+		}
+	}
+	f("7.17.29", common.MapStr{"_id": "x"}, `{"create":{"_index":"logs","pipeline":"geo","_id":"x"}}`)
+	f("7.17.29", common.MapStr{"_id": "a\"\n"}, `{"create":{"_index":"logs","pipeline":"geo","_id":"a\"\n"}}`)
+	f("7.17.29", common.MapStr{"_id": "x", "pipeline": ""}, `{"create":{"_index":"logs","_id":"x"}}`)
+	f("7.17.29", common.MapStr{"_id": "x", "pipeline": 5}, `@metadata.pipeline is int, not a string`)
+	f("7.17.29", common.MapStr{"_id": "x", "op_type": "index"}, `{"index":{"_index":"logs","pipeline":"geo","_id":"x"}}`)
+	f("7.17.29", common.MapStr{"_id": "x", "op_type": "delete"}, `{"delete":{"_index":"logs","pipeline":"geo","_id":"x"}}`)
+	f("7.17.29", common.MapStr{"op_type": "delete"}, `op_type delete without an _id`)
+	f("7.17.29", nil, `{"create":{"_index":"logs","pipeline":"geo"}}`)
+	f("7.4.2", nil, `{"index":{"_index":"logs","pipeline":"geo"}}`)
+	f("6.8.23", common.MapStr{"_id": "x"}, `{"create":{"_index":"logs","_type":"doc","pipeline":"geo","_id":"x"}}`)
+	f("9.1.0", nil, `{"create":{"_index":"logs","pipeline":"geo"}}`)
+	f("2.11.0", nil, `{"create":{"_index":"logs","pipeline":"geo"}}`)
+}
+
+func TestDelete(t *testing.T) {
+	es := newFake(t, "404", "200")
+	c, _, file := newTestClient(t, es, "")
+	ev := eventsOf("a")[0]
+	ev.Meta["op_type"] = "delete"
+	if got, err := publish(c, ev); got != "ack" || err != nil || idsInFile(t, file) != "a" { // with an error: there is no such index
+		t.Errorf("got %s %v", got, err)
+	}
+	if got := classify(&item{op: opDelete, id: "a"}, 404, "", false, false); got != delivered {
+		t.Errorf("deleting what is not there: got %v", got)
+	}
+}
+
+// What cannot be encoded costs its own place only.
+func TestUnsendable(t *testing.T) {
+	for _, level := range []string{"0", "1"} {
+		es := newFake(t)
+		c, _, file := newTestClient(t, es, "compression_level: "+level)
+		evs := eventsOf("abcd")
+		evs[1].Fields["bad"] = math.NaN()
+		evs[2].Fields["bad"] = func() {}
+		if got, err := publish(c, evs...); got != "ack" || err != nil || strings.Join(es.seen, " ") != "ad" || idsInFile(t, file) != "bc" {
+			t.Errorf("got %s %v, requests %v, letters %s", got, err, es.seen, idsInFile(t, file))
+		}
+		if got, err := publish(c, evs[1]); got != "ack" || err != nil || len(es.seen) != 1 {
+			t.Errorf("got %s %v, requests %v", got, err, es.seen)
+		}
+	}
+}
+
+func TestBulkMaxBytes(t *testing.T) {
+	es := newFake(t)
+	c, _, _ := newTestClient(t, es, "bulk_max_bytes: 400")
+	evs := eventsOf("abcdefg")
+	evs[2].Fields["message"] = strings.Repeat("x", 5000)
+	if got, err := publish(c, evs...); got != "ack" || err != nil {
+		t.Fatal(got, err)
+	}
+	if got := strings.Join(es.seen, " "); got != "ab c def g" {
+		t.Errorf("got requests %s", got)
+	}
+}
+
+// A 413 is not asked for twice: later requests are small enough at once.
+func TestLimitIsLearned(t *testing.T) {
+	es := newFake(t, "max:4")
+	c, _, _ := newTestClient(t, es, "")
+	for range 3 {
+		if got, err := publish(c, eventsOf("abcdefgh")...); got != "ack" || err != nil {
+			t.Fatal(got, err)
+		}
+	}
+	if got := strings.Join(es.seen, " "); got != "abcdefgh abcd efgh abcd efgh abcd efgh" {
+		t.Errorf("got requests %s", got)
+	}
+}
+
+// Several cut connections in a row make requests smaller, answers make them larger again.
+func TestLimitAfterCuts(t *testing.T) {
+	es := newFake(t, "reset", "reset", "reset")
+	c, _, _ := newTestClient(t, es, "")
+	evs := eventsOf("abcd")
+	for i := range evs {
+		evs[i].Fields["message"] = strings.Repeat("x", 50<<10)
+	}
+	for range 5 {
+		publish(c, evs...)
+	}
+	if got := strings.Join(es.seen, " "); got != "abcd abcd abcd ab cd abcd" {
+		t.Errorf("got requests %s", got)
+	}
+}
+
+func TestBackoffSurvivesReconnect(t *testing.T) {
+	es := newFake(t, "=503", "=503", "text:", "=429", "429 429 429", "201 201 429", "429")
+	c, waits, _ := newTestClient(t, es, "backoff: {init: 1s, max: 6s}")
+	for i, at := range []time.Duration{1, 2, 4, 6, 6} {
+		publish(c, eventsOf("abc")...)
+		if err := c.Connect(); err != nil {
+			t.Fatal(err)
+		}
+		if got := (*waits)[i]; len(*waits) != i+1 || got < at*time.Second/2 || got > at*time.Second {
+			t.Errorf("failure %d: waited %v, want up to %d s", i, *waits, at)
+		}
+	}
+	publish(c, eventsOf("abc")...) // a third is refused, the rest is progress
+	if got := (*waits)[5]; got < time.Second/6 || got > time.Second/3 {
+		t.Errorf("a third refused: waited %v", got)
+	}
+	publish(c, eventsOf("c")...)
+	if got := (*waits)[6]; got < time.Second || got > 2*time.Second {
+		t.Errorf("refused again: waited %v", got)
+	}
+	publish(c, eventsOf("c")...)
+	if len(*waits) != 7 || c.backoff.step != 0 {
+		t.Errorf("after a success: %v, %v", *waits, c.backoff)
+	}
+}
+
+func TestConnectFails(t *testing.T) {
+	es := newFake(t)
+	c, waits, _ := newTestClient(t, es, "backoff: {init: 1s, max: 60s}")
+	es.Close()
+	for i, at := range []time.Duration{1, 2, 4} {
+		if err := c.Connect(); err == nil || len(*waits) != i+1 || (*waits)[i] < at*time.Second/2 || (*waits)[i] > at*time.Second {
+			t.Errorf("got %v, waited %v", err, *waits)
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2024, 5, 17, 12, 0, 0, 0, time.UTC)
+	f := func(in string, want time.Duration) {
+		t.Helper()
+		if got := retryAfter(http.Header{"Retry-After": {in}}, now); got != want {
+			t.Errorf("%q: got %v, want %v", in, got, want)
+		}
+	}
+	f("", 0)
+	f("7", 7*time.Second)
+	f("-7", 0)
+	f("soon", 0)
+	f("99999999", longestRetryAfter)
+	f("99999999999999999999", 0)
+	f("Fri, 17 May 2024 12:00:30 GMT", 30*time.Second)
+	f("Fri, 17 May 2024 11:00:30 GMT", 0)
+
+	es := newFake(t, "=503 Retry-After:120")
+	c, waits, _ := newTestClient(t, es, "")
+	if publish(c, eventsOf("a")...); (*waits)[0] != 2*time.Minute {
+		t.Errorf("waited %v", *waits)
+	}
+}
+
+// Errors that no waiting cures name what to check.
+func TestAdvice(t *testing.T) {
+	f := func(script, want string) {
+		t.Helper()
+		c, _, _ := newTestClient(t, newFake(t, script), "")
+		if _, err := publish(c, eventsOf("a")...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", script, err, want)
+		}
+	}
+	f("=401", "check username and password, or api_key")
+	f("=403", "may create documents and indices")
+	f("=404", "is it Elasticsearch that answers")
+	f("=407", "check proxy_url")
+	f("=301 Location:http://x/", `301 Moved Permanently to "http://x/"`)
+	f("=400", "check parameters")
+	f("text:<html>", "the body is no JSON")
+}
+
+func TestCloseEndsWait(t *testing.T) {
+	es := newFake(t, "=503")
+	c, _, _ := newTestClient(t, es, "backoff: {init: 1h, max: 2h}")
+	real := make(chan time.Duration)
+	c.sleep = func(d time.Duration) {
+		close(real)
+		<-c.done
+	}
+	ended := make(chan string)
+	go func() {
+		got, _ := publish(c, eventsOf("a")...)
+		ended <- got
+	}()
+	<-real
+	c.Close()
+	if got := <-ended; got != "retry a" {
+		t.Errorf("got %s", got)
+	}
+	if got, err := publish(c, eventsOf("a")...); got != "cancelled" || err == nil {
+		t.Errorf("after Close: got %s %v", got, err)
+	}
+	if err := c.Connect(); err == nil {
+		t.Error("Connect after Close must fail")
+	}
+}
+
+// The wait itself, without a hook.
+func TestCloseEndsTimer(t *testing.T) {
+	group, err := load("hosts: [127.0.0.1]\nindex: x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := group.Clients[0].(*client)
+	ended := make(chan struct{})
+	go func() {
+		c.wait(time.Hour)
+		close(ended)
+	}()
+	c.Close()
+	c.Close()
+	<-ended
+}
+
+// A request under way is given closeGrace, then its events go to whoever comes next.
+func TestCloseEndsRequest(t *testing.T) {
+	defer func(d time.Duration) { closeGrace = d }(closeGrace)
+	closeGrace = time.Millisecond
+	arrived, release := make(chan struct{}), make(chan struct{})
+	es := newFake(t)
+	es.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(arrived)
+		<-release
+	})
+	defer close(release)
+	c, _, _ := newTestClient(t, es, "")
+	ended := make(chan string)
+	go func() {
+		got, _ := publish(c, eventsOf("ab")...)
+		ended <- got
+	}()
+	<-arrived
+	c.Close()
+	if got := <-ended; got != "cancelled ab" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// libbeat's counters must add up: what is active in the end is 0, acked is what left for good.
+func TestObserver(t *testing.T) {
+	var o observer
+	es := newFake(t, "201 409 429 400 503 201", "=429", "=503", "201 201")
+	c, _, _ := newTestClient(t, es, "")
+	c.observer = &o
+	publish(c, eventsOf("abcdef")...)
+	if want := (observer{batches: 6, acked: 3, duplicates: 1, failed: 2, tooMany: 1}); o != want {
+		t.Errorf("got %+v, want %+v", o, want)
+	}
+	publish(c, eventsOf("ce")...)
+	publish(c, eventsOf("ce")...)
+	publish(c, eventsOf("ce")...)
+	if want := (observer{batches: 12, acked: 5, duplicates: 1, failed: 6, tooMany: 3}); o != want || o.batches != o.acked+o.duplicates+o.failed+o.dropped {
+		t.Errorf("got %+v, want %+v", o, want)
+	}
+}
+
+type observer struct {
+	outputs.Observer
+	batches, acked, duplicates, failed, dropped, tooMany int
+}
+
+func (o *observer) NewBatch(n int)   { o.batches += n }
+func (o *observer) Acked(n int)      { o.acked += n }
+func (o *observer) Failed(n int)     { o.failed += n }
+func (o *observer) Dropped(n int)    { o.dropped += n }
+func (o *observer) Duplicate(n int)  { o.duplicates += n }
+func (o *observer) ErrTooMany(n int) { o.tooMany += n }
