@@ -122,7 +122,7 @@ func (bt *beater) Run(b *beat.Beat) error {
 	pipeline = pipetool.WithClientConfigEdit(pipeline, func(c beat.ClientConfig) (beat.ClientConfig, error) {
 		c.PublishMode = beat.GuaranteedSend
 		c.WaitClose = bt.opts.ShutdownTimeout
-		return c, nil
+		return normalized(c), nil
 	})
 	factory := checked{bt.plugins, channel.RunnerFactoryWithCommonInputSettings(b.Info, compat.RunnerFactory(log, b.Info, loader))}
 

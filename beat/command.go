@@ -7,6 +7,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/cmd/instance"
 	"github.com/elastic/beats/v7/libbeat/common"
 	libes "github.com/elastic/beats/v7/libbeat/outputs/elasticsearch"
+	"github.com/elastic/beats/v7/libbeat/publisher/processing"
 	"github.com/gofrs/uuid"
 
 	"github.com/podbeat/podbeat/beat/journalbeat"
@@ -32,6 +33,7 @@ func NewCommand() *cmd.BeatsRootCmd {
 		Name:            Name,
 		Version:         Version,
 		ConfigOverrides: defaults(),
+		Processing:      processing.MakeDefaultBeatSupport(false), // normalizing is ours, see normalize.go
 	}
 	root := withoutLicenseCheck(New, settings)
 	root.Short = "podbeat ships the logs of a Kubernetes node, every line once"

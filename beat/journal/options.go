@@ -64,8 +64,6 @@ type options struct {
 	Binary string `config:"binary" default:"replace"`
 	// How often at the least new entries are looked for, where the kernel's notices do not come (network file systems).
 	PollInterval time.Duration `config:"poll_interval" alias:"backoff" default:"1s"`
-	// How often the figures are written to the log; 0 means never.
-	ReportInterval time.Duration `config:"report_interval" default:"30s"`
 	// journalbeat's file with the saved position: read once, when podbeat has none of its own.
 	CursorStateFile string `config:"cursor_state_file"`
 	// journalbeat's file with undelivered events (`pending_queue.file`): they are sent once, then the file is renamed to `….done`.

@@ -1,0 +1,233 @@
+// Package journal is podbeat's input `journal`: it reads systemd's journal, joins what was
+// split on the way in, and gives libbeat one event a message. An entry's way is input.read's:
+//
+//	files → reader → joiner → converter → libbeat … output
+//	  ▲                                              │
+//	  └───── position, stored once acknowledged ◄────┘
+//
+// The position stored never passes an entry whose event has not been acknowledged, nor the
+// first part of a message that still waits for its last. Reading again from any stored position
+// gives the same events with the same ids, so Elasticsearch takes each of them once.
+package journal
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	v2 "github.com/elastic/beats/v7/filebeat/input/v2"
+	"github.com/elastic/beats/v7/libbeat/beat"
+	"github.com/elastic/beats/v7/libbeat/common"
+	"github.com/elastic/beats/v7/libbeat/feature"
+	"github.com/elastic/beats/v7/libbeat/logp"
+	"github.com/elastic/beats/v7/libbeat/statestore"
+	"github.com/elastic/go-concert/ctxtool"
+	"github.com/elastic/go-concert/unison"
+
+	"github.com/podbeat/podbeat/option"
+)
+
+// Store is where positions are kept: filebeat's and podbeat's registries are one.
+type Store interface {
+	Access() (*statestore.Store, error)
+}
+
+// Plugin is the input for a beat that takes filebeat's input plugins.
+func Plugin(log *logp.Logger, store Store) v2.Plugin {
+	return v2.Plugin{
+		Name:      "journal",
+		Stability: feature.Stable,
+		Info:      "systemd's journal",
+		Doc:       "The journal input reads systemd's journal files.",
+		Manager:   &manager{log: log.Named("journal"), store: store, inputs: map[string]*input{}},
+	}
+}
+
+// common are libbeat's own settings of every input.
+var commonSettings = []string{"type", "id", "enabled", "processors", "fields", "fields_under_root", "tags",
+	"keep_null", "publisher_pipeline", "pipeline", "index", "service"}
+
+// manager makes the inputs and keeps what one run of an input leaves for its next.
+type manager struct {
+	log   *logp.Logger
+	store Store
+
+	mu     sync.Mutex
+	inputs map[string]*input // the running ones by id
+	resume sync.Map          // id → position after the last event libbeat has taken, in this process
+}
+
+// Init has nothing to start: positions are never forgotten in the background.
+func (m *manager) Init(unison.Group, v2.Mode) error { return nil }
+
+// CheckConfig says what is wrong with an input's configuration, without touching a journal.
+func (m *manager) CheckConfig(cfg *common.Config) error {
+	_, err := m.Create(cfg)
+	return err
+}
+
+// Create makes an input of its configuration.
+func (m *manager) Create(cfg *common.Config) (v2.Input, error) {
+	var common struct {
+		ID string `config:"id"`
+	}
+	if err := cfg.Unpack(&common); err != nil {
+		return nil, err
+	}
+	in := &input{manager: m, id: common.ID}
+	if err := option.Unpack(cfg, &in.opts, "journal input", commonSettings...); err != nil {
+		return nil, err
+	}
+	if in.id == "" {
+		in.id = in.opts.source()
+	}
+	return in, nil
+}
+
+// source names what is read, for inputs without an id.
+func (o *options) source() string {
+	switch {
+	case len(o.Paths) > 0:
+		return strings.Join(o.Paths, ",")
+	case o.Namespace != "":
+		return "namespace " + o.Namespace
+	}
+	return "local"
+}
+
+type input struct {
+	manager *manager
+	opts    options
+	id      string
+}
+
+// Name is the input's type.
+func (in *input) Name() string { return "journal" }
+
+// Test opens the journal and closes it.
+func (in *input) Test(ctx v2.TestContext) error {
+	m := newMetrics(in.id + " test")
+	defer m.close(in.id + " test")
+	r, err := openReader(ctx.Logger, &in.opts, m, position{})
+	if err != nil {
+		return err
+	}
+	r.Close()
+	return nil
+}
+
+// Run reads until ctx is cancelled. It survives whatever may pass; what does not, it says again
+// and again.
+func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
+	if err := in.claim(); err != nil {
+		return err
+	}
+	defer in.release()
+	metrics := newMetrics(in.id)
+	defer metrics.close(in.id)
+
+	positions, err := openPositions(in.manager.store, "journal::"+in.id, ctx.Logger, metrics)
+	if err != nil {
+		return err
+	}
+	defer positions.close()
+
+	client, err := pipeline.ConnectWith(beat.ClientConfig{ACKHandler: positions.acker(), Events: positions})
+	if err != nil {
+		return fmt.Errorf("cannot connect to the publisher: %w", err)
+	}
+	// Closing waits for what is on its way; it also ends a Publish that waits for room.
+	stop, stopped := ctxtool.FromCanceller(ctx.Cancelation), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		<-stop.Done()
+		client.Close()
+	}()
+	defer func() { <-stopped }()
+
+	p := &publisher{
+		client:    client,
+		converter: newConverter(&in.opts, metrics, ctx.Agent.Beat),
+		positions: positions,
+		metrics:   metrics,
+	}
+	from, ok := in.manager.resume.Load(in.id)
+	if ok {
+		p.done = from.(position)
+	} else if p.done, err = positions.load(); err != nil {
+		return err
+	}
+	if err := in.takeOver(ctx.Logger, p); err != nil {
+		return err
+	}
+	in.read(stop, ctx.Logger, p)
+	in.manager.resume.Store(in.id, p.done)
+	return nil
+}
+
+func (in *input) claim() error {
+	in.manager.mu.Lock()
+	defer in.manager.mu.Unlock()
+	if in.manager.inputs[in.id] != nil {
+		return fmt.Errorf("two journal inputs have the id %q: give each an id of its own", in.id)
+	}
+	in.manager.inputs[in.id] = in
+	return nil
+}
+
+func (in *input) release() {
+	in.manager.mu.Lock()
+	defer in.manager.mu.Unlock()
+	delete(in.manager.inputs, in.id)
+}
+
+// batchSize is how many entries are read ahead: enough to make the reader's fixed costs small,
+// few enough to be nothing in memory.
+const batchSize = 256
+
+// read is an entry's way.
+func (in *input) read(ctx context.Context, log *logp.Logger, p *publisher) {
+	r := in.open(ctx, log, p)
+	if r == nil {
+		return
+	}
+	defer r.Close()
+	joiner := newJoiner(in.opts.Join, p.metrics, int(in.opts.MaxMessageBytes), p.done)
+	batch := make([]Entry, batchSize)
+	for {
+		n, err := r.Read(ctx, batch)
+		if err != nil {
+			return // the context's
+		}
+		for i := range batch[:n] {
+			e := &batch[i]
+			p.metrics.read.Inc()
+			if !p.publish(joiner.add(e, r.position(e))) {
+				return
+			}
+		}
+		if n == 0 && !p.publish(joiner.expire(time.Now())) {
+			return
+		}
+	}
+}
+
+// open opens the reader, as often as it takes.
+func (in *input) open(ctx context.Context, log *logp.Logger, p *publisher) *reader {
+	const wait = 10 * time.Second
+	for {
+		r, err := openReader(log, &in.opts, p.metrics, p.done)
+		if err == nil {
+			return r
+		}
+		p.metrics.errors.Inc()
+		log.Errorf("Cannot read the journal, trying again in %v: %v", wait, err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
