@@ -142,7 +142,7 @@ func explain(namer processors.Processor, name, host string) (explanation, error)
 		delete(fields, field)
 	}
 	e := explanation{Name: name, Fields: fields, Decision: "keep", Why: "not a pause container",
-		Index: fmt.Sprintf("%s-YYYY.MM.dd", event.Meta["index"])}
+		Index: fmt.Sprintf("%s-YYYY.MM.dd", event.Meta[k8sname.IndexKey])}
 	n, reason := k8sname.Parse(name)
 	_, indexed := fields["index"]
 	switch {

@@ -11,6 +11,10 @@ const maxIndex = 255 - len("-2006.01.02")
 
 var lastIndex atomic.Pointer[struct{ beat, host, index string }]
 
+// IndexKey is where an event's @metadata has what IndexName returns. It is not libbeat's own "index",
+// which would win over output.elasticsearch.index and so take the choice from the user.
+const IndexKey = "index_prefix"
+
 // IndexName returns the index of a host's logs without the day: logstash-<beat>-<host> in lower
 // case, each character outside [a-z0-9-_] turned into an underscore (M-137 … M-139). A host
 // without a name is "unknown". It may be called for each event: the last answer is kept.

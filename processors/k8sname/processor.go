@@ -41,7 +41,7 @@ type options struct {
 	Owner string `config:"owner" default:"unambiguous"`
 	// Regular expression of names that are not Kubernetes' and get the namespace `default` and the host as their pod; empty means no name.
 	HostsAsStatic string `config:"hosts_as_static" default:"'^(kubelet|etcd[0-9]*)$'"`
-	// Set the event's index to `logstash-<beat>-<host>`, to which libbeat adds the day of the event, unless it has one already.
+	// Write the name of the event's index without its day, `logstash-<beat>-<host>`, to `@metadata.index_prefix`, unless it is there already.
 	Index bool `config:"index" default:"true"`
 	// The beat in the name of the index.
 	IndexBeat string `config:"index_beat" default:"podbeat"`
@@ -143,11 +143,11 @@ func (p *processor) Run(e *beat.Event) (*beat.Event, error) {
 	if v.static && field == "journal.container_name" && p.Schema != "ecs" {
 		renameStatic(e.Fields, name, host)
 	}
-	if v.index != nil && !hasIndex(e.Meta) {
+	if _, chosen := e.Meta[IndexKey]; v.index != nil && !chosen {
 		if e.Meta == nil {
 			e.Meta = common.MapStr{}
 		}
-		e.Meta["index"] = v.index
+		e.Meta[IndexKey] = v.index
 	}
 	if clashes > 0 {
 		conflicts.Add(uint64(clashes))
@@ -234,14 +234,4 @@ func renameStatic(m common.MapStr, name, host string) {
 		id = noID
 	}
 	_, _ = m.Put("journal.container_name", name+"_"+host+"_"+id) // it was found there
-}
-
-// hasIndex tells whether the input or another processor has chosen where the event goes.
-func hasIndex(meta common.MapStr) bool {
-	for _, k := range [...]string{"index", "raw_index", "alias"} {
-		if _, ok := meta[k]; ok {
-			return true
-		}
-	}
-	return false
 }

@@ -51,7 +51,7 @@ func flat(e *beat.Event) map[string]any {
 	for k, v := range e.Fields.Flatten() {
 		m[k] = v
 	}
-	if index, ok := e.Meta["index"]; ok {
+	if index, ok := e.Meta[IndexKey]; ok {
 		m["@index"] = index
 	}
 	return m
@@ -145,7 +145,7 @@ func TestProcessor(t *testing.T) {
 	f(`tag_on_failure: [no_name]`, node("nginx"), "tags=[no_name]"+index)
 	f(`tag_on_failure: [no_name]`, node(strings.Repeat("x", 5000)), "tags=[no_name]"+index)
 	f(`tag_on_failure: [no_name]`, event("host.name", "n"), "@index=logstash-podbeat-n")
-	f(``, &beat.Event{Fields: common.MapStr{"host": common.MapStr{"name": "n"}}, Meta: common.MapStr{"raw_index": "mine"}}, "")
+	f(``, &beat.Event{Fields: common.MapStr{"host": common.MapStr{"name": "n"}}, Meta: common.MapStr{IndexKey: "mine"}}, "") // stays as it is
 
 	// what the event has
 	f(``, event("container.name", web, "host.name", "n", "kubernetes.node.name", "from-api", "kubernetes.labels.app", "web"),
@@ -274,7 +274,7 @@ func BenchmarkProcessor(b *testing.B) {
 			for b.Loop() {
 				clear(e.Fields)
 				e.Fields["container"], e.Fields["host"] = container, host
-				delete(e.Meta, "index")
+				delete(e.Meta, IndexKey)
 				_, _ = p.Run(e)
 			}
 		})
