@@ -1,0 +1,316 @@
+package journal
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// What libsystemd does with damage, and what is done about it here (systemd 252; every case is in
+// damage_test.go):
+//   - an entry that is no entry: passed over in silence; the number is missing, and counted as a gap;
+//   - a field that is no field: left out in silence; nothing to be done;
+//   - an array of entries that is none: the rest of the file is passed over as if it were the end,
+//     or the file dropped from the set; seek gets beyond it, or the arrays of a boot's entries do;
+//   - a number too high: everything up to it is passed over; too low: that entry is. probe finds both;
+//   - a file shorter than it says, or with a header that makes no sense: refused. A copy with a
+//     mended header is read.
+
+var le = binary.LittleEndian
+
+// maxRepairs bounds how often one file is recovered, maxCopy how large a damaged file may be.
+const (
+	maxRepairs = 1000
+	maxCopy    = 1 << 30
+)
+
+// damage counts the file as damaged, once, and says what was found first.
+func (f *file) damage(cause error) {
+	if f.damaged {
+		return
+	}
+	f.damaged = true
+	f.r.metrics.files.corrupt.Inc()
+	f.r.log.Warnf("Journal file %q is damaged, reading what is left of it: %v", f.path, cause)
+}
+
+// recover looks for entries beyond the place where the file seems to end. It finishes a file that
+// has none and will get none.
+func (f *file) recover(now time.Time) bool {
+	if f.hidden.last != f.last || f.hidden.tail != f.hdr.TailSeqnum {
+		f.hidden = hiddenTail{last: f.last, tail: f.hdr.TailSeqnum, since: now}
+	}
+	if !f.hidden.tried && f.repairs < maxRepairs {
+		f.repairs++
+		f.r.metrics.reopened.Inc()
+		if e, ok := f.beyond(); ok {
+			f.damage(fmt.Errorf("what follows number %d cannot be read", f.last))
+			f.push(e)
+			return true
+		}
+		f.hidden.tried = true
+	}
+	switch {
+	case f.final():
+		f.finish()
+	case f.hides():
+		f.r.gaps.promise(&f.chain.numbers, f.promised())
+		fallthrough
+	default:
+		// Somebody still writes to it: begin again where it is now, but not too often.
+		if f.rd == nil || f.rd.dropped() {
+			f.closeReader()
+			f.retry = now.Add(f.r.poll)
+			f.r.waiting(f)
+		}
+	}
+	return false
+}
+
+// beyond finds the first entry after f.last that can be reached, and leaves the reader there.
+func (f *file) beyond() (Entry, bool) {
+	chain, tail := f.chain.id, max(f.hdr.TailSeqnum, f.last+1)
+	if f.viaBoot == "" {
+		if e, ok := f.hiddenAfter(nil); ok {
+			return e, true
+		}
+		try := func(distance uint64) (Entry, bool) {
+			return f.try("", func() error { return f.rd.seekSeqnum(chain, f.last+distance) })
+		}
+		for d := uint64(1); d <= tail-f.last && d < 1<<40; d *= 2 {
+			e, ok := try(d)
+			if !ok {
+				continue
+			}
+			for low := d / 2; d-low > 1; { // low did not work, d did
+				mid := (low + d) / 2
+				if m, ok := try(mid); ok {
+					d, e = mid, m
+				} else {
+					low = mid
+				}
+			}
+			if again, ok := try(d); ok {
+				return again, true
+			}
+			return e, false
+		}
+	}
+	if f.triedBoot == nil {
+		f.triedBoot = map[string]bool{}
+	}
+	for _, boot := range []string{f.lastBoot, f.hdr.BootID} {
+		if boot == "" || f.triedBoot[boot] {
+			continue
+		}
+		f.triedBoot[boot] = true
+		if e, ok := f.try(boot, func() error { return f.rd.seekSeqnum(chain, f.last+1) }); ok {
+			return e, true
+		}
+	}
+	return Entry{}, false
+}
+
+// try seeks and reads one entry, which must be one after f.last.
+func (f *file) try(viaBoot string, seek func() error) (Entry, bool) {
+	if f.rd == nil || f.viaBoot != viaBoot || f.rd.dropped() {
+		if err := f.reopen(viaBoot); err != nil {
+			return Entry{}, false
+		}
+	}
+	if err := seek(); err != nil {
+		return Entry{}, false
+	}
+	var e Entry
+	ok, _ := f.rd.next(&e)
+	return e, ok && e.SeqnumID == f.chain.id && e.Seqnum > f.last && (e.Seqnum <= f.hdr.TailSeqnum || f.hdr.TailSeqnum <= f.last)
+}
+
+// mayProbe says whether the jump in numbers before e is to be looked into. Where one counter serves
+// several files jumps are normal, so only a share of the entries is.
+func (f *file) mayProbe() bool {
+	if len(f.r.filter) > 0 || f.viaBoot != "" {
+		return false
+	}
+	if f.hdr.contiguous() {
+		return true
+	}
+	f.probes++
+	return f.probes <= 64+f.reads/16
+}
+
+// probe looks into a jump in numbers before e: libsystemd orders a file's entries by number, so
+// one damaged number hides others. Time within a boot, which only grows, tells what is really
+// there. The entries found are pushed, and the reader stands after them.
+func (f *file) probe(e Entry) {
+	f.refresh()
+	last := f.last
+	if h, ok := f.hiddenAfter(&e); ok {
+		f.damage(fmt.Errorf("number %d hides others", e.Seqnum))
+		f.push(h)
+		return // e comes again
+	}
+	if d, ok := f.follows(&e); ok && d.Seqnum > last && d.Seqnum < e.Seqnum {
+		f.damage(fmt.Errorf("entry %d is numbered %d", last+1, e.Seqnum))
+		if d.Seqnum > last+1 {
+			renumber(&e, last+1)
+			f.push(e)
+		} else {
+			f.r.metrics.skippedCorrupt.Inc()
+		}
+		f.push(d)
+		return
+	}
+	if e.Seqnum > f.hdr.TailSeqnum && f.hdr.TailSeqnum == last+1 {
+		f.damage(fmt.Errorf("entry %d is numbered %d", last+1, e.Seqnum))
+		renumber(&e, last+1)
+		f.push(e)
+		return
+	}
+	if !f.returnTo(&e) {
+		f.r.metrics.errors.Inc()
+	}
+	f.push(e)
+}
+
+// hiddenAfter reads the entry that by time comes after the last one, if it is another than before,
+// which by number does. One whose number is too low gets the number it must have had.
+func (f *file) hiddenAfter(before *Entry) (Entry, bool) {
+	if f.lastBoot == "" {
+		return Entry{}, false
+	}
+	h, ok := f.afterTime(f.lastBoot, f.lastMono)
+	if !ok {
+		return Entry{}, false
+	}
+	if before != nil {
+		if h.Cursor == before.Cursor || h.Seqnum > before.Seqnum || h.BootID == before.BootID && h.Monotonic > before.Monotonic {
+			return Entry{}, false
+		}
+	} else if h.Seqnum > f.hdr.TailSeqnum {
+		return Entry{}, false
+	}
+	if h.Seqnum <= f.last {
+		renumber(&h, f.last+1)
+	}
+	return h, true
+}
+
+// follows reads the entry that by time comes after e.
+func (f *file) follows(e *Entry) (Entry, bool) { return f.afterTime(e.BootID, e.Monotonic) }
+
+func (f *file) afterTime(boot string, mono uint64) (Entry, bool) {
+	if f.rd == nil || f.rd.dropped() {
+		if err := f.reopen(""); err != nil {
+			return Entry{}, false
+		}
+	}
+	if err := f.rd.seekMonotonic(boot, mono+1); err != nil {
+		return Entry{}, false
+	}
+	var e Entry
+	ok, _ := f.rd.next(&e)
+	return e, ok && e.BootID == boot && e.Monotonic > mono
+}
+
+// returnTo sets the reader to e again.
+func (f *file) returnTo(e *Entry) bool {
+	if f.rd == nil || f.rd.dropped() {
+		if err := f.reopen(""); err != nil {
+			return false
+		}
+	}
+	c, err := parseCursor(e.Cursor)
+	if err != nil || f.rd.seekCursor(c) != nil {
+		return false
+	}
+	var again Entry
+	ok, _ := f.rd.next(&again)
+	return ok && again.Cursor == e.Cursor
+}
+
+// renumber gives an entry the number that its neighbours leave it.
+func renumber(e *Entry, seqnum uint64) {
+	c, err := parseCursor(e.Cursor)
+	if err != nil {
+		return
+	}
+	c.Seqnum = seqnum
+	e.Seqnum, e.Cursor = seqnum, c.String()
+}
+
+// repairedCopy makes what libsystemd takes of a file that it refuses: the same bytes, with zeros in place
+// of the missing ones, under a header that fits. The copy has no name; its owner closes it.
+func repairedCopy(from *os.File) (_ *os.File, err error) {
+	info, err := from.Stat()
+	if err != nil {
+		return nil, err
+	}
+	size := info.Size()
+	if size < headerMin || size > maxCopy {
+		return nil, fmt.Errorf("cannot mend a file of %d bytes", size)
+	}
+	to, err := os.CreateTemp("", "podbeat-journal-")
+	if err != nil {
+		return nil, fmt.Errorf("cannot copy a damaged file: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = to.Close()
+		}
+	}()
+	if err := os.Remove(to.Name()); err != nil {
+		return nil, err
+	}
+	if _, err := io.Copy(to, io.NewSectionReader(from, 0, size)); err != nil {
+		return nil, fmt.Errorf("cannot copy a damaged file: %w", err)
+	}
+	b := make([]byte, headerMin)
+	if _, err := to.ReadAt(b, 0); err != nil {
+		return nil, err
+	}
+	full, err := mendHeader(b, uint64(size))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := to.WriteAt(b, 0); err != nil {
+		return nil, err
+	}
+	return to, to.Truncate(int64(full))
+}
+
+// mendHeader changes what libsystemd checks before it reads a file of size bytes, and returns the
+// size the file is to have.
+func mendHeader(b []byte, size uint64) (full uint64, err error) {
+	wrong := 0
+	for i := range len(headerSignature) {
+		if b[i] != headerSignature[i] {
+			wrong++
+		}
+	}
+	if wrong > 1 {
+		return 0, fmt.Errorf("%w: it begins with %q", errNoJournal, b[:8])
+	}
+	copy(b, headerSignature)
+	h, err := parseHeader(b)
+	if err != nil {
+		return 0, err
+	}
+	if h.State > stateArchived {
+		b[offState] = stateArchived
+	}
+	if h.Size < headerMin || h.Size > 4096 || h.Size%8 != 0 {
+		h.Size = 264
+		le.PutUint64(b[offHeaderSize:], h.Size)
+	}
+	// Objects beyond the end must read as zeros, not as nothing: libsystemd's search stops at
+	// nothing. A file is allocated in steps of 8 MiB.
+	full = max(size, min(h.promises(), size+64<<20))
+	le.PutUint64(b[offArena:], full-h.Size)
+	if h.TailObject%8 != 0 || h.TailObject > full {
+		le.PutUint64(b[offTailObject:], h.Size)
+	}
+	return full, nil
+}

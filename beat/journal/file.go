@@ -1,0 +1,373 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A file is one journal file on its way through the reader: waiting until the entries before its
+// own have been read, then open, then followed for as long as somebody may write to it, then done.
+// It is known by its inode; its name changes when it is archived.
+type file struct {
+	r     *reader
+	key   fileKey
+	path  string
+	hdr   header
+	chain *chain // nil as long as the file has no entry: only then is its seqnum_id certain
+
+	handle *os.File // to see the header, the size and the deletion; nil when done
+	copied *os.File // what is read instead of a damaged file
+	rd     *fileReader
+	queue  []Entry // read ahead, in order
+	ready  bool    // may have more to fetch
+	done   bool
+
+	last     uint64 // number of the last entry read; head−1 at the beginning, 0 if that is not known
+	lastBoot string // its boot …
+	lastMono uint64 // … and time in it
+	size     int64  // of the file, to see it shrink
+	reads    int
+
+	missed    time.Time // since when no path of the selection leads to it …
+	unlisted  bool      // … and that is certain: a listing may pass over a file that is being renamed
+	deleted   time.Time // since when it has no name at all
+	hidden    hiddenTail
+	retry     time.Time // not to be opened before
+	failed    time.Time // since when it cannot be opened
+	damaged   bool      // counted as such
+	repairs   int
+	probes    int // jumps looked into, kept to a share of the entries
+	repeats   bool
+	viaBoot   string // the damaged entry array is gone around by this boot's
+	triedBoot map[string]bool
+}
+
+// hiddenTail is a promise of the header that the file does not keep: the writer is in the middle of
+// something, or the file is damaged.
+type hiddenTail struct {
+	last, tail uint64
+	since      time.Time
+	tried      bool
+}
+
+// How long a state that a writer passes through may last before it is taken for damage, and how long a
+// deleted file is read on.
+const (
+	settleTime   = 2 * time.Second
+	deletedGrace = 5 * time.Second
+)
+
+// final says whether nothing will be added to the file.
+func (f *file) final() bool {
+	return f.hdr.State == stateArchived || strings.HasSuffix(f.path, "~") || f.unlisted || f.copied != nil
+}
+
+// hides says whether the file promises numbers beyond the last that came out of it.
+func (f *file) hides() bool {
+	return len(f.r.filter) == 0 && f.hdr.HeadSeqnum > 0 && f.hdr.TailSeqnum > f.last
+}
+
+// open begins to read the file after its chain's last entry. False means: not now, or never (done).
+func (f *file) open(now time.Time) bool {
+	if now.Before(f.retry) {
+		return false
+	}
+	if f.handle == nil && !f.r.hold(f, now) {
+		return false
+	}
+	err := f.reopen("")
+	if err == nil {
+		err = f.seek()
+	}
+	if err == nil {
+		f.failed = time.Time{}
+		return true
+	}
+	f.closeReader()
+	if f.failed.IsZero() {
+		f.failed = now
+	}
+	// Truncating an archived file comes before its header says so: not every odd size is damage.
+	if info, serr := f.handle.Stat(); serr == nil && now.Sub(f.failed) < settleTime && time.Since(info.ModTime()) < settleTime {
+		f.retry = now.Add(pollTick)
+		return false
+	}
+	f.damage(err)
+	if err = f.openCopy(); err != nil {
+		f.r.log.Errorf("Cannot read journal file %q: %v", f.path, err)
+		f.finish()
+		return false
+	}
+	f.failed = time.Time{}
+	return true
+}
+
+// openCopy begins to read a copy of the file that libsystemd takes.
+func (f *file) openCopy() (err error) {
+	if f.copied != nil {
+		return errors.New("its mended copy cannot be read either")
+	}
+	if f.copied, err = repairedCopy(f.handle); err != nil {
+		return err
+	}
+	if err = f.reopen(""); err != nil {
+		return err
+	}
+	return f.seek()
+}
+
+// reopen opens the file anew, through our descriptor: its name may be another file's by now.
+func (f *file) reopen(viaBoot string) error {
+	f.closeReader()
+	from := f.handle
+	if f.copied != nil {
+		from = f.copied
+	}
+	fl := f.r.filter
+	if viaBoot != "" {
+		fl = append(fl[:len(fl):len(fl)], matchGroup{{"_BOOT_ID=" + viaBoot}})
+	}
+	rd, err := openFile(fmt.Sprintf("/proc/self/fd/%d", from.Fd()), fl, f.r.threshold)
+	if err != nil {
+		return err
+	}
+	if info, err := f.handle.Stat(); err == nil {
+		f.size = info.Size()
+	}
+	f.rd, f.viaBoot = rd, viaBoot
+	return nil
+}
+
+// seek goes to where the chain has got, or to the file's head.
+func (f *file) seek() error {
+	c := f.chain
+	if c.verify != nil && c.last == c.verify.Seqnum && f.hdr.HeadSeqnum <= c.last && c.last <= f.hdr.TailSeqnum {
+		return f.seekVerified(*c.verify)
+	}
+	from := max(c.last, f.last)
+	if from == 0 || from < f.hdr.HeadSeqnum {
+		if f.hdr.contiguous() {
+			f.last = f.hdr.HeadSeqnum - 1
+			if c.numbers.last == 0 {
+				c.numbers.last = f.last
+			}
+		}
+		return f.rd.seekHead()
+	}
+	f.last = from
+	return f.rd.seekSeqnum(c.id, from+1)
+}
+
+// seekVerified goes to the entry that c names and looks whether it is the one; if not, the entry
+// found in its place is the next to be read.
+func (f *file) seekVerified(c cursor) error {
+	f.chain.verify = nil
+	f.last = c.Seqnum
+	if err := f.rd.seekCursor(c); err != nil {
+		return err
+	}
+	var e Entry
+	ok, err := f.rd.next(&e)
+	if ok && f.rd.at(c) {
+		f.lastBoot, f.lastMono = c.BootID, c.Monotonic
+		return nil
+	}
+	if err == nil && (!ok || e.Seqnum > c.Seqnum) {
+		f.r.log.Warnf("The entry at the saved position %s is gone from %q; reading goes on with the next number of its chain.", c, f.path)
+	} else {
+		f.r.log.Warnf("The saved position %s names another entry than %q has under its number; reading goes on after that number.", c, f.path)
+	}
+	return f.rd.seekSeqnum(f.chain.id, c.Seqnum+1)
+}
+
+// fetch reads ahead until there is an entry to hand out; false means that there is none now.
+func (f *file) fetch(now time.Time) bool {
+	for bad := 0; ; {
+		if len(f.queue) > 0 {
+			return true
+		}
+		if f.rd == nil || !f.sound() {
+			return false
+		}
+		var e Entry
+		ok, err := f.rd.next(&e)
+		switch {
+		case err != nil && ok: // without a field that cannot be read
+			f.r.metrics.errors.Inc()
+			f.damage(err)
+		case err != nil:
+			if f.skip(&e, err); e.Cursor == "" {
+				bad++
+			}
+			if bad > 100 {
+				return f.recover(now)
+			}
+			continue
+		case !ok:
+			return f.end(now)
+		}
+		if e.Seqnum <= f.last {
+			continue // the seek came out before the place
+		}
+		if f.last > 0 && e.Seqnum > f.last+1 && f.mayProbe() {
+			f.probe(e)
+			continue
+		}
+		f.push(e)
+	}
+}
+
+// push puts an entry where the reader takes it from.
+func (f *file) push(e Entry) {
+	f.last, f.lastBoot, f.lastMono = e.Seqnum, e.BootID, e.Monotonic
+	f.queue = append(f.queue, e)
+}
+
+// skip counts an entry that cannot be read. If its number is known, it is no gap.
+func (f *file) skip(e *Entry, cause error) {
+	f.damage(cause)
+	if e.Cursor == "" || e.Seqnum <= f.last {
+		f.r.metrics.errors.Inc()
+		return
+	}
+	f.r.metrics.skippedCorrupt.Inc()
+	f.r.gaps.see(&f.chain.numbers, e.Seqnum, e.BootID)
+	f.last, f.lastBoot, f.lastMono = e.Seqnum, e.BootID, e.Monotonic
+}
+
+// sound says whether the file is still as long as it was. Where a file ends under its reader,
+// libsystemd's memory map ends the process.
+func (f *file) sound() bool {
+	f.reads++
+	if f.copied != nil || f.reads%16 != 1 {
+		return true
+	}
+	info, err := f.handle.Stat()
+	if err != nil {
+		return true
+	}
+	if info.Size() >= f.size {
+		f.size = info.Size()
+		return true
+	}
+	// Archiving trims a file too.
+	f.r.metrics.reopened.Inc()
+	f.closeReader()
+	f.reads = 0
+	f.r.waiting(f)
+	return false
+}
+
+// end deals with a file that has no further entry now.
+func (f *file) end(now time.Time) bool {
+	f.refresh()
+	if f.rd.dropped() {
+		f.damage(errors.New("libsystemd has given it up"))
+		return f.recover(now)
+	}
+	if f.viaBoot != "" && f.recover(now) {
+		return true
+	}
+	if !f.hides() {
+		if f.final() {
+			f.finish()
+		}
+		return false
+	}
+	if f.final() {
+		return f.recover(now)
+	}
+	if h := &f.hidden; h.last != f.last || h.tail != f.hdr.TailSeqnum {
+		*h = hiddenTail{last: f.last, tail: f.hdr.TailSeqnum, since: now}
+		f.chain.horizon = 0
+		return false
+	}
+	if now.Sub(f.hidden.since) < settleTime {
+		return false
+	}
+	return f.recover(now)
+}
+
+// refresh reads the header again.
+func (f *file) refresh() {
+	if f.handle == nil || f.copied != nil {
+		return
+	}
+	h, err := readHeader(f.handle)
+	if err == nil && (f.chain == nil || h.SeqnumID == f.chain.id) {
+		f.hdr = h
+	}
+}
+
+// grown says whether the header counts other entries than it did: the cheap question to ask often.
+func (f *file) grown() bool {
+	var b [8]byte
+	if _, err := f.handle.ReadAt(b[:], offEntries); err != nil {
+		return true
+	}
+	return le.Uint64(b[:]) != f.hdr.Entries
+}
+
+// nameless says whether the file has been deleted.
+func (f *file) nameless() bool {
+	info, err := f.handle.Stat()
+	if err != nil {
+		return true
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink == 0
+}
+
+// closeReader lets go of what libsystemd holds.
+func (f *file) closeReader() {
+	if f.rd != nil {
+		f.rd.close()
+		f.rd = nil
+	}
+}
+
+// release lets go of everything; what is read ahead stays.
+func (f *file) release() {
+	f.closeReader()
+	if f.handle != nil {
+		_ = f.handle.Close()
+		f.handle = nil
+	}
+	if f.copied != nil {
+		_ = f.copied.Close()
+		f.copied = nil
+	}
+}
+
+// finish ends the reading of the file. What its header has promised beyond is missing.
+func (f *file) finish() {
+	if f.done {
+		return
+	}
+	f.done = true
+	if c := f.chain; c != nil {
+		if f.hides() {
+			f.r.gaps.promise(&c.numbers, f.promised())
+		}
+		c.files = slices.DeleteFunc(c.files, func(g *file) bool { return g == f })
+	}
+	f.release()
+}
+
+// promised is the last number that the header promises, as far as its own count of entries agrees.
+func (f *file) promised() uint64 {
+	h := &f.hdr
+	last := max(f.last, f.chain.numbers.last)
+	if h.TailSeqnum <= last {
+		return last
+	}
+	if h.contiguous() || h.TailSeqnum-last <= h.Entries {
+		return h.TailSeqnum
+	}
+	return last
+}

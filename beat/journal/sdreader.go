@@ -1,0 +1,158 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/coreos/go-systemd/v22/sdjournal"
+)
+
+// A fileReader yields the entries of one journal file, by libsystemd. It is all that the reader
+// knows of libsystemd: whatever reads a file can take its place. One file at a time, because
+// libsystemd merges several by time, and there passes over entries that come late (from another
+// host, or after the clock was set back), and drops a file that is damaged without a word.
+//
+// It is not safe for concurrent use. Its owner calls close.
+type fileReader struct {
+	j     *sdjournal.Journal
+	names map[string]bool // fields seen, to read a damaged entry by
+}
+
+// maxNames bounds fileReader.names.
+const maxNames = 512
+
+// openFile opens the journal file at path for the entries that pass f. Compressed fields are cut at
+// threshold bytes, name included.
+func openFile(path string, f filter, threshold uint64) (*fileReader, error) {
+	j, err := sdjournal.NewJournalFromFiles(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &fileReader{j: j, names: map[string]bool{"MESSAGE": true}}
+	if err := r.prepare(f, threshold); err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *fileReader) prepare(f filter, threshold uint64) error {
+	if err := r.j.SetDataThreshold(threshold); err != nil {
+		return err
+	}
+	for i, g := range f {
+		if i > 0 {
+			if err := r.j.AddConjunction(); err != nil {
+				return err
+			}
+		}
+		for k, t := range g {
+			if k > 0 {
+				if err := r.j.AddDisjunction(); err != nil {
+					return err
+				}
+			}
+			for _, m := range t {
+				if err := r.j.AddMatch(m); err != nil {
+					return fmt.Errorf("cannot use match %q: %w", m, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (r *fileReader) close() { _ = r.j.Close() }
+
+// dropped says whether libsystemd has given the file up as damaged: next yields nothing more then,
+// and says nothing.
+func (r *fileReader) dropped() bool {
+	n, err := r.j.GetUsage()
+	return err != nil || n == 0
+}
+
+// seekHead and the other seeks take effect with next, which then yields the place sought or, if
+// that is not there, the one after it.
+func (r *fileReader) seekHead() error { return r.j.SeekHead() }
+
+func (r *fileReader) seekCursor(c cursor) error { return r.j.SeekCursor(c.String()) }
+
+func (r *fileReader) seekSeqnum(chain string, n uint64) error {
+	return r.j.SeekCursor(fmt.Sprintf("s=%s;i=%x", chain, n))
+}
+
+func (r *fileReader) seekMonotonic(bootID string, usec uint64) error {
+	return r.j.SeekCursor(fmt.Sprintf("b=%s;m=%x", bootID, usec))
+}
+
+func (r *fileReader) seekRealtime(usec uint64) error { return r.j.SeekRealtimeUsec(usec) }
+
+// at says whether the entry that next has yielded last is the one c names.
+func (r *fileReader) at(c cursor) bool { return r.j.TestCursor(c.String()) == nil }
+
+// errEntry says that there is an entry which cannot be read; next goes on after it.
+var errEntry = errors.New("cannot read journal entry")
+
+// next yields the next entry; false says that there is none now: more may come. With errEntry e has
+// the entry's place if that could be read, and no field. A name that is repeated in an entry
+// comes once, with its last value: the binding for Go cannot say more.
+func (r *fileReader) next(e *Entry) (ok bool, err error) {
+	defer func() {
+		// The binding panics on a field of over 2 GiB.
+		if p := recover(); p != nil {
+			*e = Entry{}
+			ok, err = false, fmt.Errorf("%w: %v", errEntry, p)
+		}
+	}()
+	n, err := r.j.Next()
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", errEntry, err)
+	}
+	if n == 0 {
+		return false, nil
+	}
+	*e = Entry{}
+	got, err := r.j.GetEntry()
+	if err != nil {
+		return r.salvage(e, err)
+	}
+	c, err := parseCursor(got.Cursor)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", errEntry, err)
+	}
+	e.Cursor, e.SeqnumID, e.Seqnum, e.BootID = got.Cursor, c.SeqnumID, c.Seqnum, c.BootID
+	e.Realtime, e.Monotonic = got.RealtimeTimestamp, got.MonotonicTimestamp
+	e.Fields = make([]Field, 0, len(got.Fields))
+	for name, value := range got.Fields {
+		e.Fields = append(e.Fields, Field{name, value})
+		if !r.names[name] && len(r.names) < maxNames {
+			r.names[name] = true
+		}
+	}
+	return true, nil
+}
+
+// salvage reads an entry field by field, leaving out those that cannot be read: the binding gives
+// up the whole entry for one.
+func (r *fileReader) salvage(e *Entry, cause error) (bool, error) {
+	text, err := r.j.GetCursor()
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", errEntry, cause)
+	}
+	c, err := parseCursor(text)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", errEntry, err)
+	}
+	e.Cursor, e.SeqnumID, e.Seqnum, e.BootID = text, c.SeqnumID, c.Seqnum, c.BootID
+	e.Realtime, e.Monotonic = c.Realtime, c.Monotonic
+	for name := range maps.Keys(r.names) {
+		if value, err := r.j.GetDataBytes(name); err == nil && len(value) > len(name) {
+			e.Fields = append(e.Fields, Field{name, string(value[len(name)+1:])})
+		}
+	}
+	if len(e.Fields) == 0 {
+		return false, fmt.Errorf("%w: %w", errEntry, cause)
+	}
+	return true, nil
+}
