@@ -114,7 +114,7 @@ func testOptions(paths ...string) *options {
 	}
 }
 
-func testMetrics(t testing.TB) *metrics {
+func readerMetrics(t testing.TB) *metrics {
 	id := t.Name() + fmt.Sprint(time.Now().UnixNano())
 	m := newMetrics(id)
 	t.Cleanup(func() { m.close(id) })
@@ -123,7 +123,7 @@ func testMetrics(t testing.TB) *metrics {
 
 func testReader(t testing.TB, o *options, after position) (*reader, *metrics) {
 	t.Helper()
-	m := testMetrics(t)
+	m := readerMetrics(t)
 	r, err := openReader(logp.NewLogger("test"), o, m, after)
 	must(t, err)
 	t.Cleanup(func() {
