@@ -1,6 +1,9 @@
 package elasticsearch
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // bury brings the refused items of b to where the policy wants them. When it can't they are
 // pending again: Elasticsearch will refuse them once more and the dead letter is tried again.
@@ -28,12 +31,12 @@ func (c *client) bury(ctx context.Context, b *bulk) *failure {
 		where = "now in " + c.policy.file.path
 		fail = c.buryInFile(b, graves)
 	}
-	first := graves[0]
+	it := graves[0]
+	first := fmt.Sprintf("The first: index %q, id %q, because of %v", bounded(it.index, 256), bounded(it.id, 128), it.why)
 	if fail == nil {
-		c.log.Warnf("%d events are refused for good and %s. The first: index %s, id %s: %v", len(graves), where, first.index, first.id, first.why)
+		c.log.Warnf("%d events are refused for good and %s. %s", len(graves), where, first)
 	} else {
-		c.log.Errorf("%d events are refused for good and cannot be put aside, so they block the way. The first: index %s, id %s: %v",
-			len(graves), first.index, first.id, first.why)
+		c.log.Errorf("%d events are refused for good and cannot be put aside, so they have to wait. %s", len(graves), first)
 	}
 	return fail
 }

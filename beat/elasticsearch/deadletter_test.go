@@ -55,7 +55,7 @@ func TestDeadLetterIndex(t *testing.T) {
 				graves += id
 			}
 		}
-		seen, buried := strings.Join(es.seen, " "), idsInFile(t, file)
+		seen, buried := es.requests(), idsInFile(t, file)
 		if seen != requests || got != settled || graves != inIndex || buried != inFile {
 			t.Errorf("%s: got requests %s, %s (%v), index %s, file %s", script, seen, got, err, graves, buried)
 		}

@@ -68,6 +68,19 @@ type panics struct{}
 
 func (panics) MarshalJSON() ([]byte, error) { panic("no") }
 
+// isPlain looks at eight bytes at a time; byte by byte it must be the same.
+func TestIsPlain(t *testing.T) {
+	for at := range 20 {
+		for c := range 256 {
+			b := []byte("abcdefghijklmnopqrst")
+			b[at] = byte(c)
+			if got, want := isPlain(b), c < utf8.RuneSelf && plain[c&127]; got != want {
+				t.Errorf("%q: got %v, want %v", b, got, want)
+			}
+		}
+	}
+}
+
 func TestEncodeHTML(t *testing.T) {
 	got := encoder{escapeHTML: true}.string(nil, "<a&b>")
 	if want := `"\u003ca\u0026b\u003e"`; string(got) != want {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,7 +27,8 @@ import (
 var testInfo = beat.Info{Beat: "podbeat", IndexPrefix: "podbeat", Version: "0.1.0"}
 
 // A fake is an Elasticsearch of a few lines: it keeps what is created, by index and id, and
-// answers bulk requests as the script says, then as Elasticsearch would.
+// answers bulk requests as the script says, then as Elasticsearch would. What is there it never
+// stores or refuses again: that is 409.
 type fake struct {
 	*httptest.Server
 	mu      sync.Mutex
@@ -37,11 +39,23 @@ type fake struct {
 	header  http.Header       // of the latest bulk request
 	query   string
 	path    string
-	stored  chan struct{}
+
+	most   int               // items in a request; more is 413; 0 is no limit
+	poison func(string) bool // ids that spoil a request: 400
+	refuse func(string) bool // ids that are refused: 400 for the item
 }
 
 func newFake(t *testing.T, script ...string) *fake {
-	f := &fake{version: "7.17.29", script: script, docs: map[string]string{}, stored: make(chan struct{}, 1)}
+	f := &fake{version: "7.17.29", docs: map[string]string{}}
+	for _, line := range script { // two words that hold for all requests
+		if n, ok := strings.CutPrefix(line, "max:"); ok {
+			f.most, _ = strconv.Atoi(n)
+		} else if id, ok := strings.CutPrefix(line, "poison:"); ok {
+			f.poison = func(s string) bool { return strings.Contains(s, id) }
+		} else {
+			f.script = append(f.script, line)
+		}
+	}
 	f.Server = httptest.NewServer(http.HandlerFunc(f.handle))
 	t.Cleanup(f.Close)
 	return f
@@ -72,14 +86,22 @@ func (f *fake) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	f.seen = append(f.seen, ids)
 	reply := ""
-	if len(f.script) > 0 {
+	switch {
+	case f.most > 0 && len(items) > f.most:
+		reply = "=413"
+	case f.poison != nil && slices.ContainsFunc(items, func(it sent) bool { return it.index != "graves" && f.poison(it.id) }):
+		reply = "=400"
+	case len(f.script) > 0:
 		reply, f.script = f.script[0], f.script[1:]
 	}
 	f.reply(w, reply, items)
-	select {
-	case f.stored <- struct{}{}:
-	default:
-	}
+}
+
+// requests returns the ids of each request so far, spaces between.
+func (f *fake) requests() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return strings.Join(f.seen, " ")
 }
 
 // reply plays one line of a script:
@@ -91,14 +113,8 @@ func (f *fake) handle(w http.ResponseWriter, r *http.Request) {
 //	reset          cuts the connection before storing
 //	text:…         200 with this body; nothing is stored
 //	part           stores, and sends half of the answer as if it were all
-//	poison:x       400 for the request if x is among the ids
-//	max:n          413 if there are more than n items
 func (f *fake) reply(w http.ResponseWriter, line string, items []sent) {
 	word, arg, _ := strings.Cut(line, ":")
-	ids := ""
-	for _, it := range items {
-		ids += it.id
-	}
 	switch {
 	case word == "reset":
 		panic(http.ErrAbortHandler)
@@ -119,20 +135,6 @@ func (f *fake) reply(w http.ResponseWriter, line string, items []sent) {
 		status, _ := strconv.Atoi(fields[0])
 		w.WriteHeader(status)
 		io.WriteString(w, `{"error":{"type":"some_exception","reason":"because"}}`)
-	case word == "poison" && strings.Contains(ids, arg):
-		f.script = append([]string{line}, f.script...)
-		w.WriteHeader(400)
-		io.WriteString(w, `{"error":{"type":"action_request_validation_exception","reason":"id is too long"},"status":400}`)
-	case word == "max":
-		f.script = append([]string{line}, f.script...)
-		if n, _ := strconv.Atoi(arg); len(items) > n {
-			w.WriteHeader(413)
-			return
-		}
-		w.Write(f.answer(items, nil))
-	case word == "poison":
-		f.script = append([]string{line}, f.script...)
-		w.Write(f.answer(items, nil))
 	default:
 		w.Write(f.answer(items, strings.Fields(line)))
 	}
@@ -144,14 +146,16 @@ func (f *fake) answer(items []sent, statuses []string) []byte {
 	b.WriteString(`{"errors":true,"items":[`)
 	for i, it := range items {
 		key, status, kind := it.index+"/"+it.id, 201, "some_exception"
-		if i < len(statuses) {
+		if _, there := f.docs[key]; there && it.op == "create" && it.id != "" {
+			status = 409
+		} else if f.refuse != nil && it.index != "graves" && f.refuse(it.id) {
+			status = 400
+		} else if i < len(statuses) {
 			s, k, ok := strings.Cut(statuses[i], ":")
 			status, _ = strconv.Atoi(s)
 			if ok {
 				kind = k
 			}
-		} else if _, there := f.docs[key]; there && it.op == "create" {
-			status = 409
 		}
 		if i > 0 {
 			b.WriteByte(',')

@@ -169,11 +169,13 @@ type reason struct {
 	text   string
 }
 
+// String is for logs: text may quote what an event holds, so newlines and the like are escaped.
 func (r reason) String() string {
+	text := strconv.Quote(r.text)
 	if r.status == 0 {
-		return r.kind + ": " + r.text
+		return r.kind + ": " + text
 	}
-	return fmt.Sprintf("%d %s: %s", r.status, r.kind, r.text)
+	return fmt.Sprintf("%d %s: %s", r.status, strings.Trim(strconv.Quote(r.kind), `"`), text)
 }
 
 // readReason reads Elasticsearch's error, an object with type, reason and caused_by, or a string.

@@ -66,12 +66,13 @@ func TestReadReason(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
-	f(`{"type":"mapper_parsing_exception","reason":"failed","caused_by":{"type":"number_format_exception","reason":"For input string"}}`,
-		`400 mapper_parsing_exception: failed: number_format_exception: For input string`)
-	f(`"plain"`, `400 unknown: "plain"`)
-	f(`{"reason":5}`, `400 unknown: {"reason":5}`)
-	f(``, `400 unknown: `)
-	f(`{"type":"x","reason":"`+strings.Repeat("é", maxReason)+`"}`, `400 x: `+strings.Repeat("é", maxReason/2)+`…`)
+	f(`{"type":"mapper_parsing_exception","reason":"failed","caused_by":{"type":"number_format_exception","reason":"For input \"x\""}}`,
+		`400 mapper_parsing_exception: "failed: number_format_exception: For input \"x\""`)
+	f(`"plain"`, `400 unknown: "\"plain\""`)
+	f(`{"reason":5}`, `400 unknown: "{\"reason\":5}"`)
+	f(``, `400 unknown: ""`)
+	f(`{"type":"x\ny","reason":"a\nb"}`, `400 x\ny: "a\nb"`)
+	f(`{"type":"x","reason":"`+strings.Repeat("é", maxReason)+`"}`, `400 x: "`+strings.Repeat("é", maxReason/2)+`…"`)
 }
 
 func FuzzParseBulk(f *testing.F) {
