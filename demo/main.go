@@ -81,17 +81,15 @@ func run(binary string) error {
 	return d.report()
 }
 
+// path is a file of the demo as the user would type it.
 func (d *demo) path(name string) string {
-	rel, err := filepath.Rel(".", filepath.Join(d.dir, name))
-	if err != nil {
-		return name
-	}
+	path := filepath.Join(d.dir, name)
 	if wd, err := os.Getwd(); err == nil {
-		if r, err := filepath.Rel(wd, filepath.Join(d.dir, name)); err == nil {
-			return r
+		if rel, err := filepath.Rel(wd, path); err == nil {
+			return rel
 		}
 	}
-	return rel
+	return path
 }
 
 var config = template.Must(template.New("").Parse(`# What the demo runs: build/podbeat -e -c podbeat.yml
