@@ -95,17 +95,20 @@ func describe(structs map[string]*ast.StructType, typ, prefix string) ([]Doc, er
 		}
 		if words, ok := typeWords[kind]; ok {
 			d.Type = words
-		} else if structs[kind] != nil {
-			d.Type = "section"
-			docs = append(docs, d)
-			sub, err := describe(structs, kind, prefix+name+".")
-			if err != nil {
+		}
+		var sub []Doc
+		if structs[kind] != nil {
+			if sub, err = describe(structs, kind, prefix+name+"."); err != nil {
 				return nil, err
 			}
-			docs = append(docs, sub...)
-			continue
 		}
-		docs = append(docs, d)
+		switch {
+		case len(sub) > 0:
+			d.Type = "section"
+		case kind == "bool" && d.Default == "":
+			d.Default = "false"
+		}
+		docs = append(append(docs, d), sub...)
 	}
 	return docs, nil
 }
@@ -164,7 +167,7 @@ func YAML(docs []Doc, indent string) string {
 			fmt.Fprintf(&b, "%s#%s:\n", depth, name)
 			continue
 		}
-		fmt.Fprintf(&b, "%s#%s: %s\n", depth, name, d.Default)
+		fmt.Fprintf(&b, "%s\n", strings.TrimRight(fmt.Sprintf("%s#%s: %s", depth, name, d.Default), " "))
 	}
 	return b.String()
 }

@@ -7,8 +7,8 @@ import (
 )
 
 // metrics count what one input has done since it was started. They add up: every entry read is
-// filtered, joined into another's event, skipped, or published; every published event is acked
-// or in flight. Field names are the ones in /stats, below podbeat.journal.<input>.
+// filtered, joined into another's event, waiting for its message's last part, or published; every
+// published event is acked or in flight. Field names are the ones in /stats, below podbeat.journal.<input>.
 type metrics struct {
 	read      *monitoring.Uint // entries the reader has handed out
 	bytes     *monitoring.Uint // their fields' bytes
