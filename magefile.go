@@ -151,7 +151,7 @@ func Package() error {
 	}
 	for from, to := range map[string]string{
 		"build/podbeat": "podbeat", "_meta/beat.yml": "podbeat.yml", "_meta/beat.reference.yml": "podbeat.reference.yml",
-		"_meta/systemd/podbeat.service": "podbeat.service", "LICENSE": "LICENSE", "README.md": "README.md", "CHANGELOG.md": "CHANGELOG.md",
+		"_meta/systemd/podbeat.service": "podbeat.service", "LICENSE": "LICENSE", "NOTICE": "NOTICE", "README.md": "README.md", "CHANGELOG.md": "CHANGELOG.md",
 	} {
 		if err := sh.Copy(filepath.Join(dir, to), from); err != nil {
 			return err

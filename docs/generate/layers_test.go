@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os/exec"
 	"strings"
 	"testing"
@@ -45,4 +46,18 @@ func in(pkg string, folders ...string) bool {
 		}
 	}
 	return false
+}
+
+// TestNothingIsSkipped: a test that misses what it needs fails and says how to get it, so a green run
+// has run everything.
+func TestNothingIsSkipped(t *testing.T) {
+	out, err := exec.Command("git", "grep", "-nE", `\.Skip(f|Now)?\(|testing\.Short\(`, "--", ":/*_test.go", ":/test", ":/bench").Output()
+	if exit := new(exec.ExitError); err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 1) {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(out), "\n") {
+		if line != "" && !strings.Contains(line, "layers_test.go") {
+			t.Errorf("a test may be skipped: %s", line)
+		}
+	}
 }
