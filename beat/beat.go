@@ -94,6 +94,9 @@ func New(b *beat.Beat, cfg *common.Config) (beat.Beater, error) {
 func (bt *beater) Run(b *beat.Beat) error {
 	log := logp.NewLogger("podbeat")
 
+	// Standard output is output.console's, which has it by now: libbeat's cgroup figures print to it too.
+	os.Stdout = os.Stderr
+
 	// 1. The registry, which outlives every input.
 	backend, err := memlog.New(log, memlog.Settings{
 		Root:     paths.Resolve(paths.Data, bt.opts.Registry.Path),

@@ -26,3 +26,12 @@ func (e *Entry) Get(name string) string {
 	}
 	return ""
 }
+
+// bytes is the size of the fields, as the export format counts it.
+func (e *Entry) bytes() uint64 {
+	n := 0
+	for i := range e.Fields {
+		n += len(e.Fields[i].Name) + 1 + len(e.Fields[i].Value)
+	}
+	return uint64(n)
+}

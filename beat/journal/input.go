@@ -204,6 +204,7 @@ func (in *input) read(ctx context.Context, log *logp.Logger, p *publisher) {
 		for i := range batch[:n] {
 			e := &batch[i]
 			p.metrics.read.Inc()
+			p.metrics.bytes.Add(e.bytes())
 			if !p.publish(joiner.add(e, r.position(e))) {
 				return
 			}
