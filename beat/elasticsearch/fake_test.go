@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +23,20 @@ import (
 	"github.com/elastic/beats/v7/libbeat/idxmgmt"
 	"github.com/elastic/beats/v7/libbeat/outputs"
 	"github.com/elastic/beats/v7/libbeat/outputs/outest"
+	"github.com/elastic/beats/v7/libbeat/paths"
 )
+
+// TestMain gives the tests a path.data, where the dead-letter file is by default.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "podbeat-elasticsearch")
+	if err != nil {
+		panic(err)
+	}
+	paths.Paths.Data = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
 
 var testInfo = beat.Info{Beat: "podbeat", IndexPrefix: "podbeat", Version: "0.1.0"}
 
