@@ -70,8 +70,8 @@ func TestOptions(t *testing.T) {
 	f("non_indexable_policy: {drop: }", func(_ options, _ connection, p policy) bool { return p.drop })
 	f("non_indexable_policy.drop.enabled: true", func(_ options, _ connection, p policy) bool { return p.drop })
 	f("non_indexable_policy.dead_letter_index: {index: x}", func(_ options, _ connection, p policy) bool { return p.index == "x" && p.file.files == 8 && !p.drop })
-	f("non_indexable_policy.dead_letter_file: {path: /tmp/x, max_bytes: 1KiB, files: 2}", func(_ options, _ connection, p policy) bool {
-		return p == policy{file: letterFile{"/tmp/x", 1024, 2}}
+	f("non_indexable_policy.dead_letter_file: {path: /srv/x, max_bytes: 1KiB, files: 2}", func(_ options, _ connection, p policy) bool {
+		return p == policy{file: letterFile{"/srv/x", 1024, 2}}
 	})
 	f("non_indexable_policy: ~", func(_ options, _ connection, p policy) bool { return p.index == "" && !p.drop && p.file.files == 8 })
 	f("non_indexable_policy: {drop.enabled: false, dead_letter_index.index: x}", func(_ options, _ connection, p policy) bool { return p.index == "x" && !p.drop })
