@@ -39,7 +39,7 @@ func testKill9(t *testing.T, name, queue string) (kills, sent, expected int) {
 	url := services.Elasticsearch(t, 7)
 	gate := harness.NewGate(t, url)
 	index := "kill-" + name
-	c := j.expect()
+	c := j.expect(false)
 	expected = c.Expected()
 	r := rand.New(rand.NewPCG(9, uint64(len(queue))))
 

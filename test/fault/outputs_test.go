@@ -43,7 +43,7 @@ func TestLogstash(t *testing.T) {
 
 func TestFile(t *testing.T) {
 	dir := t.TempDir()
-	testOutput(t, fmt.Sprintf(`output.file: {path: %q, filename: events}`, dir), func(_ *harness.Podbeat, c *verify.Check) error {
+	testOutput(t, fmt.Sprintf(`output.file: {path: %q, filename: events, rotate_every_kb: 1000000}`, dir), func(_ *harness.Podbeat, c *verify.Check) error {
 		files, err := filepath.Glob(filepath.Join(dir, "events*"))
 		if err != nil || len(files) != 1 {
 			return fmt.Errorf("files %q (%v), want one", files, err)
@@ -65,7 +65,7 @@ func testOutput(t *testing.T, output string, read func(*harness.Podbeat, *verify
 	p.Wait("everything has been delivered", func(s harness.Stats) bool { return drained(s, j.entries) })
 	j.wantCounts(t, p.Stats())
 	p.Term()
-	c := j.expect()
+	c := j.expect(true)
 	wantExact(t, c, read(p, c))
 	if r := c.Report(); r.Reordered > 0 {
 		t.Error(r)

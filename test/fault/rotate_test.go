@@ -88,7 +88,7 @@ func TestRotate(t *testing.T) {
 	}
 	p.Wait("it has let go of the deleted files", func(harness.Stats) bool { return len(p.DeletedFiles()) == 0 })
 	p.Term()
-	c := l.expect()
+	c := l.expect(false)
 	wantExact(t, c, verify.Elasticsearch(url, "rotate-*", c.Arrived))
 }
 
@@ -190,7 +190,7 @@ func (l *live) wantAddedUp(t *testing.T, p *harness.Podbeat, first int) harness.
 func (l *live) wantMissingOnly(t *testing.T, p *harness.Podbeat, url, pattern string, read int, s harness.Stats, damaged ...journalgen.Header) {
 	t.Helper()
 	p.Term()
-	c := l.expect()
+	c := l.expect(false)
 	if err := verify.Elasticsearch(url, pattern, c.Arrived); err != nil {
 		t.Fatal(err)
 	}

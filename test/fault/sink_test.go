@@ -54,7 +54,7 @@ output.elasticsearch:
 	j.wantCounts(t, stats)
 	p.Term()
 
-	c := j.expect()
+	c := j.expect(false)
 	letters := 0
 	for key, n := range s.IDs() {
 		index, id, _ := strings.Cut(key, "/")

@@ -198,8 +198,11 @@ func (p *Podbeat) remove() {
 	os.RemoveAll(p.Dir)
 }
 
+// tail returns the last n lines that podbeat has logged. libbeat prints others to the same place: one for each
+// look at its cgroup.
 func tail(text string, n int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
+	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, "fetching V2 controller") })
 	for i, line := range lines {
 		lines[i] = line[:min(len(line), 600)]
 	}

@@ -30,6 +30,7 @@ type Want struct {
 	// Token, if not empty, must be in the message, and CRC32 is not looked at: for messages that are not
 	// UTF-8, which every output writes in its own way.
 	Token string
+	Rank  uint64 // its place in the order of its chain's documents; 0: its sequence number
 }
 
 // ID is the document id of the event whose first part is the journal entry with this sequence number in the
@@ -57,6 +58,7 @@ type Check struct {
 type state struct {
 	crc   uint32
 	token string
+	rank  uint64
 	seen  bool
 }
 
@@ -69,7 +71,10 @@ func New() *Check {
 func (c *Check) Expect(w Want) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.want[w.ID] = &state{crc: w.CRC32, token: w.Token}
+	if w.Rank == 0 {
+		_, w.Rank, _ = splitID(w.ID)
+	}
+	c.want[w.ID] = &state{crc: w.CRC32, token: w.Token, rank: w.Rank}
 }
 
 // Expected returns how many documents must arrive.
@@ -106,12 +111,12 @@ func (c *Check) Arrived(d Doc) {
 		r.Changed++
 		r.example("changed", fmt.Sprintf("%s is now %.80q", d.ID, d.Text))
 	}
-	chain, n, _ := splitID(d.ID)
-	if n < c.last[chain] {
+	chain, _, _ := splitID(d.ID)
+	if s.rank < c.last[chain] {
 		r.Reordered++
-		r.example("reordered", fmt.Sprintf("%s came after %d", d.ID, c.last[chain]))
+		r.example("reordered", fmt.Sprintf("%s, number %d in the order, came after number %d", d.ID, s.rank, c.last[chain]))
 	}
-	c.last[chain] = max(c.last[chain], n)
+	c.last[chain] = max(c.last[chain], s.rank)
 }
 
 // Missing returns the ids that have not arrived yet, sorted by chain and number.

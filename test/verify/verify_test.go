@@ -76,6 +76,24 @@ func TestMissing(t *testing.T) {
 	}
 }
 
+func TestRank(t *testing.T) {
+	c := New()
+	for i, s := range []string{"1", "3", "2"} { // 2 is to come last
+		w := want(s)
+		w.Rank = uint64(i) + 1
+		c.Expect(w)
+	}
+	c.Arrived(doc("1"))
+	c.Arrived(doc("2"))
+	if r := c.Report(); r.Reordered != 0 {
+		t.Error(r)
+	}
+	c.Arrived(doc("3"))
+	if r := c.Report(); r.Reordered != 1 {
+		t.Error(r)
+	}
+}
+
 func TestEvent(t *testing.T) {
 	f := func(in string, want Doc, bad bool) {
 		t.Helper()
