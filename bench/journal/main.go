@@ -10,6 +10,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"hash/crc32"
@@ -98,16 +99,24 @@ func (b *benchmark) run(ctx context.Context) error {
 		return err
 	}
 
-	var results []peer.Result
+	results, err := b.runAll(ctx, ships, sk, sinkURL)
+	if len(results) > 0 { // also of a benchmark that was interrupted
+		err = errors.Join(err, b.keep(results))
+		fmt.Print(table(b.expect, results))
+	}
+	return err
+}
+
+func (b *benchmark) runAll(ctx context.Context, ships []shipper, sk *sink.Sink, sinkURL string) (results []peer.Result, err error) {
 	for round := range b.rounds {
 		for i := range ships {
 			s := ships[(i+round)%len(ships)]
 			res, err := b.ship(ctx, s, sinkURL)
-			if err != nil {
-				return err
+			if err == nil {
+				err = ctx.Err()
 			}
-			if ctx.Err() != nil {
-				return ctx.Err()
+			if err != nil {
+				return results, err
 			}
 			if err := b.expect.verify(sk.Missing(b.expect.Messages), s.dropsPause); err != nil && res.Note == "" {
 				res.Note = err.Error()
@@ -116,11 +125,7 @@ func (b *benchmark) run(ctx context.Context) error {
 			fmt.Fprintln(os.Stderr, b.line(round, res))
 		}
 	}
-	if err := b.keep(results); err != nil {
-		return err
-	}
-	fmt.Print(table(b.expect, results))
-	return nil
+	return results, nil
 }
 
 // prepare finds the module, makes build/bench and, unless it is there already, the journal.
