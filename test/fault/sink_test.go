@@ -25,7 +25,7 @@ func TestSinkFaults(t *testing.T) {
 	f("item 429", sink.Options{Faults: sink.Faults{Item429: 0.1}}, "", "retried_items")
 	f("429", sink.Options{Faults: sink.Faults{Request429: 0.3}}, "", "retries_request", "backoff_ms")
 	f("503", sink.Options{Faults: sink.Faults{Request503: 0.3}}, "", "retries_request", "backoff_ms")
-	f("413", sink.Options{MaxBody: 100_000}, "", "split_413")
+	f("413", sink.Options{MaxBody: 300_000}, "", "split_413")
 	f("cut before", sink.Options{Faults: sink.Faults{ResetBefore: 0.3}}, "", "retries_request")
 	f("cut after", sink.Options{Faults: sink.Faults{ResetAfter: 0.3}}, "", "retries_request", "duplicates")
 	f("torn answer", sink.Options{Faults: sink.Faults{TruncateAfter: 0.3}}, "", "duplicates")
@@ -62,12 +62,12 @@ output.elasticsearch:
 			letters++
 		}
 		for range n {
-			c.Arrived(verify.Doc{ID: id, NoText: true})
+			c.Arrived(verify.Doc{ID: id, IDOnly: true})
 		}
 	}
 	for _, id := range deadLetters(t, p) {
 		letters++
-		c.Arrived(verify.Doc{ID: id, NoText: true})
+		c.Arrived(verify.Doc{ID: id, IDOnly: true})
 	}
 	wantExact(t, c, nil)
 	wantLetters := 0

@@ -20,7 +20,7 @@ import (
 type Doc struct {
 	ID     string
 	Text   string
-	NoText bool // Text was not kept, so it is not compared
+	IDOnly bool // neither text nor order were kept, so they are not compared
 }
 
 // A Want is one document that must arrive.
@@ -107,7 +107,10 @@ func (c *Check) Arrived(d Doc) {
 	}
 	s.seen = true
 	r.Arrived++
-	if !d.NoText && !s.same(d.Text) {
+	if d.IDOnly {
+		return
+	}
+	if !s.same(d.Text) {
 		r.Changed++
 		r.example("changed", fmt.Sprintf("%s is now %.80q", d.ID, d.Text))
 	}
