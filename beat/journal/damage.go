@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -71,56 +72,82 @@ func (f *file) recover(now time.Time) bool {
 
 // beyond finds the first entry after f.last that can be reached, and leaves the reader there.
 func (f *file) beyond() (Entry, bool) {
-	chain, tail := f.chain.id, max(f.hdr.TailSeqnum, f.last+1)
 	if f.viaBoot == "" {
 		if e, ok := f.hiddenAfter(nil); ok {
 			return e, true
 		}
-		try := func(distance uint64) (Entry, bool) {
-			return f.try("", func() error { return f.rd.seekSeqnum(chain, f.last+distance) })
+		if e, ok := f.walk(func(e *Entry) bool { return e.Seqnum > f.last && e.Seqnum <= f.hdr.TailSeqnum }); ok {
+			return e, true
 		}
-		for d := uint64(1); d <= tail-f.last && d < 1<<40; d *= 2 {
-			e, ok := try(d)
-			if !ok {
-				continue
-			}
-			for low := d / 2; d-low > 1; { // low did not work, d did
-				mid := (low + d) / 2
-				if m, ok := try(mid); ok {
-					d, e = mid, m
-				} else {
-					low = mid
-				}
-			}
-			if again, ok := try(d); ok {
-				return again, true
-			}
-			return e, false
+		if e, ok := f.jump(); ok {
+			return e, true
 		}
 	}
-	if f.triedBoot == nil {
-		f.triedBoot = map[string]bool{}
+	if f.boots == nil && f.alive("") {
+		boots := f.rd.unique("_BOOT_ID")
+		f.boots = boots[:min(len(boots), 64)]
 	}
-	for _, boot := range []string{f.lastBoot, f.hdr.BootID} {
-		if boot == "" || f.triedBoot[boot] {
-			continue
-		}
-		f.triedBoot[boot] = true
-		if e, ok := f.try(boot, func() error { return f.rd.seekSeqnum(chain, f.last+1) }); ok {
+	for len(f.boots) > 0 {
+		boot := f.boots[0]
+		f.boots = f.boots[1:]
+		if e, ok := f.try(boot, f.last+1); ok {
 			return e, true
 		}
 	}
 	return Entry{}, false
 }
 
-// try seeks and reads one entry, which must be one after f.last.
-func (f *file) try(viaBoot string, seek func() error) (Entry, bool) {
-	if f.rd == nil || f.viaBoot != viaBoot || f.rd.dropped() {
-		if err := f.reopen(viaBoot); err != nil {
+// walk goes back a little and from there forward to the first entry that is wanted: next gets by
+// entries that stop a seek.
+func (f *file) walk(wanted func(e *Entry) bool) (Entry, bool) {
+	for back := uint64(0); back < f.last && back <= 1024; back = max(1, 2*back) {
+		if !f.alive("") || f.rd.seekSeqnum(f.chain.id, f.last-back) != nil {
 			return Entry{}, false
 		}
+		for range 2*back + 16 {
+			var e Entry
+			ok, err := f.rd.next(&e)
+			if ok && wanted(&e) {
+				return e, true
+			}
+			if !ok && err == nil {
+				break
+			}
+		}
 	}
-	if err := seek(); err != nil {
+	return Entry{}, false
+}
+
+// jump seeks farther and farther ahead, and then back to the first number that can be reached.
+func (f *file) jump() (Entry, bool) {
+	tail := max(f.hdr.TailSeqnum, f.last+1)
+	for d := uint64(1); d <= tail-f.last && d < 1<<40; d *= 2 {
+		e, ok := f.try("", f.last+d)
+		if !ok {
+			continue
+		}
+		for low := d / 2; d-low > 1; { // low did not work, d did
+			mid := (low + d) / 2
+			if _, ok := f.try("", f.last+mid); ok {
+				d = mid
+			} else {
+				low = mid
+			}
+		}
+		e, ok = f.try("", f.last+d)
+		return e, ok
+	}
+	return Entry{}, false
+}
+
+// alive makes sure that libsystemd has the file.
+func (f *file) alive(viaBoot string) bool {
+	return f.rd != nil && f.viaBoot == viaBoot && !f.rd.dropped() || f.reopen(viaBoot) == nil
+}
+
+// try reads the entry at a number or, if that is not there, the next.
+func (f *file) try(viaBoot string, seqnum uint64) (Entry, bool) {
+	if !f.alive(viaBoot) || f.rd.seekSeqnum(f.chain.id, seqnum) != nil {
 		return Entry{}, false
 	}
 	var e Entry
@@ -169,6 +196,9 @@ func (f *file) probe(e Entry) {
 		f.push(e)
 		return
 	}
+	if f.hdr.contiguous() {
+		f.damage(fmt.Errorf("numbers %d to %d cannot be read", last+1, e.Seqnum-1))
+	}
 	if !f.returnTo(&e) {
 		f.r.metrics.errors.Inc()
 	}
@@ -202,12 +232,7 @@ func (f *file) hiddenAfter(before *Entry) (Entry, bool) {
 func (f *file) follows(e *Entry) (Entry, bool) { return f.afterTime(e.BootID, e.Monotonic) }
 
 func (f *file) afterTime(boot string, mono uint64) (Entry, bool) {
-	if f.rd == nil || f.rd.dropped() {
-		if err := f.reopen(""); err != nil {
-			return Entry{}, false
-		}
-	}
-	if err := f.rd.seekMonotonic(boot, mono+1); err != nil {
+	if !f.alive("") || f.rd.seekMonotonic(boot, mono+1) != nil {
 		return Entry{}, false
 	}
 	var e Entry
@@ -217,18 +242,18 @@ func (f *file) afterTime(boot string, mono uint64) (Entry, bool) {
 
 // returnTo sets the reader to e again.
 func (f *file) returnTo(e *Entry) bool {
-	if f.rd == nil || f.rd.dropped() {
-		if err := f.reopen(""); err != nil {
-			return false
-		}
-	}
 	c, err := parseCursor(e.Cursor)
-	if err != nil || f.rd.seekCursor(c) != nil {
+	if err != nil || !f.alive("") {
 		return false
 	}
 	var again Entry
-	ok, _ := f.rd.next(&again)
-	return ok && again.Cursor == e.Cursor
+	if f.rd.seekCursor(c) == nil {
+		if ok, _ := f.rd.next(&again); ok && again.Cursor == e.Cursor {
+			return true
+		}
+	}
+	_, ok := f.walk(func(again *Entry) bool { return again.Cursor == e.Cursor })
+	return ok
 }
 
 // renumber gives an entry the number that its neighbours leave it.
@@ -242,7 +267,8 @@ func renumber(e *Entry, seqnum uint64) {
 }
 
 // repairedCopy makes what libsystemd takes of a file that it refuses: the same bytes, with zeros in place
-// of the missing ones, under a header that fits. The copy has no name; its owner closes it.
+// of the missing ones, under a header that fits. The copy keeps its name, for libsystemd refuses files
+// without, until its owner discards it.
 func repairedCopy(from *os.File) (_ *os.File, err error) {
 	info, err := from.Stat()
 	if err != nil {
@@ -252,18 +278,18 @@ func repairedCopy(from *os.File) (_ *os.File, err error) {
 	if size < headerMin || size > maxCopy {
 		return nil, fmt.Errorf("cannot mend a file of %d bytes", size)
 	}
-	to, err := os.CreateTemp("", "podbeat-journal-")
+	st := keyOf(info)
+	name := filepath.Join(os.TempDir(), fmt.Sprintf("podbeat-journal-%d-%d", st.dev, st.ino))
+	_ = os.Remove(name) // of a podbeat that was killed
+	to, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot copy a damaged file: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			_ = to.Close()
+			discard(to)
 		}
 	}()
-	if err := os.Remove(to.Name()); err != nil {
-		return nil, err
-	}
 	if _, err := io.Copy(to, io.NewSectionReader(from, 0, size)); err != nil {
 		return nil, fmt.Errorf("cannot copy a damaged file: %w", err)
 	}
@@ -279,6 +305,12 @@ func repairedCopy(from *os.File) (_ *os.File, err error) {
 		return nil, err
 	}
 	return to, to.Truncate(int64(full))
+}
+
+// discard closes and deletes a copy.
+func discard(copied *os.File) {
+	_ = copied.Close()
+	_ = os.Remove(copied.Name())
 }
 
 // mendHeader changes what libsystemd checks before it reads a file of size bytes, and returns the
@@ -309,8 +341,11 @@ func mendHeader(b []byte, size uint64) (full uint64, err error) {
 	// nothing. A file is allocated in steps of 8 MiB.
 	full = max(size, min(h.promises(), size+64<<20))
 	le.PutUint64(b[offArena:], full-h.Size)
-	if h.TailObject%8 != 0 || h.TailObject > full {
+	if h.TailObject > full {
 		le.PutUint64(b[offTailObject:], h.Size)
+	}
+	for _, off := range []int{offDataTable, offFieldTable, offTailObject, offEntryArray} {
+		le.PutUint64(b[off:], le.Uint64(b[off:])&^7) // objects are aligned
 	}
 	return full, nil
 }

@@ -33,18 +33,19 @@ type file struct {
 	size     int64  // of the file, to see it shrink
 	reads    int
 
-	missed    time.Time // since when no path of the selection leads to it …
-	unlisted  bool      // … and that is certain: a listing may pass over a file that is being renamed
-	deleted   time.Time // since when it has no name at all
-	hidden    hiddenTail
-	retry     time.Time // not to be opened before
-	failed    time.Time // since when it cannot be opened
-	damaged   bool      // counted as such
-	repairs   int
-	probes    int // jumps looked into, kept to a share of the entries
-	repeats   bool
-	viaBoot   string // the damaged entry array is gone around by this boot's
-	triedBoot map[string]bool
+	missed   time.Time // since when no path of the selection leads to it …
+	unlisted bool      // … and that is certain: a listing may pass over a file that is being renamed
+	deleted  time.Time // since when it has no name at all
+	hidden   hiddenTail
+	retry    time.Time // not to be opened before
+	failed   time.Time // since when it cannot be opened
+	damaged  bool      // counted as such
+	repairs  int
+	probes   int // jumps looked into, kept to a share of the entries
+	repeats  bool
+	refused  error    // why it is not to be read at all
+	viaBoot  string   // the damaged entry array is gone around by this boot's
+	boots    []string // still to be tried so
 }
 
 // hiddenTail is a promise of the header that the file does not keep: the writer is in the middle of
@@ -74,6 +75,10 @@ func (f *file) hides() bool {
 
 // open begins to read the file after its chain's last entry. False means: not now, or never (done).
 func (f *file) open(now time.Time) bool {
+	if f.refused != nil {
+		f.finish()
+		return false
+	}
 	if now.Before(f.retry) {
 		return false
 	}
@@ -95,6 +100,10 @@ func (f *file) open(now time.Time) bool {
 	// Truncating an archived file comes before its header says so: not every odd size is damage.
 	if info, serr := f.handle.Stat(); serr == nil && now.Sub(f.failed) < settleTime && time.Since(info.ModTime()) < settleTime {
 		f.retry = now.Add(pollTick)
+		return false
+	}
+	if f.nameless() {
+		f.finish() // libsystemd refuses it, rightly
 		return false
 	}
 	f.damage(err)
@@ -153,9 +162,7 @@ func (f *file) seek() error {
 	if from == 0 || from < f.hdr.HeadSeqnum {
 		if f.hdr.contiguous() {
 			f.last = f.hdr.HeadSeqnum - 1
-			if c.numbers.last == 0 {
-				c.numbers.last = f.last
-			}
+			c.numbers.start(f.last)
 		}
 		return f.rd.seekHead()
 	}
@@ -339,7 +346,7 @@ func (f *file) release() {
 		f.handle = nil
 	}
 	if f.copied != nil {
-		_ = f.copied.Close()
+		discard(f.copied)
 		f.copied = nil
 	}
 }
@@ -351,6 +358,9 @@ func (f *file) finish() {
 	}
 	f.done = true
 	if c := f.chain; c != nil {
+		if f.hdr.contiguous() {
+			c.numbers.start(f.hdr.HeadSeqnum - 1)
+		}
 		if f.hides() {
 			f.r.gaps.promise(&c.numbers, f.promised())
 		}

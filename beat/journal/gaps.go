@@ -19,7 +19,8 @@ type gaps struct {
 
 // numbers is what has been seen of one chain.
 type numbers struct {
-	last     uint64 // highest number seen; 0 means none
+	started  bool   // last says something
+	last     uint64 // highest number seen, or the one before the chain's first
 	holes    []hole // between numbers seen, oldest first
 	promised hole   // from last on: what a header says is there and nobody could read
 	family   *family
@@ -62,10 +63,17 @@ func (g *gaps) unknown() {
 	g.metrics.gapsKnown.Set(false)
 }
 
+// start says that the chain is complete after number last. Only the first call counts.
+func (n *numbers) start(last uint64) {
+	if !n.started {
+		n.started, n.last = true, last
+	}
+}
+
 // see takes note of a number of n's chain, in the order of reading.
 func (g *gaps) see(n *numbers, seqnum uint64, bootID string) {
 	if !g.known {
-		n.last = max(n.last, seqnum)
+		n.started, n.last = true, max(n.last, seqnum)
 		return
 	}
 	before := n.last
@@ -87,10 +95,10 @@ func (g *gaps) see(n *numbers, seqnum uint64, bootID string) {
 		// The chain goes on: what it had promised is measured anew.
 		g.missing -= n.promised.size()
 		n.promised = hole{}
-		if n.last > 0 && seqnum > before+1 {
+		if n.started && seqnum > before+1 {
 			g.add(n, hole{before + 1, seqnum - 1, bootID})
 		}
-		n.last = seqnum
+		n.started, n.last = true, seqnum
 	default:
 		g.take(n, seqnum, "")
 	}
@@ -104,7 +112,7 @@ func (g *gaps) promise(n *numbers, tail uint64) {
 	}
 	g.missing -= n.promised.size()
 	n.promised = hole{}
-	if tail > n.last {
+	if n.started && tail > n.last {
 		n.promised = hole{from: n.last + 1, to: tail}
 		g.missing += n.promised.size()
 	}

@@ -45,13 +45,16 @@ const (
 	headerShared    = 272 // from this size on, all files of one journald share their seqnum_id
 )
 
-// Where the header has what repairs change.
+// Where the header has what is mended, or asked for often.
 const (
 	offState      = 16
 	offHeaderSize = 88
 	offArena      = 96
+	offDataTable  = 104
+	offFieldTable = 120
 	offTailObject = 136
 	offEntries    = 152
+	offEntryArray = 176
 )
 
 // incompatibleFlags are those systemd 257 knows, by bit. A reader must refuse files with others.
@@ -89,8 +92,8 @@ func parseHeader(b []byte) (header, error) {
 	h := header{
 		Compatible: u32(8), Incompatible: u32(12), State: b[offState],
 		FileID: id(24), MachineID: id(40), BootID: id(56), SeqnumID: id(72),
-		Size: u64(88), Arena: u64(offArena), TailObject: u64(offTailObject),
-		Entries: u64(152), TailSeqnum: u64(160), HeadSeqnum: u64(168), EntryArray: u64(176),
+		Size: u64(offHeaderSize), Arena: u64(offArena), TailObject: u64(offTailObject),
+		Entries: u64(offEntries), TailSeqnum: u64(160), HeadSeqnum: u64(168), EntryArray: u64(offEntryArray),
 		HeadRealtime: u64(184), TailRealtime: u64(192),
 	}
 	if string(b[:8]) != headerSignature {

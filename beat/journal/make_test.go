@@ -106,6 +106,8 @@ func journalFiles(t testing.TB, dir string) []string {
 	return paths
 }
 
+var logger = logp.NewLogger("test")
+
 // testOptions are the defaults, for paths, with a short poll_interval.
 func testOptions(paths ...string) *options {
 	return &options{
@@ -124,7 +126,7 @@ func readerMetrics(t testing.TB) *metrics {
 func testReader(t testing.TB, o *options, after position) (*reader, *metrics) {
 	t.Helper()
 	m := readerMetrics(t)
-	r, err := openReader(logp.NewLogger("test"), o, m, after)
+	r, err := openReader(logger, o, m, after)
 	must(t, err)
 	t.Cleanup(func() {
 		select {

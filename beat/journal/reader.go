@@ -118,17 +118,20 @@ func currentBoot() string {
 
 // usable says what keeps every single file from being read.
 func (r *reader) usable() error {
-	if len(r.files) > 0 {
-		return nil
+	var refused *file
+	for _, f := range r.files {
+		if f.refused == nil {
+			return nil
+		}
+		refused = f
+	}
+	if refused != nil {
+		return fmt.Errorf("cannot read journal file %q: %w", refused.path, refused.refused)
 	}
 	for path, err := range r.listed.denied {
 		return fmt.Errorf("cannot read journal %q: %w: let podbeat's user read it, with: usermod -aG systemd-journal USER", path, err)
 	}
-	var flags *flagsError
 	for key, refused := range r.refused {
-		if errors.As(refused.err, &flags) {
-			return fmt.Errorf("cannot read journal file %q: %w", r.listed.files[key], refused.err)
-		}
 		if errors.Is(refused.err, fs.ErrPermission) {
 			return fmt.Errorf("cannot read journal file %q: %w: let podbeat's user read it, with: usermod -aG systemd-journal USER", r.listed.files[key], refused.err)
 		}

@@ -91,6 +91,12 @@ func (r *fileReader) seekRealtime(usec uint64) error { return r.j.SeekRealtimeUs
 // at says whether the entry that next has yielded last is the one c names.
 func (r *fileReader) at(c cursor) bool { return r.j.TestCursor(c.String()) == nil }
 
+// unique returns the values that a field has in the file; it needs no entry for that.
+func (r *fileReader) unique(field string) []string {
+	values, _ := r.j.GetUniqueValues(field)
+	return values
+}
+
 // errEntry says that there is an entry which cannot be read; next goes on after it.
 var errEntry = errors.New("cannot read journal entry")
 

@@ -154,7 +154,10 @@ func (r *reader) startTime(usec uint64, exempt string) {
 }
 
 // set says that the chain is done up to number n.
-func (c *chain) set(n uint64) { c.last, c.numbers.last = n, n }
+func (c *chain) set(n uint64) {
+	c.last = n
+	c.numbers.started, c.numbers.last = n > 0, n
+}
 
 // tail is the highest number that any file of the chain promises.
 func (c *chain) tail() uint64 {

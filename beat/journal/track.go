@@ -173,13 +173,10 @@ func (r *reader) admit(key fileKey, path string) {
 	switch {
 	case err == nil:
 	case errors.As(err, &flags):
-		if !refused {
-			r.metrics.files.unreadable.Inc()
-			r.log.Errorf("Cannot read journal file %q: %v", path, err)
-		}
-		r.refused[key] = refusal{err, info.ModTime()}
-		f.release()
-		return
+		// Its numbers are missing when it is its turn.
+		f.refused = err
+		r.metrics.files.unreadable.Inc()
+		r.log.Errorf("Cannot read journal file %q: %v", path, err)
 	case time.Since(info.ModTime()) < settleTime:
 		f.release()
 		return // being made
@@ -271,8 +268,7 @@ func (r *reader) attach(f *file) {
 	c := r.chains[id]
 	if c == nil {
 		c = &chain{id: id}
-		c.last = r.saved[id]
-		c.numbers.last = c.last
+		c.set(r.saved[id])
 		r.chains[id] = c
 	}
 	f.chain = c
