@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/elastic/beats/v7/libbeat/common"
 )
@@ -15,13 +16,15 @@ import (
 //	syslog.priority, syslog.facility  → log.syslog.priority, log.syslog.facility.code
 //	journald.pid, .uid, .gid          → process.pid, user.id, user.group.id
 //	journald.process.name …           → process.name, process.executable, process.command_line
+//	journald.process.capabilities     → journald.capabilities
 //
 // What Filebeat leaves out is kept: the times that programs state themselves are fields. What it
 // makes up is not: process.args cannot be had back from _CMDLINE, whose arguments are joined by
 // spaces; user.id is the process's user, and the login's is journald.audit.login_uid; what an
 // OBJECT_ field says stays below journald.object.
 //
-// A name that is not here goes to journald.custom.<name>.
+// A name that is not here goes to journald.custom.<name>, as Filebeat has it; what most entries of
+// some systems have is here only to save a map in each event.
 var ecsFields = [...]struct {
 	name, path string
 	kind       valueKind
@@ -35,16 +38,17 @@ var ecsFields = [...]struct {
 	{"SYSLOG_IDENTIFIER", "log.syslog.appname", keyword},
 	{"SYSLOG_PID", "log.syslog.procid", keyword}, // may end in ",user"
 	{"SYSLOG_TIMESTAMP", "journald.syslog_timestamp", unique},
-	{"_SOURCE_REALTIME_TIMESTAMP", "journald.source_realtime_timestamp", long},
-	{"_SOURCE_MONOTONIC_TIMESTAMP", "journald.source_monotonic_timestamp", long},
+	{"_SOURCE_REALTIME_TIMESTAMP", "journald.source_realtime_timestamp", counter},
+	{"_SOURCE_MONOTONIC_TIMESTAMP", "journald.source_monotonic_timestamp", counter},
 
 	{"_PID", "process.pid", long},
 	{"_COMM", "process.name", keyword},
 	{"_EXE", "process.executable", keyword},
 	{"_CMDLINE", "process.command_line", keyword},
-	{"_CAP_EFFECTIVE", "journald.process.capabilities", keyword},
+	{"_CAP_EFFECTIVE", "journald.capabilities", keyword},
 	{"_UID", "user.id", keyword},
 	{"_GID", "user.group.id", keyword},
+	{"_SELINUX_CONTEXT", "journald.selinux_context", keyword},
 	{"_AUDIT_LOGINUID", "journald.audit.login_uid", long},
 	{"_AUDIT_SESSION", "journald.audit.session", keyword},
 
@@ -68,7 +72,7 @@ var ecsFields = [...]struct {
 	{"IMAGE_NAME", "container.image.name", keyword},
 	{"CONTAINER_PARTIAL_MESSAGE", "container.partial", boolean},
 	{"CONTAINER_LOG_EPOCH", "container.log.epoch", keyword},
-	{"CONTAINER_LOG_ORDINAL", "container.log.ordinal", long},
+	{"CONTAINER_LOG_ORDINAL", "container.log.ordinal", counter},
 
 	{"CODE_FILE", "journald.code.file", keyword},
 	{"CODE_FUNC", "journald.code.func", keyword},
@@ -102,6 +106,7 @@ const (
 	keyword valueKind = iota
 	unique            // a keyword that is another one in each entry
 	long
+	counter // a long that is another one in each entry
 	boolean
 )
 
@@ -176,7 +181,10 @@ var places = func() map[string]*place {
 func (c *converter) beginECS(e *Entry) {
 	event := c.group(gEvent)
 	event["kind"] = "event"
-	event["created"] = common.Time(c.now().UTC())
+	if now := c.now().UTC().Truncate(time.Millisecond); c.createdAs == nil || now != c.created {
+		c.created, c.createdAs = now, common.Time(now)
+	}
+	event["created"] = c.createdAs
 	if e.Seqnum <= math.MaxInt64 {
 		event["sequence"] = int64(e.Seqnum)
 	}
@@ -193,7 +201,10 @@ func (c *converter) addECS(f *field, value string, boxed, number any, again bool
 		return
 	}
 	switch p.kind {
-	case long:
+	case long, counter:
+		if again {
+			boxed = c.tidy(f, value)
+		}
 		if number == nil || again {
 			put(c.group(gCustom), f.custom, boxed)
 			return

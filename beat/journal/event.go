@@ -36,6 +36,8 @@ type converter struct {
 	boxes     boxes
 	indexHost string
 	indexed   any // the index of indexHost
+	created   time.Time
+	createdAs any // created as it is written
 
 	// Of the event at hand:
 	number    uint64 // it is the number-th
@@ -157,7 +159,7 @@ func (c *converter) nameOf(f *field) string {
 
 // ownNames are those that journald writes, and only it.
 var ownNames = func() map[string]bool {
-	out := map[string]bool{"_SELINUX_CONTEXT": true, "_STREAM_ID": true, "_LINE_BREAK": true, "_NAMESPACE": true, "_RUNTIME_SCOPE": true}
+	out := map[string]bool{"_STREAM_ID": true, "_LINE_BREAK": true, "_NAMESPACE": true, "_RUNTIME_SCOPE": true}
 	for name := range places {
 		if strings.HasPrefix(name, "_") {
 			out[name] = true
@@ -334,16 +336,7 @@ func (c *converter) group(i int) common.MapStr {
 // tidy returns a value that has a JSON form and is not too long.
 func (c *converter) tidy(f *field, value string) string {
 	if limit := int(c.opts.MaxMessageBytes); len(value) > limit {
-		for n := limit; ; n-- {
-			if n == 0 || n < limit-utf8.UTFMax {
-				value = value[:limit] // no UTF-8 anyway
-				break
-			}
-			if utf8.RuneStart(value[n]) {
-				value = value[:n]
-				break
-			}
-		}
+		value = cutText(value, limit)
 		c.cutOne()
 	}
 	if utf8.ValidString(value) {
@@ -354,6 +347,16 @@ func (c *converter) tidy(f *field, value string) string {
 		return base64.StdEncoding.EncodeToString([]byte(value))
 	}
 	return strings.ToValidUTF8(value, "\uFFFD")
+}
+
+// cutText cuts longer text to limit bytes, or before the character that has no room within them.
+func cutText(s string, limit int) string {
+	for n := limit; n >= 0 && n > limit-utf8.UTFMax; n-- {
+		if utf8.RuneStart(s[n]) {
+			return s[:n]
+		}
+	}
+	return s[:limit] // no UTF-8 anyway
 }
 
 func (c *converter) cutOne() {
@@ -367,6 +370,15 @@ func (c *converter) box(f *field, value string) (boxed, number any) {
 	kind := keyword
 	if f.place != nil {
 		kind = f.place.kind
+	}
+	if kind == counter {
+		if n, ok := parseLong(value); ok {
+			number = n
+		}
+		if number != nil && !c.legacy {
+			return nil, number // nobody wants the text
+		}
+		return c.tidy(f, value), number
 	}
 	if len(value) > maxBoxed || kind == unique {
 		return c.tidy(f, value), nil

@@ -40,17 +40,14 @@ func addressNames(clean bool) (cursor, realtime, monotonic string) {
 	return "__CURSOR", "__REALTIME_TIMESTAMP", "__MONOTONIC_TIMESTAMP"
 }
 
-// descend makes the way to the legacy fields. Where a value is in the way, the way ends.
+// descend makes the way to the legacy fields, which is no way to others: see options.Validate.
 func (c *converter) descend(m common.MapStr, size int) common.MapStr {
-	for _, key := range c.target {
-		next, ok := m[key].(common.MapStr)
-		if !ok {
-			if m[key] != nil {
-				return m
-			}
+	for i, key := range c.target {
+		next := common.MapStr{}
+		if i == len(c.target)-1 {
 			next = make(common.MapStr, min(size, 64))
-			m[key] = next
 		}
+		m[key] = next
 		m = next
 	}
 	return m
@@ -58,7 +55,8 @@ func (c *converter) descend(m common.MapStr, size int) common.MapStr {
 
 // rootNames are those that libbeat, Elasticsearch or podbeat use at the root of an event.
 var rootNames = []string{"@metadata", "@realtime_timestamp", "@timestamp", "agent", "beat", "container", "ecs", "error", "event",
-	"fields", "host", "input", "journald", "kubernetes", "log", "message", "service", "tags", "type",
+	"fields", "host", "input", "journald", "kubernetes", "log", "message", "message_id", "process", "service", "systemd",
+	"tags", "type", "user",
 	"_doc_count", "_field_names", "_id", "_ignored", "_index", "_nested_path", "_routing", "_seq_no", "_source", "_tier", "_type", "_version"}
 
 // legacyName returns a field's name below the target.

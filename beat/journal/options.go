@@ -137,6 +137,9 @@ func (o *options) Validate() error {
 	if strings.Contains(o.MoveMetadataToField, "..") || strings.HasSuffix(o.MoveMetadataToField, ".") {
 		return fmt.Errorf("cannot use move_metadata_to_field %q: it has an empty part", o.MoveMetadataToField)
 	}
+	if first, _, _ := strings.Cut(o.MoveMetadataToField, "."); slices.Contains(rootNames, first) {
+		return fmt.Errorf("cannot use move_metadata_to_field %q: %q is used otherwise, want a name such as journal", o.MoveMetadataToField, first)
+	}
 	for _, m := range slices.Concat(o.IncludeMatches, o.ExcludeMatches) {
 		if m == "+" {
 			continue
