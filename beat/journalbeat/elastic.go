@@ -84,7 +84,7 @@ func (m *migration) elasticInputs(settings []setting) ([]*yaml.Node, error) {
 		m.note("each path has become an input: journalbeat read each by itself, with a position of its own")
 	}
 	m.note("podbeat takes over journalbeat's positions at its first start: stop journalbeat before")
-	m.note("the fields are those of filebeat's journald input; journalbeat's before 7.17 had other names for some (container.image.tag is container.log.tag, process.* is journald.process.*)")
+	m.note("the fields have their ECS names, which are not journalbeat's for some: container.image.tag is container.log.tag, process.cmd is process.command_line, syslog.* is log.syslog.*")
 	return out, nil
 }
 

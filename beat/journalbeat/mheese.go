@@ -114,9 +114,9 @@ func (m *migration) mheeseInput(settings []setting) ([]*yaml.Node, error) {
 	return []*yaml.Node{in.done()}, nil
 }
 
-// fieldType gives each event the field type, which was also Logstash's [@metadata][type].
+// fieldType gives each event the field type, which with schema: legacy is journal by itself.
 func (in *input) fieldType(value *yaml.Node) {
-	if value.Value == "" {
+	if value.Value == "journal" {
 		return
 	}
 	in.move("fields", setting{key: &yaml.Node{}, value: &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{str("type"), value}}})
@@ -142,9 +142,6 @@ func (m *migration) mheeseDefaults(in *input, settings []setting, resumes bool) 
 		}
 	}
 	in.set("schema", str("legacy"))
-	if !has(settings, "default_type") {
-		in.fieldType(str("journal"))
-	}
 }
 
 // mheeseNotes says what becomes different.
@@ -181,7 +178,6 @@ func (m *migration) mheeseNotes(settings []setting, resumes bool) {
 		}
 	}
 	m.note("podbeat takes over journalbeat's position and undelivered events at its first start: stop journalbeat before")
-	m.note("what journalbeat called @realtime_timestamp is called %s", quote(metadataField(settings, "realtime_timestamp")))
 	if isTrue(find(settings, "convert_to_numbers")) {
 		m.note("convert_to_numbers: podbeat leaves message, ids and names as text, also where they are all digits")
 	}
@@ -190,14 +186,6 @@ func (m *migration) mheeseNotes(settings []setting, resumes bool) {
 			m.warn("%s is %s: several matches in the variable must all match in podbeat, put + between them to have each suffice", name, quote(find(settings, name).Value))
 		}
 	}
-}
-
-// metadataField is where a journal field is found.
-func metadataField(settings []setting, field string) string {
-	if at := find(settings, "move_metadata_to_field"); at != nil && at.Value != "" {
-		return at.Value + "." + field
-	}
-	return field
 }
 
 // matches turns units, identifiers and match_patterns, of which journalbeat took entries that

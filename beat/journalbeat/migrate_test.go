@@ -114,12 +114,13 @@ func TestMigrateParts(t *testing.T) {
 	}
 	const cursor = "journalbeat: {seek_position: cursor}\n"
 	// What journalbeat did when nothing was said, and the behaviour that changes.
-	f("journalbeat:\n", "seek: tail", "warning: seek: tail", "!cursor_state_file", "!cursor_seek_fallback", "clean_field_names: false", "parse_priority: false", "schema: legacy", "type: journal\n    id")
+	f("journalbeat:\n", "seek: tail", "warning: seek: tail", "!cursor_state_file", "!cursor_seek_fallback", "clean_field_names: false", "parse_priority: false", "schema: legacy", "!fields:")
 	f(cursor, "cursor_seek_fallback: tail\n", "warning: cursor_seek_fallback: tail", "cursor_state_file: .journalbeat-cursor-state", "warning: journalbeat did not save its position")
 	f("journalbeat: {seek_position: cursor, write_cursor_state: false}", "warning: journalbeat did not save")
 	f("journalbeat: {seek_position: cursor, write_cursor_state: yes}", "!did not save")
 	f("journalbeat: {seek_position: cursor, cursor_seek_fallback: head}", "cursor_seek_fallback: head", "!warning: cursor_seek_fallback")
 	f("journalbeat: {seek_position: tail, cursor_state_file: /c}", "!cursor_state_file: /c")
+	f("journalbeat: {default_type: journal}", "!fields:")
 	f("journalbeat: {default_type: log}", "fields:\n      type: log\n    fields_under_root: true")
 	f("journalbeat: {pending_queue.file: /p}", "pending_queue_file: /p\n", "!full path")
 	f("journalbeat: {pending_queue: {file: p}}", "pending_queue_file: p\n", `"p" was relative`)

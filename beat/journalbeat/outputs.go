@@ -12,10 +12,10 @@ import (
 func (m *migration) outputs() {
 	options := m.doc.options()
 	var used []string
-	for name := range options {
+	for name, value := range options {
 		rest, ok := strings.CutPrefix(name, "output.")
-		output, _, _ := strings.Cut(rest, ".")
-		if ok && !is(options["output."+output+".enabled"], "false") && !slices.Contains(used, output) {
+		output, _, deeper := strings.Cut(rest, ".")
+		if ok && (deeper || value.Kind == yaml.MappingNode) && !is(options["output."+output+".enabled"], "false") && !slices.Contains(used, output) {
 			used = append(used, output)
 		}
 	}
@@ -24,9 +24,12 @@ func (m *migration) outputs() {
 		m.warn("podbeat sends to one output only, here are %s: set enabled: false for the others", quote(strings.Join(used, ", ")))
 	}
 	given := func(name string) bool {
-		for option := range options {
+		for option, value := range options {
 			if option == name || strings.HasPrefix(option, name+".") {
 				return true
+			}
+			if strings.HasPrefix(name, option+".") && value.Kind != yaml.MappingNode && value.Kind != yaml.AliasNode && value.ShortTag() != "!!null" {
+				return true // what should be a section is none: leave that to libbeat
 			}
 		}
 		return false

@@ -102,7 +102,22 @@ func (q *queue) fail(format string, args ...any) {
 
 // entryKey is where an entry starts. Within JSON's strings, where log messages are, the quotes
 // would have backslashes before them, so nothing logged can look like it.
-var entryKey = regexp.MustCompile(`"` + cursorForm + `"\s*:`)
+var entryKey = regexp.MustCompile(`^"` + cursorForm + `"[ \t\r\n]{0,100}:`)
+
+// nextKey returns where the first entryKey at or after from begins and ends: at the end of data if
+// there is none.
+func nextKey(data []byte, from int) (start, end int) {
+	for ; ; from++ {
+		i := bytes.Index(data[from:], []byte(`"s=`)) // far faster than the expression
+		if i < 0 {
+			return len(data), len(data)
+		}
+		from += i
+		if key := entryKey.FindIndex(data[from:min(len(data), from+300)]); key != nil {
+			return from, from + key[1]
+		}
+	}
+}
 
 // read splits the file before each key that is a cursor, so that damage does not spread from one
 // entry to the next.
@@ -111,28 +126,20 @@ func (q *queue) read(data []byte) {
 		q.fail("the file is empty")
 		return
 	}
-	key := entryKey.FindIndex(data)
-	if key == nil {
-		key = []int{len(data), len(data)}
-	}
-	head := bytes.TrimLeft(data[:key[0]], " \t\r\n")
+	at, from := nextKey(data, 0)
+	head := bytes.TrimLeft(data[:at], " \t\r\n")
 	if rest, ok := bytes.CutPrefix(head, []byte("{")); ok {
-		q.rest(rest, key[0]-len(rest), key[0] == len(data))
+		q.rest(rest, at-len(rest), at == len(data))
 	} else {
-		q.fail("%d bytes at its beginning: %s is no JSON object", key[0], quote(string(head)))
+		q.fail("%d bytes at its beginning: %s is no JSON object", at, quote(string(head)))
 	}
-	for at := key[0]; at < len(data); at = key[0] {
-		from, end := key[1], len(data)
-		if key = entryKey.FindIndex(data[from:]); key != nil {
-			key = []int{from + key[0], from + key[1]}
-			end = key[0]
-		} else {
-			key = []int{end, end}
-		}
+	for at < len(data) {
+		next, nextFrom := nextKey(data, from)
 		cursor := string(data[at+1 : bytes.LastIndexByte(data[:from], '"')])
-		if size, ok := q.entry(cursor, data[from:end], at); ok {
-			q.rest(data[from+size:end], from+size, end == len(data))
+		if size, ok := q.entry(cursor, data[from:next], at); ok {
+			q.rest(data[from+size:next], from+size, next == len(data))
 		}
+		at, from = next, nextFrom
 	}
 }
 
