@@ -64,7 +64,8 @@ type options struct {
 	Binary string `config:"binary" default:"replace"`
 	// How often at the least new entries are looked for, where the kernel's notices do not come (network file systems).
 	PollInterval time.Duration `config:"poll_interval" alias:"backoff" default:"1s"`
-	// journalbeat's file with the saved position: read once, when podbeat has none of its own.
+	// journalbeat's file with the saved position: read once, when podbeat has none of its own. Of Elastic's
+	// journalbeat it is the registry, with the journal's path behind it where there are several: `registry#/var/log/journal`.
 	CursorStateFile string `config:"cursor_state_file"`
 	// journalbeat's file with undelivered events (`pending_queue.file`): they are sent once, then the file is renamed to `….done`.
 	PendingQueueFile string `config:"pending_queue_file"`

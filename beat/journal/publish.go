@@ -72,8 +72,12 @@ func (in *input) takeOver(log *logp.Logger, p *publisher) error {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		log.Warnf("Could not read the pending queue: %v", err)
+	switch {
+	case err != nil && pending == nil:
+		log.Errorf("journalbeat's pending queue stays where it is: %v", err)
+		return nil
+	case err != nil:
+		log.Warnf("Could not read all of the pending queue: %v", err)
 	}
 	for i := range pending {
 		if !p.send(pendingEvent(&pending[i], p.converter)) {

@@ -8,6 +8,7 @@
 package k8sname
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -43,8 +44,8 @@ type options struct {
 	HostsAsStatic string `config:"hosts_as_static" default:"'^(kubelet|etcd[0-9]*)$'"`
 	// Write the name of the event's index without its day, `logstash-<beat>-<host>`, to `@metadata.index_prefix`, unless it is there already.
 	Index bool `config:"index" default:"true"`
-	// The beat in the name of the index.
-	IndexBeat string `config:"index_beat" default:"podbeat"`
+	// The beat in the name of the index; empty means `podbeat`, or what the input has written. A name given here is written over that.
+	IndexBeat string `config:"index_beat"`
 	// Pass events without any of the fields in silence, instead of with an error in the log and the tags of `tag_on_failure`.
 	IgnoreMissing bool `config:"ignore_missing" default:"true"`
 	// Tags for events whose name is in no known form, or whose fields clash with those to be written.
@@ -64,8 +65,6 @@ func (o *options) Validate() error {
 		return fmt.Errorf("unknown owner %q: want unambiguous, likely or none", o.Owner)
 	case o.CacheSize < 1 || o.CacheSize > 1<<20:
 		return fmt.Errorf("cannot cache %d names: want 1 to 1048576", o.CacheSize)
-	case o.Index && o.IndexBeat == "":
-		return errors.New("option \"index_beat\" is empty")
 	case strings.HasPrefix(o.Target, "@") || o.Target != "" && slices.Contains(strings.Split(o.Target, "."), ""):
 		return fmt.Errorf("cannot write fields under %q", o.Target)
 	}
@@ -143,7 +142,7 @@ func (p *processor) Run(e *beat.Event) (*beat.Event, error) {
 	if v.static && field == "journal.container_name" && p.Schema != "ecs" {
 		renameStatic(e.Fields, name, host)
 	}
-	if _, chosen := e.Meta[IndexKey]; v.index != nil && !chosen {
+	if _, chosen := e.Meta[IndexKey]; v.index != nil && (!chosen || p.IndexBeat != "") {
 		if e.Meta == nil {
 			e.Meta = common.MapStr{}
 		}
@@ -203,7 +202,7 @@ func (p *processor) think(name, host string) *verdict {
 	v := &verdict{counter: missing}
 	index := ""
 	if p.Index {
-		index = IndexName(p.IndexBeat, host)
+		index = IndexName(cmp.Or(p.IndexBeat, "podbeat"), host)
 		v.index = index
 	}
 	var n Name

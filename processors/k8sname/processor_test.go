@@ -146,6 +146,7 @@ func TestProcessor(t *testing.T) {
 	f(`tag_on_failure: [no_name]`, node(strings.Repeat("x", 5000)), "tags=[no_name]"+index)
 	f(`tag_on_failure: [no_name]`, event("host.name", "n"), "@index=logstash-podbeat-n")
 	f(``, &beat.Event{Fields: common.MapStr{"host": common.MapStr{"name": "n"}}, Meta: common.MapStr{IndexKey: "mine"}}, "") // stays as it is
+	f(`index_beat: journalbeat`, &beat.Event{Fields: common.MapStr{"host": common.MapStr{"name": "n"}}, Meta: common.MapStr{IndexKey: "logstash-podbeat-n"}}, "@index=logstash-journalbeat-n")
 
 	// what the event has
 	f(``, event("container.name", web, "host.name", "n", "kubernetes.node.name", "from-api", "kubernetes.labels.app", "web"),
@@ -184,7 +185,6 @@ func TestProcessorRefuses(t *testing.T) {
 	f(`cache_size: 0`, "cannot cache 0 names")
 	f(`target: "@metadata"`, `cannot write fields under "@metadata"`)
 	f(`target: "a..b"`, `cannot write fields under "a..b"`)
-	f(`index_beat: ""`, "index_beat")
 }
 
 // Processors run in several of the pipeline's clients at once, and later ones change what earlier
