@@ -61,7 +61,8 @@ func Program(t testing.TB) string {
 // A Podbeat is one installation of podbeat: its configuration and state, and at times a process. Its methods
 // are for the goroutine of the test; what goes wrong ends the test.
 type Podbeat struct {
-	Dir string // path.home; path.data is data in it, all processes' logs are in podbeat.log
+	Dir      string // path.home; path.data is data in it, all processes' logs are in podbeat.log
+	Restarts int    // how often Wait may start the process again when it has ended by itself, as systemd does
 
 	t      testing.TB
 	cmd    *exec.Cmd
@@ -250,7 +251,7 @@ func (s Stats) moving() Stats {
 }
 
 // Wait returns when the condition holds; what says in words what that is. The test fails if the process ends
-// before, or does nothing for a minute.
+// before (but see Restarts), or does nothing for a minute.
 func (p *Podbeat) Wait(what string, condition func(Stats) bool) {
 	p.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -271,7 +272,11 @@ func (p *Podbeat) Wait(what string, condition func(Stats) bool) {
 		select {
 		case <-tick.C:
 		case <-p.Exited():
-			p.t.Fatalf("podbeat has ended by itself before %s: %v", what, p.cmd.ProcessState)
+			if p.Restarts == 0 {
+				p.t.Fatalf("podbeat has ended by itself before %s: %v", what, p.cmd.ProcessState)
+			}
+			p.Restarts--
+			p.Start()
 		}
 	}
 }
