@@ -3,7 +3,6 @@ package journal
 import (
 	"errors"
 	"fmt"
-	"maps"
 
 	"github.com/coreos/go-systemd/v22/sdjournal"
 )
@@ -15,21 +14,19 @@ import (
 //
 // It is not safe for concurrent use. Its owner calls close.
 type fileReader struct {
-	j     *sdjournal.Journal
-	names map[string]bool // fields seen, to read a damaged entry by
+	j         *sdjournal.Journal
+	entry     entryReader
+	threshold uint64
 }
 
-// maxNames bounds fileReader.names.
-const maxNames = 512
-
-// openFile opens the journal file at path for the entries that pass f. Compressed fields are cut at
-// threshold bytes, name included.
+// openFile opens the journal file at path for the entries that pass f. Fields are cut at threshold
+// bytes, name included.
 func openFile(path string, f filter, threshold uint64) (*fileReader, error) {
 	j, err := sdjournal.NewJournalFromFiles(path)
 	if err != nil {
 		return nil, err
 	}
-	r := &fileReader{j: j, names: map[string]bool{"MESSAGE": true}}
+	r := &fileReader{j: j, threshold: threshold}
 	if err := r.prepare(f, threshold); err != nil {
 		r.close()
 		return nil, err
@@ -63,7 +60,10 @@ func (r *fileReader) prepare(f filter, threshold uint64) error {
 	return nil
 }
 
-func (r *fileReader) close() { _ = r.j.Close() }
+func (r *fileReader) close() {
+	_ = r.j.Close()
+	r.entry.close()
+}
 
 // dropped says whether libsystemd has given the file up as damaged: next yields nothing more then,
 // and says nothing.
@@ -100,17 +100,10 @@ func (r *fileReader) unique(field string) []string {
 // errEntry says that there is an entry which cannot be read; next goes on after it.
 var errEntry = errors.New("cannot read journal entry")
 
-// next yields the next entry; false says that there is none now: more may come. With errEntry e has
-// the entry's place if that could be read, and no field. A name that is repeated in an entry
-// comes once, with its last value: the binding for Go cannot say more.
+// next yields the next entry; false says that there is none now: more may come. Of a damaged entry
+// it yields the fields that can be read. With errEntry there are none; e has the entry's place if
+// that could be read.
 func (r *fileReader) next(e *Entry) (ok bool, err error) {
-	defer func() {
-		// The binding panics on a field of over 2 GiB.
-		if p := recover(); p != nil {
-			*e = Entry{}
-			ok, err = false, fmt.Errorf("%w: %v", errEntry, p)
-		}
-	}()
 	n, err := r.j.Next()
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", errEntry, err)
@@ -119,46 +112,8 @@ func (r *fileReader) next(e *Entry) (ok bool, err error) {
 		return false, nil
 	}
 	*e = Entry{}
-	got, err := r.j.GetEntry()
-	if err != nil {
-		return r.salvage(e, err)
-	}
-	c, err := parseCursor(got.Cursor)
-	if err != nil {
+	if err := r.entry.read(r.j, r.threshold, e); err != nil && len(e.Fields) == 0 {
 		return false, fmt.Errorf("%w: %w", errEntry, err)
-	}
-	e.Cursor, e.SeqnumID, e.Seqnum, e.BootID = got.Cursor, c.SeqnumID, c.Seqnum, c.BootID
-	e.Realtime, e.Monotonic = got.RealtimeTimestamp, got.MonotonicTimestamp
-	e.Fields = make([]Field, 0, len(got.Fields))
-	for name, value := range got.Fields {
-		e.Fields = append(e.Fields, Field{name, value})
-		if !r.names[name] && len(r.names) < maxNames {
-			r.names[name] = true
-		}
-	}
-	return true, nil
-}
-
-// salvage reads an entry field by field, leaving out those that cannot be read: the binding gives
-// up the whole entry for one.
-func (r *fileReader) salvage(e *Entry, cause error) (bool, error) {
-	text, err := r.j.GetCursor()
-	if err != nil {
-		return false, fmt.Errorf("%w: %w", errEntry, cause)
-	}
-	c, err := parseCursor(text)
-	if err != nil {
-		return false, fmt.Errorf("%w: %w", errEntry, err)
-	}
-	e.Cursor, e.SeqnumID, e.Seqnum, e.BootID = text, c.SeqnumID, c.Seqnum, c.BootID
-	e.Realtime, e.Monotonic = c.Realtime, c.Monotonic
-	for name := range maps.Keys(r.names) {
-		if value, err := r.j.GetDataBytes(name); err == nil && len(value) > len(name) {
-			e.Fields = append(e.Fields, Field{name, string(value[len(name)+1:])})
-		}
-	}
-	if len(e.Fields) == 0 {
-		return false, fmt.Errorf("%w: %w", errEntry, cause)
 	}
 	return true, nil
 }
