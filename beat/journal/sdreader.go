@@ -101,8 +101,7 @@ func (r *fileReader) unique(field string) []string {
 var errEntry = errors.New("cannot read journal entry")
 
 // next yields the next entry; false says that there is none now: more may come. Of a damaged entry
-// it yields the fields that can be read. With errEntry there are none; e has the entry's place if
-// that could be read.
+// it yields the fields that can be read, with errEntry; e has the entry's place if that could be read.
 func (r *fileReader) next(e *Entry) (ok bool, err error) {
 	n, err := r.j.Next()
 	if err != nil {
@@ -112,8 +111,8 @@ func (r *fileReader) next(e *Entry) (ok bool, err error) {
 		return false, nil
 	}
 	*e = Entry{}
-	if err := r.entry.read(r.j, r.threshold, e); err != nil && len(e.Fields) == 0 {
-		return false, fmt.Errorf("%w: %w", errEntry, err)
+	if err := r.entry.read(r.j, r.threshold, e); err != nil {
+		return len(e.Fields) > 0, fmt.Errorf("%w: %w", errEntry, err)
 	}
 	return true, nil
 }
