@@ -112,6 +112,16 @@ func TestEvent(t *testing.T) {
 	}
 }
 
+// Every field that has a place of its own is in a sample, so that the tests of fields.yml see it.
+func TestSampled(t *testing.T) {
+	e := entryOf(t, "testdata/events/all-piece.txt")
+	for _, f := range ecsFields {
+		if e.Get(f.name) == "" {
+			t.Errorf("testdata/events/all-piece.txt has no %s", f.name)
+		}
+	}
+}
+
 // A joined message has the first part's fields, without those that say how it was split.
 func TestEventJoined(t *testing.T) {
 	f := func(partial bool, want string) {
