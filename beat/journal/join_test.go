@@ -1,7 +1,12 @@
 package journal
 
 import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
 	"fmt"
+	"hash/crc32"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"regexp"
@@ -11,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/elastic/beats/v7/libbeat/common/transform/typeconv"
+
+	"github.com/podbeat/podbeat/bench/journalgen"
 	"github.com/podbeat/podbeat/option"
 )
 
@@ -227,6 +235,28 @@ func TestJoinExpire(t *testing.T) {
 	}
 }
 
+// What a position lists survives the registry, which keeps values as maps and as JSON.
+func TestJoinedStored(t *testing.T) {
+	want := position{Cursor: "c", Chains: map[string]uint64{chainB: math.MaxInt64}, Joined: []joined{
+		{Key: "i/c1/6/id", SeqnumID: chainA, Last: 1<<53 + 1}, {Key: "s/s1//", SeqnumID: chainB, Last: 7, Next: 9}}}
+	var fields map[string]any
+	if err := typeconv.Convert(&fields, want); err != nil {
+		t.Fatal(err)
+	}
+	var got position
+	if err := typeconv.Convert(&got, fields); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("from %v: got %+v, want %+v: %v", fields, got, want, err)
+	}
+	text, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = position{}
+	if err := json.Unmarshal(text, &got); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("from %s: got %+v, want %+v: %v", text, got, want, err)
+	}
+}
+
 // Every entry is joined to another or comes out.
 func TestJoinAccounts(t *testing.T) {
 	m := testMetrics(t)
@@ -353,6 +383,67 @@ func TestJoinAgain(t *testing.T) {
 			t.FailNow()
 		}
 	}
+}
+
+// Every message of a generated node, of all producers, comes out as it was written.
+func TestJoinGenerated(t *testing.T) {
+	o := journalgen.Defaults(20_000)
+	o.Partial = 0.05
+	g := journalgen.New(o)
+	j := newJoiner(joinDefaults, testMetrics(t), 1<<20, position{})
+	got := map[uint64]message{}
+	take := func(messages []message) {
+		for _, m := range messages {
+			got[m.Entry.Seqnum] = m
+		}
+	}
+	for n := uint64(1); ; n++ {
+		text, ok := g.Next()
+		if !ok {
+			break
+		}
+		e := parseExport(t, text)
+		e.SeqnumID, e.Seqnum = chainA, n
+		take(j.add(&e, position{}))
+	}
+	take(j.flush())
+	split := map[string]int{}
+	for _, want := range g.Messages() {
+		m, ok := got[uint64(want.First+1)]
+		if !ok || m.Parts != want.Parts || m.Partial || crc32.ChecksumIEEE([]byte(m.Text)) != want.CRC32 {
+			t.Errorf("%+v came out as %.100s, %d bytes", want, show(m), len(m.Text))
+		}
+		if want.Parts > 1 {
+			split[want.Producer]++
+		}
+	}
+	if len(got) != len(g.Messages()) || len(split) < 6 {
+		t.Errorf("%d messages came out, want %d; split were %v", len(got), len(g.Messages()), split)
+	}
+}
+
+// parseExport reads one entry in systemd's export format.
+func parseExport(t *testing.T, text []byte) (e Entry) {
+	t.Helper()
+	for len(text) > 1 {
+		line, rest, _ := bytes.Cut(text, []byte("\n"))
+		name, value, ok := strings.Cut(string(line), "=")
+		if !ok {
+			size := binary.LittleEndian.Uint64(rest)
+			value, rest = string(rest[8:8+size]), rest[8+size+1:]
+		}
+		text = rest
+		if name == "__REALTIME_TIMESTAMP" {
+			var err error
+			if e.Realtime, err = strconv.ParseUint(value, 10, 64); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !strings.HasPrefix(name, "__") {
+			e.Fields = append(e.Fields, Field{name, value})
+		}
+	}
+	return e
 }
 
 // Whatever a journal says, no text is lost or doubled, and nothing waits beyond the limits.
