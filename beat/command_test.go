@@ -74,6 +74,6 @@ func TestDefaults(t *testing.T) {
 	f("output.console: ~", "output.elasticsearch.index", "")
 	f("output.elasticsearch.hosts: [x]", "setup.ilm.enabled", false)
 	f("setup.ilm.enabled: auto", "setup.ilm.enabled", "auto")
-	f("output.console: ~", "queue.mem.events", int64(16384))
+	f("output.console: ~", "queue.mem.events", int64(4800))
 	f("queue.mem.events: 100", "queue.mem.events", int64(100))
 }
