@@ -102,16 +102,21 @@ func TestFlippedBytes(t *testing.T) {
 		l.wantAddedUp(t, p, 0)
 		p.Term()
 		c := l.expect(false)
+		pauses := map[string]bool{} // a flipped bit can give an entry another's name
+		for _, m := range l.messages {
+			pauses[l.id(m)] = m.Pause
+		}
 		for key := range sinks.IDs() {
-			_, id, _ := strings.Cut(key, "/")
-			c.Arrived(verify.Doc{ID: id, IDOnly: true})
+			if _, id, _ := strings.Cut(key, "/"); !pauses[id] {
+				c.Arrived(verify.Doc{ID: id, IDOnly: true})
+			}
 		}
 		t.Logf("seed %d: %v", seed, c.Report())
 		if id := l.missingElsewhere(c, damaged...); id != "" {
 			t.Errorf("seed %d: %s is missing, and was in no damaged file", seed, id)
 		}
-		if doubled := sinks.Doubled(); len(doubled) > 0 {
-			t.Errorf("seed %d: messages %d arrived twice", seed, doubled)
+		if r := c.Report(); r.Doubled+r.Unexpected > 0 {
+			t.Errorf("seed %d: what arrived is not what was written", seed)
 		}
 		missing := map[string]bool{}
 		for _, id := range c.Missing() {
