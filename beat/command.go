@@ -44,6 +44,13 @@ func NewCommand() *cmd.BeatsRootCmd {
   podbeat migrate journalbeat.yml > podbeat.yml`
 	root.SilenceUsage = true
 	root.AddCommand(newExplainCmd(Name), journalbeat.NewMigrateCommand())
+	for _, export := range root.ExportCmd.Commands() {
+		// libbeat takes the beat's own version for Elasticsearch's.
+		if f := export.Flags().Lookup("es.version"); f != nil {
+			f.DefValue = "7.17.29"
+			_ = f.Value.Set(f.DefValue)
+		}
+	}
 	return root
 }
 

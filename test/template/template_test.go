@@ -1,0 +1,124 @@
+// Package template tests podbeat's defaults against real Elasticsearch servers: the index template
+// in both of its forms, its loading on the first connection, and the index the documents go to.
+package template
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/podbeat/podbeat/bench/journalgen"
+	"github.com/podbeat/podbeat/test/harness"
+	"github.com/podbeat/podbeat/test/services"
+	"github.com/podbeat/podbeat/test/verify"
+)
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+
+func TestElasticsearch7(t *testing.T) { testDefaults(t, 7, "7.17.29") }
+func TestElasticsearch8(t *testing.T) { testDefaults(t, 8, "8.7.1") }
+
+func testDefaults(t *testing.T, major int, version string) {
+	url := services.Elasticsearch(t, major)
+	exported(t, url, version, "index", "/_index_template/exported")
+	exported(t, url, version, "legacy", "/_template/exported")
+
+	dir := filepath.Join(t.TempDir(), "journal")
+	messages, err := journalgen.Write(dir, journalgen.Defaults(2000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := 0
+	for _, m := range messages {
+		if !m.Pause {
+			want++
+		}
+	}
+	// Nothing is set but where to: no index, no template, no ILM.
+	p := harness.New(t, fmt.Sprintf(`
+podbeat.inputs: [{type: journal, id: node, paths: [%q]}]
+processors: [{k8sname: ~}, {pausedrop: ~}]
+output.elasticsearch.hosts: [%q]
+`, dir, url))
+	p.Wait("everything has been delivered", func(s harness.Stats) bool { return int(s["libbeat.output.events.acked"]) >= want })
+	p.Term()
+
+	call(t, http.MethodPost, url+"/_refresh", nil)
+	n, err := verify.Count(url, "logstash-podbeat-*")
+	if err != nil || n != want {
+		t.Errorf("%d documents in logstash-podbeat-* (%v), want %d", n, err, want)
+	}
+	var indices []struct{ Index string }
+	decode(t, call(t, http.MethodGet, url+"/_cat/indices/logstash-podbeat-*?format=json", nil), &indices)
+	for _, i := range indices {
+		if !strings.HasSuffix(i.Index, "-2024.05.17") {
+			t.Errorf("index %s: want the day of the events, 2024.05.17", i.Index)
+		}
+	}
+	for field, want := range map[string]string{"message": "text", "@timestamp": "date", "kubernetes.pod.name": "keyword",
+		"container.id": "keyword", "event.sequence": "long", "log.level": "keyword", "process.pid": "long"} {
+		var mapping map[string]struct {
+			Mappings map[string]struct {
+				Mapping map[string]struct{ Type string }
+			}
+		}
+		decode(t, call(t, http.MethodGet, url+"/logstash-podbeat-*/_mapping/field/"+field, nil), &mapping)
+		for index, m := range mapping {
+			leaf := field[strings.LastIndexByte(field, '.')+1:]
+			if got := m.Mappings[field].Mapping[leaf].Type; got != want {
+				t.Errorf("%s in %s is a %q, want %s", field, index, got, want)
+			}
+		}
+	}
+}
+
+// exported sees that the server takes what `podbeat export template` prints.
+func exported(t *testing.T, url, version, form, path string) {
+	t.Helper()
+	dir := t.TempDir()
+	config := filepath.Join(dir, "podbeat.yml")
+	text := "podbeat.inputs: [{type: journal}]\noutput.elasticsearch.hosts: [localhost]\nsetup.template.priority: 1\n"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(harness.Program(t), "export", "template", "--es.version", version, "-E", "setup.template.type="+form,
+		"-c", config, "--path.home", dir).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	call(t, http.MethodPut, url+path, out)
+	call(t, http.MethodDelete, url+path, nil)
+}
+
+func call(t *testing.T, method, url string, body []byte) []byte {
+	t.Helper()
+	req, err := http.NewRequest(method, url, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s: %s %s (%v)", method, url, resp.Status, answer, err)
+	}
+	return answer
+}
+
+func decode(t *testing.T, text []byte, to any) {
+	t.Helper()
+	if err := json.Unmarshal(text, to); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+}
