@@ -23,7 +23,7 @@ import (
 var shared struct {
 	sync.Mutex
 	dir      string
-	journals map[int]*journal
+	journals map[journalgen.Options]*journal
 }
 
 func TestMain(m *testing.M) {
@@ -44,24 +44,24 @@ type journal struct {
 	messages []journalgen.Message
 }
 
-// readOnly returns the journal with so many entries. Tests share it, and leave its files alone.
-func readOnly(t *testing.T, entries int) *journal {
+// readOnly returns the journal of these options. Tests share it, and leave its files alone.
+func readOnly(t *testing.T, o journalgen.Options) *journal {
 	t.Helper()
 	shared.Lock()
 	defer shared.Unlock()
-	if j := shared.journals[entries]; j != nil {
+	if j := shared.journals[o]; j != nil {
 		return j
 	}
-	dir := filepath.Join(shared.dir, fmt.Sprint(entries))
-	messages, err := journalgen.Write(dir, journalgen.Defaults(entries))
+	dir := filepath.Join(shared.dir, fmt.Sprint(len(shared.journals)))
+	messages, err := journalgen.Write(dir, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := &journal{dir: dir, entries: entries, chain: chainOf(t, dir), messages: messages}
+	j := &journal{dir: dir, entries: o.Entries, chain: chainOf(t, dir), messages: messages}
 	if shared.journals == nil {
-		shared.journals = map[int]*journal{}
+		shared.journals = map[journalgen.Options]*journal{}
 	}
-	shared.journals[entries] = j
+	shared.journals[o] = j
 	return j
 }
 
@@ -110,7 +110,7 @@ func (j *journal) expect(inOrderOfEnds bool) *verify.Check {
 // The generator's word on what is in a journal is systemd's too: journalctl finds each message's token in the
 // entry whose id the message is to have, and nowhere else.
 func TestExpected(t *testing.T) {
-	j := readOnly(t, entries)
+	j := readOnly(t, journalgen.Defaults(entries))
 	tokens := map[string]string{}
 	for _, m := range j.messages {
 		tokens[j.id(m)] = token(m)
@@ -218,7 +218,7 @@ func stored(t *testing.T, url, pattern string, n int) func(harness.Stats) bool {
 func TestElasticsearch(t *testing.T) {
 	f := func(major int) {
 		t.Helper()
-		j := readOnly(t, entries)
+		j := readOnly(t, journalgen.Defaults(entries))
 		url := services.Elasticsearch(t, major)
 		p := harness.New(t, config(j.dir, fmt.Sprintf(`output.elasticsearch: {hosts: [%q], index: "plain-%%{+yyyy.MM.dd}"}`, url)))
 		p.Wait("everything has been delivered", func(s harness.Stats) bool { return drained(s, j.entries) })

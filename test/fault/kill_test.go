@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/podbeat/podbeat/bench/journalgen"
 	"github.com/podbeat/podbeat/test/harness"
 	"github.com/podbeat/podbeat/test/services"
 	"github.com/podbeat/podbeat/test/verify"
@@ -31,11 +32,12 @@ func TestKill9DiskQueue(t *testing.T) {
 // testKill9 kills podbeat at random moments (the seed is fixed, the moments are not quite): while a request is
 // on its way, when it is stored but not answered, and at any time in between.
 func testKill9(t *testing.T, name, queue string) (kills, sent, expected int) {
-	size, kills := entries, 10
+	o, kills := journalgen.Defaults(entries), 10
+	o.Partial = 0.02 // many kills are to find a message half read
 	if harness.Soak() {
-		size, kills = 1_000_000, 20
+		o, kills = journalgen.Defaults(1_000_000), 20
 	}
-	j := readOnly(t, size)
+	j := readOnly(t, o)
 	url := services.Elasticsearch(t, 7)
 	gate := harness.NewGate(t, url)
 	index := "kill-" + name

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/podbeat/podbeat/bench/journalgen"
 	"github.com/podbeat/podbeat/test/harness"
 	"github.com/podbeat/podbeat/test/services"
 	"github.com/podbeat/podbeat/test/verify"
@@ -60,7 +61,7 @@ func TestFile(t *testing.T) {
 // testOutput sends the journal to an output that keeps the order, and has read tell the check what arrived.
 func testOutput(t *testing.T, output string, read func(*harness.Podbeat, *verify.Check) error) {
 	t.Helper()
-	j := readOnly(t, entries)
+	j := readOnly(t, journalgen.Defaults(entries))
 	p := harness.New(t, config(j.dir, output))
 	p.Wait("everything has been delivered", func(s harness.Stats) bool { return drained(s, j.entries) })
 	j.wantCounts(t, p.Stats())

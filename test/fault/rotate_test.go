@@ -3,8 +3,10 @@ package fault
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/podbeat/podbeat/bench/journalgen"
 	"github.com/podbeat/podbeat/test/harness"
@@ -88,6 +90,36 @@ func TestRotate(t *testing.T) {
 	p.Term()
 	c := l.expect(false)
 	wantExact(t, c, verify.Elasticsearch(url, "rotate-*", c.Arrived))
+}
+
+// The same with kills at random moments.
+func TestRotateKill9(t *testing.T) {
+	o := journalgen.Defaults(entries)
+	o.Partial = 0.02
+	l := newLive(t, o)
+	url := services.Elasticsearch(t, 7)
+	p := harness.New(t, config(l.dir, fmt.Sprintf(`output.elasticsearch: {hosts: [%q], index: "rotatekill-%%{+yyyy.MM.dd}"}`, url)))
+	fed := make(chan error, 1)
+	go func() { fed <- l.w.Feed(context.Background(), l.g, 3000, perFile) }() // its end is waited for below
+	r := rand.New(rand.NewPCG(3, 3))
+	for kill := time.After(0); ; kill = time.After(time.Duration(200+r.IntN(1200)) * time.Millisecond) {
+		select {
+		case err := <-fed:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-kill:
+			p.Kill9()
+			p.Start()
+			continue
+		}
+		break
+	}
+	l.messages = l.g.Messages()
+	c := l.expect(false)
+	p.Wait("everything has been delivered", stored(t, url, "rotatekill-*", c.Expected()))
+	p.Term()
+	wantExact(t, c, verify.Elasticsearch(url, "rotatekill-*", c.Arrived))
 }
 
 // The output stands while the journal goes on, is rotated and vacuumed: files go under the reader. It may still

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/podbeat/podbeat/bench/journalgen"
 	"github.com/podbeat/podbeat/bench/sink"
 	"github.com/podbeat/podbeat/test/harness"
 	"github.com/podbeat/podbeat/test/verify"
@@ -39,7 +40,7 @@ func testSink(t *testing.T, o sink.Options, output string, counts []string) {
 	s := sink.New(o)
 	server := httptest.NewServer(s)
 	defer server.Close()
-	j := readOnly(t, entries)
+	j := readOnly(t, journalgen.Defaults(entries))
 	p := harness.New(t, config(j.dir, fmt.Sprintf(`
 queue.mem: {events: 4096, flush.min_events: 200, flush.timeout: 100ms}
 output.elasticsearch:
