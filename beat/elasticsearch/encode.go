@@ -95,7 +95,7 @@ func (e encoder) strict(b []byte, v any, depth int) ([]byte, error) {
 		return appendFloat(b, v, 64)
 	case float32:
 		return appendFloat(b, float64(v), 32)
-	case common.Float:
+	case common.Float: //lint:ignore SA1019 libbeat's processors may still put one into an event
 		return appendFloat(b, float64(v), 64)
 	case time.Time:
 		return appendTime(b, v), nil

@@ -39,7 +39,7 @@ func TestEncodeValue(t *testing.T) {
 	f(1e-7, `1e-07`)
 	f(1e21, `1e+21`)
 	f(float32(0.1), `0.1`)
-	f(common.Float(1.5), `1.5`)
+	f(common.Float(1.5), `1.5`) //lint:ignore SA1019 events may still hold one
 	f([]string{"a", "b"}, `["a","b"]`)
 	f([]any{1, "a", nil}, `[1,"a",null]`)
 	f([]common.MapStr{{"a": 1}}, `[{"a":1}]`)
@@ -137,7 +137,7 @@ func TestEncodeAsLibbeat(t *testing.T) {
 	f(common.MapStr{
 		"time": common.Time(time.Date(2020, 1, 2, 3, 4, 5, 6e6, time.UTC)), "float": 1.25, "big": 1e300, "small": 1e-9, "f32": float32(2.5),
 		"list": []string{"a", "b"}, "mixed": []any{1, "x", nil, true, common.MapStr{"y": 1}}, "bytes": []byte{1, 2}, "ints": []int{1, 2},
-		"maps": []common.MapStr{{"a": 1}, {}}, "dotted.key": 1, "empty": common.MapStr{}, "nil": nil, "u64": uint64(1 << 62), "cf": common.Float(0.5),
+		"maps": []common.MapStr{{"a": 1}, {}}, "dotted.key": 1, "empty": common.MapStr{}, "nil": nil, "u64": uint64(1 << 62), "cf": common.Float(0.5), //lint:ignore SA1019 events may still hold one
 	})
 }
 

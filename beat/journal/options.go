@@ -77,7 +77,7 @@ type joinOptions struct {
 	Enabled bool `config:"enabled" default:"true"`
 	// Longest joined message; what is longer is sent in pieces, and flagged.
 	MaxBytes option.Bytes `config:"max_bytes" default:"1MiB"`
-	// Longest wait for the next part, by the journal's clock and by the wall's; then what is there is sent, and flagged.
+	// Longest time from a message's first part to its last, by the journal's clock, and by the wall's when nothing newer comes; then what is there is sent, and flagged.
 	MaxAge time.Duration `config:"max_age" default:"5s"`
 	// Most messages that wait at once; beyond it the oldest is sent as it is, and flagged.
 	MaxOpen int `config:"max_open" default:"1000"`

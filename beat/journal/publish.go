@@ -11,6 +11,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/logp"
 
 	"github.com/podbeat/podbeat/beat/journalbeat"
+	"github.com/podbeat/podbeat/processors/k8sname"
 )
 
 // publisher gives finished messages to libbeat, in the order in which they were finished.
@@ -107,6 +108,10 @@ func pendingEvent(q *journalbeat.Pending, c *converter) beat.Event {
 	}
 	delete(fields, "@timestamp")
 	delete(fields, "@metadata")
-	event.Meta = common.MapStr{"_id": fmt.Sprintf("%s-%d", q.SeqnumID, q.Seqnum)}
+	host := k8sname.Text(fields, "journal.hostname")
+	event.Meta = common.MapStr{
+		"_id":            fmt.Sprintf("%s-%d", q.SeqnumID, q.Seqnum),
+		k8sname.IndexKey: k8sname.IndexName(c.beat, host),
+	}
 	return event
 }

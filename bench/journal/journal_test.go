@@ -76,7 +76,8 @@ func TestFingerprintFollowsTheGenerator(t *testing.T) {
 	o := journalgen.Defaults(5000)
 	other := o
 	other.Pause = 0.2
-	if fingerprint(o) != fingerprint(o) || fingerprint(o) == fingerprint(other) {
-		t.Errorf("%08x and %08x", fingerprint(o), fingerprint(other))
+	first, again, another := fingerprint(o), fingerprint(o), fingerprint(other)
+	if first != again || first == another {
+		t.Errorf("%08x, again %08x, and another %08x", first, again, another)
 	}
 }

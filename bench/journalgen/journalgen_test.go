@@ -83,10 +83,11 @@ func TestSameSeedSameBytes(t *testing.T) {
 		}
 		return h.Sum32()
 	}
-	if sum(1) != sum(1) {
+	first, again := sum(1), sum(1)
+	if first != again {
 		t.Error("the same seed gave other bytes")
 	}
-	if sum(1) == sum(2) {
+	if first == sum(2) {
 		t.Error("another seed gave the same bytes")
 	}
 }

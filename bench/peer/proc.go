@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -115,8 +116,6 @@ func machineCPU() (busy, steal float64) {
 	return num(1) + num(2) + num(3) + num(6) + num(7), num(8)
 }
 
-var calibrated uint64 // keeps the compiler from leaving calibrate's work out
-
 // calibrate times a fixed piece of work, hashing over scattered memory, in milliseconds.
 func calibrate() float64 {
 	begun := time.Now()
@@ -128,6 +127,6 @@ func calibrate() float64 {
 			b[h%uint64(len(b))]++
 		}
 	}
-	calibrated = h
+	runtime.KeepAlive(h) // the compiler must not leave the work out
 	return float64(time.Since(begun).Microseconds()) / 1000
 }
