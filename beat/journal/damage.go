@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -152,7 +153,7 @@ func (f *file) try(viaBoot string, seqnum uint64) (Entry, bool) {
 	}
 	var e Entry
 	ok, _ := f.rd.next(&e)
-	return e, ok && e.SeqnumID == f.chain.id && e.Seqnum > f.last && (e.Seqnum <= f.hdr.TailSeqnum || f.hdr.TailSeqnum <= f.last)
+	return e, ok && e.SeqnumID == f.chain.id && e.Seqnum > f.last && e.Seqnum <= f.limit(e.Seqnum)
 }
 
 // mayProbe says whether the jump in numbers before e is to be looked into. Where one counter serves
@@ -185,15 +186,9 @@ func (f *file) probe(e Entry) {
 			renumber(&e, last+1)
 			f.push(e)
 		} else {
-			f.r.metrics.skippedCorrupt.Inc()
+			f.r.metrics.errors.Inc()
 		}
 		f.push(d)
-		return
-	}
-	if e.Seqnum > f.hdr.TailSeqnum && f.hdr.TailSeqnum == last+1 {
-		f.damage(fmt.Errorf("entry %d is numbered %d", last+1, e.Seqnum))
-		renumber(&e, last+1)
-		f.push(e)
 		return
 	}
 	if f.hdr.contiguous() {
@@ -203,6 +198,38 @@ func (f *file) probe(e Entry) {
 		f.r.metrics.errors.Inc()
 	}
 	f.push(e)
+}
+
+// lie deals with an entry whose number is beyond any that the file can have; false means that
+// nothing has come of it. By number everything else comes before it, so the reader must be set behind it.
+func (f *file) lie(e Entry) bool {
+	if f.liars[e.Cursor] || len(f.liars) >= maxRepairs {
+		d, ok := f.jump()
+		if ok {
+			f.push(d)
+		}
+		return ok
+	}
+	if f.liars == nil {
+		f.liars = map[string]bool{}
+	}
+	f.liars[strings.Clone(e.Cursor)] = true
+	n := f.last + 1
+	if !f.known {
+		n = max(f.hdr.HeadSeqnum, f.chain.last+1)
+	}
+	f.damage(fmt.Errorf("entry %d is numbered %d", n, e.Seqnum))
+	d, ok := f.follows(&e)
+	if n > f.hdr.TailSeqnum || ok && d.Seqnum == n {
+		f.r.metrics.errors.Inc() // there is no number left for it
+	} else {
+		renumber(&e, n)
+		f.push(e)
+	}
+	if ok && d.Seqnum > f.last && d.Seqnum <= f.hdr.TailSeqnum {
+		f.push(d)
+	}
+	return len(f.queue) > 0
 }
 
 // hiddenAfter reads the entry that by time comes after the last one, if it is another than before,

@@ -27,7 +27,8 @@ type file struct {
 	ready  bool    // may have more to fetch
 	done   bool
 
-	last     uint64 // number of the last entry read; head−1 at the beginning, 0 if that is not known
+	last     uint64 // number of the last entry read; at the beginning the one before the head's …
+	known    bool   // … if the head's is certain: a greater one comes after a hole
 	lastBoot string // its boot …
 	lastMono uint64 // … and time in it
 	size     int64  // of the file, to see it shrink
@@ -43,9 +44,10 @@ type file struct {
 	repairs  int
 	probes   int // jumps looked into, kept to a share of the entries
 	repeats  bool
-	refused  error    // why it is not to be read at all
-	viaBoot  string   // the damaged entry array is gone around by this boot's
-	boots    []string // still to be tried so
+	refused  error           // why it is not to be read at all
+	liars    map[string]bool // cursors of entries whose numbers were taken for wrong
+	viaBoot  string          // the damaged entry array is gone around by this boot's
+	boots    []string        // still to be tried so
 }
 
 // hiddenTail is a promise of the header that the file does not keep: the writer is in the middle of
@@ -161,12 +163,12 @@ func (f *file) seek() error {
 	from := max(c.last, f.last)
 	if from == 0 || from < f.hdr.HeadSeqnum {
 		if f.hdr.contiguous() {
-			f.last = f.hdr.HeadSeqnum - 1
+			f.last, f.known = f.hdr.HeadSeqnum-1, true
 			c.numbers.start(f.last)
 		}
 		return f.rd.seekHead()
 	}
-	f.last = from
+	f.last, f.known = from, true
 	return f.rd.seekSeqnum(c.id, from+1)
 }
 
@@ -174,7 +176,7 @@ func (f *file) seek() error {
 // found in its place is the next to be read.
 func (f *file) seekVerified(c cursor) error {
 	f.chain.verify = nil
-	f.last = c.Seqnum
+	f.last, f.known = c.Seqnum, true
 	if err := f.rd.seekCursor(c); err != nil {
 		return err
 	}
@@ -201,6 +203,9 @@ func (f *file) fetch(now time.Time) bool {
 		if f.rd == nil || !f.sound() {
 			return false
 		}
+		if bad > 100 {
+			return f.recover(now)
+		}
 		var e Entry
 		ok, err := f.rd.next(&e)
 		switch {
@@ -211,9 +216,6 @@ func (f *file) fetch(now time.Time) bool {
 			if f.skip(&e, err); e.Cursor == "" {
 				bad++
 			}
-			if bad > 100 {
-				return f.recover(now)
-			}
 			continue
 		case !ok:
 			return f.end(now)
@@ -221,18 +223,31 @@ func (f *file) fetch(now time.Time) bool {
 		if e.Seqnum <= f.last {
 			continue // the seek came out before the place
 		}
-		if f.last > 0 && e.Seqnum > f.last+1 && f.mayProbe() {
+		switch {
+		case e.Seqnum > f.limit(e.Seqnum):
+			if !f.lie(e) {
+				bad++
+			}
+		case f.known && e.Seqnum > f.last+1 && f.mayProbe():
 			f.probe(e)
-			continue
+		default:
+			f.push(e)
 		}
-		f.push(e)
 	}
 }
 
 // push puts an entry where the reader takes it from.
 func (f *file) push(e Entry) {
-	f.last, f.lastBoot, f.lastMono = e.Seqnum, e.BootID, e.Monotonic
+	f.passed(&e)
 	f.queue = append(f.queue, e)
+}
+
+// passed notes how far reading has come.
+func (f *file) passed(e *Entry) {
+	f.last, f.known, f.lastMono = e.Seqnum, true, e.Monotonic
+	if f.lastBoot != e.BootID {
+		f.lastBoot = strings.Clone(e.BootID)
+	}
 }
 
 // skip counts an entry that cannot be read. If its number is known, it is no gap.
@@ -244,7 +259,7 @@ func (f *file) skip(e *Entry, cause error) {
 	}
 	f.r.metrics.skippedCorrupt.Inc()
 	f.r.gaps.see(&f.chain.numbers, e.Seqnum, e.BootID)
-	f.last, f.lastBoot, f.lastMono = e.Seqnum, e.BootID, e.Monotonic
+	f.passed(e)
 }
 
 // sound says whether the file is still as long as it was. Where a file ends under its reader,
@@ -309,6 +324,16 @@ func (f *file) refresh() {
 	if err == nil && (f.chain == nil || h.SeqnumID == f.chain.id) {
 		f.hdr = h
 	}
+}
+
+// limit is the highest number that the file can have, by what its header says of its numbers or by
+// how many entries it counts; the header is read again if n is beyond it.
+func (f *file) limit(n uint64) uint64 {
+	h := &f.hdr
+	if n > max(h.TailSeqnum, h.HeadSeqnum+h.Entries) {
+		f.refresh()
+	}
+	return max(h.TailSeqnum, h.HeadSeqnum+h.Entries)
 }
 
 // grown says whether the header counts other entries than it did: the cheap question to ask often.
