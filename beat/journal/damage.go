@@ -15,7 +15,7 @@ import (
 //   - an entry that is no entry: passed over in silence; the number is missing, and counted as a gap;
 //   - a field that is no field: left out in silence; nothing to be done;
 //   - an array of entries that is none: the rest of the file is passed over as if it were the end,
-//     or the file dropped from the set; seek gets beyond it, or the arrays of a boot's entries do;
+//     or the file dropped from the set; a seek gets beyond it, or the arrays of a field's entries do;
 //   - a number too high: everything up to it is passed over; too low: that entry is. probe finds both;
 //   - a file shorter than it says, or with a header that makes no sense: refused. A copy with a
 //     mended header is read.
@@ -56,6 +56,9 @@ func (f *file) recover(now time.Time) bool {
 	}
 	switch {
 	case f.final():
+		if f.hides() {
+			f.damage(fmt.Errorf("numbers %d to %d cannot be read", f.last+1, f.promised()))
+		}
 		f.finish()
 	case f.hides():
 		f.r.gaps.promise(&f.chain.numbers, f.promised())
@@ -73,7 +76,7 @@ func (f *file) recover(now time.Time) bool {
 
 // beyond finds the first entry after f.last that can be reached, and leaves the reader there.
 func (f *file) beyond() (Entry, bool) {
-	if f.viaBoot == "" {
+	if f.via == "" {
 		if e, ok := f.hiddenAfter(nil); ok {
 			return e, true
 		}
@@ -84,19 +87,27 @@ func (f *file) beyond() (Entry, bool) {
 			return e, true
 		}
 	}
-	if f.boots == nil && f.alive("") {
-		boots := f.rd.unique("_BOOT_ID")
-		f.boots = boots[:min(len(boots), 64)]
-	}
-	for len(f.boots) > 0 {
-		boot := f.boots[0]
-		f.boots = f.boots[1:]
-		if e, ok := f.try(boot, f.last+1); ok {
+	for f.detour < len(detours) {
+		field := detours[f.detour]
+		f.detour++
+		if !f.alive("") {
+			break
+		}
+		values := f.rd.unique(field)
+		if len(values) == 0 {
+			continue
+		}
+		f.around = matchGroup{fieldTerm(field, values[:min(len(values), 64)])}
+		if e, ok := f.try(field, f.last+1); ok {
 			return e, true
 		}
 	}
 	return Entry{}, false
 }
+
+// detours are fields that most entries have with few values. Every value has an array of its entries:
+// where the file's own array is damaged, these lead around.
+var detours = []string{"_BOOT_ID", "_MACHINE_ID", "_TRANSPORT", "PRIORITY"}
 
 // walk goes back a little and from there forward to the first entry that is wanted: next gets by
 // entries that stop a seek.
@@ -142,13 +153,13 @@ func (f *file) jump() (Entry, bool) {
 }
 
 // alive makes sure that libsystemd has the file.
-func (f *file) alive(viaBoot string) bool {
-	return f.rd != nil && f.viaBoot == viaBoot && !f.rd.dropped() || f.reopen(viaBoot) == nil
+func (f *file) alive(via string) bool {
+	return f.rd != nil && f.via == via && !f.rd.dropped() || f.reopen(via) == nil
 }
 
 // try reads the entry at a number or, if that is not there, the next.
-func (f *file) try(viaBoot string, seqnum uint64) (Entry, bool) {
-	if !f.alive(viaBoot) || f.rd.seekSeqnum(f.chain.id, seqnum) != nil {
+func (f *file) try(via string, seqnum uint64) (Entry, bool) {
+	if !f.alive(via) || f.rd.seekSeqnum(f.chain.id, seqnum) != nil {
 		return Entry{}, false
 	}
 	var e Entry
@@ -159,14 +170,14 @@ func (f *file) try(viaBoot string, seqnum uint64) (Entry, bool) {
 // mayProbe says whether the jump in numbers before e is to be looked into. Where one counter serves
 // several files jumps are normal, so only a share of the entries is.
 func (f *file) mayProbe() bool {
-	if len(f.r.filter) > 0 || f.viaBoot != "" {
+	if len(f.r.filter) > 0 || f.via != "" {
 		return false
 	}
 	if f.hdr.contiguous() {
 		return true
 	}
 	f.probes++
-	return f.probes <= 64+f.reads/16
+	return f.probes <= 64+f.passes/16
 }
 
 // probe looks into a jump in numbers before e: libsystemd orders a file's entries by number, so

@@ -42,12 +42,14 @@ type file struct {
 	failed   time.Time // since when it cannot be opened
 	damaged  bool      // counted as such
 	repairs  int
-	probes   int // jumps looked into, kept to a share of the entries
+	passes   int // entries read
+	probes   int // jumps looked into, kept to a share of them
 	repeats  bool
 	refused  error           // why it is not to be read at all
 	liars    map[string]bool // cursors of entries whose numbers were taken for wrong
-	viaBoot  string          // the damaged entry array is gone around by this boot's
-	boots    []string        // still to be tried so
+	via      string          // the damaged array of entries is gone around by this field's
+	around   matchGroup      // the field's values
+	detour   int             // index of the next field to try so
 }
 
 // hiddenTail is a promise of the header that the file does not keep: the writer is in the middle of
@@ -133,15 +135,15 @@ func (f *file) openCopy() (err error) {
 }
 
 // reopen opens the file anew, through our descriptor: its name may be another file's by now.
-func (f *file) reopen(viaBoot string) error {
+func (f *file) reopen(via string) error {
 	f.closeReader()
 	from := f.handle
 	if f.copied != nil {
 		from = f.copied
 	}
 	fl := f.r.filter
-	if viaBoot != "" {
-		fl = append(fl[:len(fl):len(fl)], matchGroup{{"_BOOT_ID=" + viaBoot}})
+	if via != "" {
+		fl = append(fl[:len(fl):len(fl)], f.around)
 	}
 	rd, err := openFile(fmt.Sprintf("/proc/self/fd/%d", from.Fd()), fl, f.r.threshold)
 	if err != nil {
@@ -150,7 +152,7 @@ func (f *file) reopen(viaBoot string) error {
 	if info, err := f.handle.Stat(); err == nil {
 		f.size = info.Size()
 	}
-	f.rd, f.viaBoot = rd, viaBoot
+	f.rd, f.via = rd, via
 	return nil
 }
 
@@ -244,6 +246,7 @@ func (f *file) push(e Entry) {
 
 // passed notes how far reading has come.
 func (f *file) passed(e *Entry) {
+	f.passes++
 	f.last, f.known, f.lastMono = e.Seqnum, true, e.Monotonic
 	if f.lastBoot != e.BootID {
 		f.lastBoot = strings.Clone(e.BootID)
@@ -292,7 +295,7 @@ func (f *file) end(now time.Time) bool {
 		f.damage(errors.New("libsystemd has given it up"))
 		return f.recover(now)
 	}
-	if f.viaBoot != "" && f.recover(now) {
+	if f.via != "" && f.recover(now) {
 		return true
 	}
 	if !f.hides() {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -299,4 +300,50 @@ func equal[T comparable](t testing.TB, what string, have, want T) {
 	if have != want {
 		t.Errorf("%s is %v, want %v", what, have, want)
 	}
+}
+
+// patch turns the bits of mask in one byte of a file.
+func patch(t testing.TB, path string, at int, mask byte) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	must(t, err)
+	var b [1]byte
+	_, err = f.ReadAt(b[:], int64(at))
+	must(t, err)
+	b[0] ^= mask
+	_, err = f.WriteAt(b[:], int64(at))
+	must(t, err)
+	must(t, f.Close())
+}
+
+// entryOffset is where the file has the object of its n-th entry, from 1.
+func entryOffset(t testing.TB, b []byte, n int) int {
+	t.Helper()
+	compact := le.Uint32(b[12:])&(1<<4) != 0
+	for array := le.Uint64(b[offEntryArray:]); array != 0; array = le.Uint64(b[array+16:]) {
+		size := 8
+		if compact {
+			size = 4
+		}
+		items := (int(le.Uint64(b[array+8:])) - 24) / size
+		if n > items {
+			n -= items
+			continue
+		}
+		item := b[int(array)+24+(n-1)*size:]
+		if compact {
+			return int(le.Uint32(item))
+		}
+		return int(le.Uint64(item))
+	}
+	t.Fatal("there is no such entry")
+	return 0
+}
+
+func mkfifo(path string) error { return syscall.Mkfifo(path, 0o644) }
+
+func cancelled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
 }

@@ -32,6 +32,8 @@ type reader struct {
 	poll      time.Duration
 	tracker   tracker
 
+	grace time.Duration // deletedGrace
+
 	stop, stopped chan struct{} // of the housekeeper
 
 	mu      sync.Mutex // guards all below: Read and the housekeeper
@@ -86,8 +88,8 @@ func openSelection(log *logp.Logger, o *options, m *metrics, after position, sel
 	r := &reader{
 		log: log, metrics: m, gaps: newGaps(m, len(f) == 0), sel: sel, filter: f, exclude: exclusions(o),
 		threshold: uint64(o.MaxMessageBytes) + 256, // longer than any field's name
-		poll:      o.PollInterval,
-		stop:      make(chan struct{}), stopped: make(chan struct{}),
+		poll:      o.PollInterval, grace: deletedGrace,
+		stop: make(chan struct{}), stopped: make(chan struct{}),
 		files: map[fileKey]*file{}, refused: map[fileKey]refusal{}, beside: map[fileKey]bool{},
 		chains: map[string]*chain{}, fams: map[string]*family{}, denied: map[string]bool{},
 	}
@@ -197,6 +199,9 @@ func (r *reader) fill(batch []Entry) (n int, more bool) {
 	defer r.mu.Unlock()
 	now := time.Now()
 	r.refresh(now)
+	for _, f := range r.active {
+		f.reads = 0 // whatever has happened to the file meanwhile is to be seen
+	}
 	for looked := 0; n < len(batch); looked++ {
 		if looked >= 4096 && n == 0 {
 			return 0, true

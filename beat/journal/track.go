@@ -66,7 +66,7 @@ func (f *file) keep(now time.Time) {
 	if f.deleted.IsZero() && f.nameless() {
 		f.deleted = now
 	}
-	if !f.deleted.IsZero() && now.Sub(f.deleted) >= deletedGrace {
+	if !f.deleted.IsZero() && now.Sub(f.deleted) >= f.r.grace {
 		// Whoever deleted it wants the space; what was not read by now is missing.
 		if f.hides() {
 			f.r.log.Warnf("Journal file %q was deleted before all of it was read.", f.path)
