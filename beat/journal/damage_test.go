@@ -132,7 +132,7 @@ func TestCutWhileReading(t *testing.T) {
 	r, m := testReader(t, testOptions(dir), position{})
 	gs := readN(t, r, 100)
 	must(t, os.Truncate(paths[0], info.Size()-40_000))
-	gs = append(gs, readUntil(t, r, func(gs []got, _ bool) bool { return len(gs) > 0 && gs[len(gs)-1].Get("N") == "510" })...)
+	gs = append(gs, readTo(t, r, 510)...)
 	equal(t, "sum", len(gs)+int(m.gaps.Get()), 510)
 	equal(t, "files.corrupt", m.files.corrupt.Get(), 1)
 	if len(gs) < 300 {

@@ -220,6 +220,9 @@ func (f *file) fetch(now time.Time) bool {
 			}
 			continue
 		case !ok:
+			if entries := f.hdr.Entries; f.refresh() && f.hdr.Entries != entries {
+				continue // some have come in between
+			}
 			return f.end(now)
 		}
 		if e.Seqnum <= f.last {
@@ -290,7 +293,6 @@ func (f *file) sound() bool {
 
 // end deals with a file that has no further entry now.
 func (f *file) end(now time.Time) bool {
-	f.refresh()
 	if f.rd.dropped() {
 		f.damage(errors.New("libsystemd has given it up"))
 		return f.recover(now)
@@ -319,14 +321,16 @@ func (f *file) end(now time.Time) bool {
 }
 
 // refresh reads the header again.
-func (f *file) refresh() {
+func (f *file) refresh() bool {
 	if f.handle == nil || f.copied != nil {
-		return
+		return false
 	}
 	h, err := readHeader(f.handle)
-	if err == nil && (f.chain == nil || h.SeqnumID == f.chain.id) {
-		f.hdr = h
+	if err != nil || f.chain != nil && h.SeqnumID != f.chain.id {
+		return false
 	}
+	f.hdr = h
+	return true
 }
 
 // limit is the highest number that the file can have, by what its header says of its numbers or by

@@ -151,7 +151,13 @@ func readIdle(t testing.TB, r *reader) []got {
 	return readUntil(t, r, func(_ []got, idle bool) bool { return idle })
 }
 
-// readN reads n entries.
+// readTo reads up to the n-th entry.
+func readTo(t testing.TB, r *reader, n int) []got {
+	t.Helper()
+	return readUntil(t, r, func(gs []got, _ bool) bool { return len(gs) > 0 && gs[len(gs)-1].Get("N") == fmt.Sprint(n) })
+}
+
+// readN reads n entries or, to the end of a batch, some more.
 func readN(t testing.TB, r *reader, n int) []got {
 	t.Helper()
 	return readUntil(t, r, func(gs []got, _ bool) bool { return len(gs) >= n })
@@ -166,7 +172,7 @@ func readUntil(t testing.TB, r *reader, done func(gs []got, idle bool) bool) []g
 	for {
 		n, err := r.Read(ctx, batch)
 		if err != nil {
-			t.Fatalf("Read after %d entries: %v", len(gs), err)
+			t.Fatalf("Read after entries %s: %v", ns(gs), err)
 		}
 		for i := range batch[:n] {
 			gs = append(gs, got{batch[i], r.position(&batch[i])})

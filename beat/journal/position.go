@@ -16,6 +16,9 @@ type position struct {
 	// Last number that is done of every other chain, by seqnum_id. Never changed once it is here:
 	// positions share it.
 	Chains map[string]uint64 `json:"chains,omitempty" struct:"chains,omitempty"`
+	// Chains has every other chain there was: one that it does not have is new. Another program's
+	// position knows only its cursor.
+	Whole bool `json:"whole,omitempty" struct:"whole,omitempty"`
 	// Messages that have come out and of which parts lie behind this position. Set by the joiner.
 	Joined []joined `json:"joined,omitempty" struct:"joined,omitempty"`
 }
@@ -170,5 +173,5 @@ func (t *tracker) position(e *Entry, forget func(chain string) bool) position {
 		t.others, t.own = others, strings.Clone(e.SeqnumID)
 	}
 	t.last = e.Seqnum
-	return position{Cursor: e.Cursor, Chains: t.others}
+	return position{Cursor: e.Cursor, Chains: t.others, Whole: true}
 }

@@ -90,8 +90,7 @@ func (r *reader) resume(o *options, after position, boot string) error {
 	own := r.chains[cur.SeqnumID]
 	if own != nil && own.tail() >= cur.Seqnum {
 		own.verify = &cur
-		if len(after.Chains) == 0 {
-			// A position that another program has saved knows one chain only.
+		if !after.Whole {
 			r.startTime(cur.Realtime+1, "")
 		}
 		return nil

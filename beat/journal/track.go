@@ -62,9 +62,15 @@ func (r *reader) refresh(now time.Time) {
 
 // keep looks after an open file.
 func (f *file) keep(now time.Time) {
+	f.ready = f.ready || f.grown()
 	f.refresh()
 	if f.deleted.IsZero() && f.nameless() {
 		f.deleted = now
+	}
+	idle := !f.ready && len(f.queue) == 0 && !f.hides()
+	if idle && (f.final() || !f.deleted.IsZero()) {
+		f.finish()
+		return
 	}
 	if !f.deleted.IsZero() && now.Sub(f.deleted) >= f.r.grace {
 		// Whoever deleted it wants the space; what was not read by now is missing.
@@ -74,7 +80,7 @@ func (f *file) keep(now time.Time) {
 		f.finish()
 		return
 	}
-	f.ready = true // also to look at what its header hides
+	f.ready = f.ready || f.hides() && !f.hidden.tried
 }
 
 // scan looks through the selection and takes note of what is new and what is gone.

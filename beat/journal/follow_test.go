@@ -1,0 +1,395 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podbeat/podbeat/bench/journalgen"
+)
+
+// While the journal is written and rotated every few entries, each is read once and in order.
+func TestRotationWhileReading(t *testing.T) {
+	const entries, perFile = 1500, 60
+	dir := t.TempDir()
+	w := openJournal(t, dir)
+	wrote := make(chan error, 1)
+	go func() {
+		wrote <- func() error {
+			for i := 1; i <= entries; i++ {
+				if err := w.Append(nth(i).text()); err != nil {
+					return err
+				}
+				if i%perFile == 0 {
+					if _, err := w.Rotate(); err != nil {
+						return err
+					}
+				}
+			}
+			return w.Close()
+		}()
+	}()
+	r, m := testReader(t, testOptions(dir), position{})
+	gs := readN(t, r, entries)
+	must(t, <-wrote)
+	equal(t, "read", ns(gs), fmt.Sprintf("1-%d", entries))
+	equal(t, "gaps", m.gaps.Get(), 0)
+	equal(t, "skipped", m.skippedCorrupt.Get()+m.skippedOther.Get(), 0)
+	equal(t, "files.corrupt", m.files.corrupt.Get(), 0)
+	sameAs(t, gs, "--directory", dir)
+}
+
+// deletedOpen are the deleted files of dir that this process has open.
+func deletedOpen(t *testing.T, dir string) (paths []string) {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	must(t, err)
+	for _, fd := range fds {
+		path, err := os.Readlink("/proc/self/fd/" + fd.Name())
+		if err == nil && strings.HasPrefix(path, dir) && strings.HasSuffix(path, " (deleted)") {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// eventually fails if what is not true within 15 s.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 15 s: %s", what)
+		}
+	}
+}
+
+// Files are deleted that have been read, are being read and are still to be read; what nobody could
+// read is missing, the rest comes, and no descriptor stays on a deleted file, though nobody reads.
+func TestVacuumWhileReading(t *testing.T) {
+	dir := t.TempDir()
+	files := makeJournal(t, dir, series(1, 100), series(101, 200), series(201, 300), series(301, 400), series(401, 500))
+	r, m := testReader(t, testOptions(dir), position{})
+	gs := readN(t, r, 150)
+	for _, path := range files[:3] {
+		must(t, os.Remove(path))
+	}
+	equal(t, "being read", len(deletedOpen(t, dir)) > 0, true)
+	r.mu.Lock()
+	r.grace = 0
+	r.mu.Unlock()
+	eventually(t, "no deleted file is open", func() bool { return len(deletedOpen(t, dir)) == 0 })
+	gs = append(gs, readTo(t, r, 500)...)
+	equal(t, "sum", len(gs)+int(m.gaps.Get()), 500)
+	if m.gaps.Get() < 100 || m.gaps.Get() >= 150 {
+		t.Errorf("gaps are %d, read %s", m.gaps.Get(), ns(gs))
+	}
+	equal(t, "files.corrupt", m.files.corrupt.Get(), 0)
+}
+
+// A deleted file is read to its end as long as that does not take long.
+func TestDeletedIsReadOn(t *testing.T) {
+	dir := t.TempDir()
+	files := makeJournal(t, dir, series(1, 300), series(301, 310))
+	r, m := testReader(t, testOptions(dir), position{})
+	gs := readN(t, r, 50)
+	must(t, os.Remove(files[0]))
+	gs = append(gs, readIdle(t, r)...)
+	equal(t, "read", ns(gs), "1-310")
+	equal(t, "gaps", m.gaps.Get(), 0)
+	equal(t, "deleted files open", len(deletedOpen(t, dir)), 0)
+}
+
+// journalctl's own vacuuming, of files that have all been read.
+func TestVacuumIdle(t *testing.T) {
+	dir := t.TempDir()
+	w := openJournal(t, dir)
+	r, m := testReader(t, testOptions(dir), position{})
+	total := 0
+	for i := range 4 {
+		appendAll(t, w, series(50*i+1, 50*i+50)...)
+		total += len(readN(t, r, 50))
+		_, err := w.Rotate()
+		must(t, err)
+	}
+	deleted, err := journalgen.Vacuum(dir, 0)
+	must(t, err)
+	equal(t, "files deleted", len(deleted), 4)
+	eventually(t, "no deleted file is open", func() bool { return len(deletedOpen(t, dir)) == 0 })
+	appendAll(t, w, series(201, 210)...)
+	total += len(readN(t, r, 10))
+	must(t, w.Close())
+	equal(t, "read", total, 210)
+	equal(t, "gaps", m.gaps.Get(), 0)
+}
+
+// New entries are seen at once.
+func TestLive(t *testing.T) {
+	dir := t.TempDir()
+	w := openJournal(t, dir)
+	r, _ := testReader(t, testOptions(dir), position{})
+	fastest := time.Hour
+	for i := 1; i <= 8; i++ {
+		written := make(chan time.Time, 1)
+		go func() {
+			appendAll(t, w, nth(i))
+			written <- time.Now()
+		}()
+		equal(t, "read", ns(readN(t, r, 1)), fmt.Sprint(i))
+		fastest = min(fastest, time.Since(<-written))
+	}
+	must(t, w.Close())
+	if fastest > 200*time.Millisecond {
+		t.Errorf("the fastest of 8 entries was seen after %v", fastest)
+	}
+}
+
+// Read says within poll_interval that there is nothing.
+func TestReadIdle(t *testing.T) {
+	r, _ := testReader(t, testOptions(t.TempDir()), position{})
+	began := time.Now()
+	n, err := r.Read(context.Background(), make([]Entry, 1))
+	if took := time.Since(began); n != 0 || err != nil || took < 150*time.Millisecond {
+		t.Errorf("Read of nothing gave %d, %v after %v", n, err, took)
+	}
+}
+
+// Directories, machines' directories and files that a glob matches may all come later.
+func TestComesLater(t *testing.T) {
+	base := t.TempDir()
+	made := t.TempDir()
+	makeJournal(t, made, series(1, 10))
+	const machine = "0123456789abcdef0123456789abcdef"
+	f := func(name string, o *options, prepare func() (dir string)) {
+		t.Run(name, func(t *testing.T) {
+			r, _ := testReader(t, o, position{})
+			equal(t, "read", ns(readIdle(t, r)), "")
+			copyDir(t, made, prepare())
+			equal(t, "read", ns(readN(t, r, 10)), "1-10")
+		})
+	}
+	in := func(parts ...string) string { return filepath.Join(append([]string{base}, parts...)...) }
+	mkdir := func(path string) string { must(t, os.MkdirAll(path, 0o755)); return path }
+
+	f("into an empty directory", testOptions(mkdir(in("a"))), func() string { return in("a") })
+	f("with the directory", testOptions(in("b", "c")), func() string { return in("b", "c") })
+	f("in a machine's directory", testOptions(mkdir(in("d"))), func() string { return in("d", machine) })
+	f("by a glob", testOptions(in("e*", "*.journal")), func() string { return in("e7") })
+	f("as a directory by a glob", testOptions(in("f*")), func() string { return in("f7") })
+	o := testOptions(in("g"))
+	o.Namespace = "audit"
+	f("in a namespace", o, func() string {
+		copyDir(t, made, in("g", machine)) // not to be read
+		return in("g", machine+".audit")
+	})
+}
+
+func TestNamespaces(t *testing.T) {
+	base := t.TempDir()
+	const machine = "0123456789abcdef0123456789abcdef"
+	for i, dir := range []string{machine, machine + ".one", machine + ".two", "no-machine"} {
+		makeJournal(t, filepath.Join(base, dir), series(10*i+1, 10*i+3))
+	}
+	f := func(namespace, want string) {
+		t.Helper()
+		o := testOptions(base)
+		o.Namespace = namespace
+		gs, m := readAll(t, o)
+		equal(t, "read of namespace "+namespace, ns(gs), want)
+		equal(t, "gaps.available", m.gapsKnown.Get(), true)
+	}
+	f("", "1-3")
+	f("one", "11-13")
+	f("none", "")
+	f("*", "1-3 11-13 21-23")
+}
+
+// This machine's own directories: of other machines' nothing is read, if there is one's own.
+func TestLocal(t *testing.T) {
+	base := t.TempDir()
+	const own, other = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
+	makeJournal(t, filepath.Join(base, own), series(1, 3))
+	makeJournal(t, filepath.Join(base, other), series(11, 13))
+	f := func(id, want string) {
+		t.Helper()
+		r, err := openSelection(logger, testOptions(), readerMetrics(t), position{}, selection{paths: []string{base}, local: true, machineID: id})
+		must(t, err)
+		equal(t, "read", ns(readIdle(t, r)), want)
+		r.Close()
+	}
+	f(own, "1-3")
+	f(other, "11-13")
+	f("", "1-3 11-13")
+}
+
+// Files and directories may be named together, and twice.
+func TestSeveralPaths(t *testing.T) {
+	a, b := t.TempDir(), t.TempDir()
+	files := makeJournal(t, a, series(1, 20), series(21, 40))
+	makeJournal(t, b, series(101, 110))
+	gs, m := readAll(t, testOptions(files[0], files[1], a, b, filepath.Join(b, "*.journal")))
+	equal(t, "read", ns(gs), "1-40 101-110")
+	equal(t, "gaps.available", m.gapsKnown.Get(), true)
+	equal(t, "skipped.other", m.skippedOther.Get(), 0)
+}
+
+// A file that is named by its path is read on when it is rotated away, and the new one after it.
+func TestNamedFileRotates(t *testing.T) {
+	dir := t.TempDir()
+	w := openJournal(t, dir)
+	appendAll(t, w, series(1, 40)...)
+	r, m := testReader(t, testOptions(filepath.Join(dir, "system.journal")), position{})
+	gs := readN(t, r, 10)
+	_, err := w.Rotate()
+	must(t, err)
+	appendAll(t, w, series(41, 50)...)
+	gs = append(gs, readTo(t, r, 50)...)
+	must(t, w.Close())
+	equal(t, "read", ns(gs), "1-50")
+	equal(t, "gaps", m.gaps.Get(), 0)
+}
+
+// Numbers may be in files that are not read: then gaps are not known.
+func TestPartOfTheFiles(t *testing.T) {
+	dir := t.TempDir()
+	files := makeJournal(t, dir, series(1, 20), series(21, 40), series(41, 50))
+	gs, m := readAll(t, testOptions(files[0], files[2]))
+	equal(t, "read", ns(gs), "1-20 41-50")
+	equal(t, "gaps.available", m.gapsKnown.Get(), false)
+	equal(t, "gaps", m.gaps.Get(), 0)
+}
+
+// Entries of one chain that come late are read though others are further: libsystemd's own merge
+// would pass over them.
+func TestLateChain(t *testing.T) {
+	dir, late := t.TempDir(), t.TempDir()
+	makeJournal(t, dir, series(101, 200))
+	makeJournal(t, late, series(1, 50))
+	r, m := testReader(t, testOptions(dir), position{})
+	gs := readN(t, r, 100)
+	must(t, os.Rename(filepath.Join(late, "system.journal"), filepath.Join(dir, "remote-late.journal")))
+	gs = append(gs, readN(t, r, 50)...)
+	equal(t, "read", ns(gs), "101-200 1-50")
+	equal(t, "gaps", m.gaps.Get(), 0)
+}
+
+// Two chains come in the order of time, each with its own numbers.
+func TestTwoChains(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	var odd, even []exported
+	for i := 1; i <= 100; i++ {
+		if i%2 == 1 {
+			odd = append(odd, nth(i))
+		} else {
+			even = append(even, nth(i))
+		}
+	}
+	makeJournal(t, dir, odd[:20], odd[20:])
+	makeJournal(t, other, even)
+	must(t, os.Rename(filepath.Join(other, "system.journal"), filepath.Join(dir, "remote-b.journal")))
+	gs, m := readAll(t, testOptions(dir))
+	equal(t, "read", ns(gs), "1-100")
+	equal(t, "gaps", m.gaps.Get(), 0)
+	equal(t, "chains", len(gs[99].after.Chains), 1)
+
+	// From any position the rest comes, and nothing else.
+	for _, i := range []int{0, 1, 37, 98} {
+		r, _ := testReader(t, testOptions(dir), gs[i].after)
+		equal(t, fmt.Sprintf("read after %d", i+1), ns(readIdle(t, r)), ns(gs[i+1:]))
+		r.Close()
+	}
+}
+
+// A copy of a file is no news.
+func TestCopiedFile(t *testing.T) {
+	dir := t.TempDir()
+	files := makeJournal(t, dir, series(1, 30), series(31, 40))
+	b, err := os.ReadFile(files[0])
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(dir, "copy.journal"), b, 0o644))
+	gs, m := readAll(t, testOptions(dir))
+	equal(t, "read", ns(gs), "1-40")
+	equal(t, "skipped.other", m.skippedOther.Get(), 30)
+}
+
+// Without rights to some files gaps are not known; without any the command is said that mends it.
+func TestNoRights(t *testing.T) {
+	base := t.TempDir()
+	must(t, os.Chmod(base, 0o755))
+	must(t, os.Chmod(filepath.Dir(base), 0o755))
+	a, b := filepath.Join(base, "a"), filepath.Join(base, "b")
+	must(t, os.Mkdir(a, 0o755))
+	must(t, os.Mkdir(b, 0o755))
+	file := makeJournal(t, a, series(1, 5))[0]
+	secret := makeJournal(t, b, series(11, 15))[0]
+	must(t, os.Chmod(file, 0o644))
+	must(t, os.Chmod(secret, 0o000))
+
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if os.Getuid() == 0 {
+			// Root may read everything; this thread, which ends with the goroutine, must not.
+			runtime.LockOSThread()
+			must(t, unix.Setfsuid(65534))
+		}
+		_, err := openReader(logger, testOptions(b), readerMetrics(t), position{})
+		if !errors.Is(err, syscall.EACCES) || !strings.Contains(err.Error(), "usermod -aG systemd-journal") || !strings.Contains(err.Error(), secret) {
+			t.Errorf("error is %v", err)
+		}
+		m := readerMetrics(t)
+		r, err := openReader(logger, testOptions(a, b), m, position{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		equal(t, "read", ns(readIdle(t, r)), "1-5")
+		equal(t, "gaps.available", m.gapsKnown.Get(), false)
+		equal(t, "files.unreadable", m.files.unreadable.Get(), 1)
+		r.Close()
+	}()
+	<-done
+}
+
+func TestNoSuchFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "system.journal")
+	_, err := openReader(logger, testOptions(path), readerMetrics(t), position{})
+	want := fmt.Sprintf("cannot read journal file %q: there is no such file; give its directory, or a glob, to wait for it", path)
+	if err == nil || err.Error() != want {
+		t.Errorf("error is %v, want %s", err, want)
+	}
+}
+
+// Fields that repeat, are empty, binary, or longer than libsystemd's own limit arrive as they are;
+// beyond max_message_bytes they may be cut.
+func TestFields(t *testing.T) {
+	dir := t.TempDir()
+	long := strings.Repeat("long ", 40_000)
+	random := make([]byte, 100_000)
+	for i := range random {
+		random[i] = byte(i * i >> 3)
+	}
+	makeJournal(t, dir, []exported{nth(1, "A=1", "A=2", "EMPTY=", "BIN=\x00\xff\n=", "LONG="+long, "RANDOM="+string(random))})
+	gs, _ := readAll(t, testOptions(dir))
+	equal(t, "entries", len(gs), 1)
+	e := &gs[0].Entry
+	equal(t, "EMPTY", e.Get("EMPTY"), "")
+	equal(t, "BIN", e.Get("BIN"), "\x00\xff\n=")
+	equal(t, "LONG", e.Get("LONG") == long, true)
+	equal(t, "RANDOM", e.Get("RANDOM") == string(random), true)
+
+	o := testOptions(dir)
+	o.MaxMessageBytes = 1000
+	gs, _ = readAll(t, o)
+	if n := len(gs[0].Get("LONG")); n < 1001 || n >= len(long) {
+		t.Errorf("with max_message_bytes 1000 a field of %d bytes comes with %d", len(long), n)
+	}
+}
