@@ -34,8 +34,9 @@ func TestKill9DiskQueue(t *testing.T) {
 func testKill9(t *testing.T, name, queue string) (kills, sent, expected int) {
 	o, kills := journalgen.Defaults(entries), 10
 	o.Partial = 0.02 // many kills are to find a message half read
+	bulk := 200
 	if harness.Soak() {
-		o, kills = journalgen.Defaults(1_000_000), 20
+		o, kills, bulk = journalgen.Defaults(1_000_000), 20, 1000
 	}
 	j := readOnly(t, o)
 	url := services.Elasticsearch(t, 7)
@@ -53,7 +54,7 @@ func testKill9(t *testing.T, name, queue string) (kills, sent, expected int) {
 	slices.Sort(cuts)
 	next := gate.Hold(max(1, cuts[0]), harness.Passing)
 	p := harness.New(t, config(j.dir, fmt.Sprintf(`%s
-output.elasticsearch: {hosts: [%q], index: "%s-%%{+yyyy.MM.dd}", bulk_max_size: 200}`, queue, gate.URL, index)))
+output.elasticsearch: {hosts: [%q], index: "%s-%%{+yyyy.MM.dd}", bulk_max_size: %d}`, queue, gate.URL, index, bulk)))
 	for i := range kills {
 		p.Wait(fmt.Sprintf("kill %d is due", i+1), func(harness.Stats) bool { return done(next) })
 		p.Kill9()

@@ -15,13 +15,13 @@ import (
 func TestKafka(t *testing.T) {
 	addr := services.Kafka(t)
 	testOutput(t, fmt.Sprintf(`output.kafka: {hosts: [%q], topic: fault, version: "2.0.0", max_message_bytes: 1000000}`, addr),
-		func(_ *harness.Podbeat, c *verify.Check) error { return verify.Kafka(addr, "fault", c.Arrived) })
+		func(c *verify.Check) error { return verify.Kafka(addr, "fault", c.Arrived) })
 }
 
 func TestRedis(t *testing.T) {
 	addr := services.Redis(t)
 	testOutput(t, fmt.Sprintf(`output.redis: {hosts: [%q], key: fault}`, addr),
-		func(_ *harness.Podbeat, c *verify.Check) error { return verify.Redis(addr, "fault", c.Arrived) })
+		func(c *verify.Check) error { return verify.Redis(addr, "fault", c.Arrived) })
 }
 
 func TestLogstash(t *testing.T) {
@@ -34,7 +34,7 @@ func TestLogstash(t *testing.T) {
 		}
 		docs = append(docs, d)
 	})
-	testOutput(t, fmt.Sprintf(`output.logstash: {hosts: [%q]}`, addr), func(_ *harness.Podbeat, c *verify.Check) error {
+	testOutput(t, fmt.Sprintf(`output.logstash: {hosts: [%q]}`, addr), func(c *verify.Check) error {
 		for _, d := range docs { // podbeat has stopped, so nothing adds to them
 			c.Arrived(d)
 		}
@@ -44,7 +44,7 @@ func TestLogstash(t *testing.T) {
 
 func TestFile(t *testing.T) {
 	dir := t.TempDir()
-	testOutput(t, fmt.Sprintf(`output.file: {path: %q, filename: events, rotate_every_kb: 1000000}`, dir), func(_ *harness.Podbeat, c *verify.Check) error {
+	testOutput(t, fmt.Sprintf(`output.file: {path: %q, filename: events, rotate_every_kb: 1000000}`, dir), func(c *verify.Check) error {
 		files, err := filepath.Glob(filepath.Join(dir, "events*"))
 		if err != nil || len(files) != 1 {
 			return fmt.Errorf("files %q (%v), want one", files, err)
@@ -59,7 +59,7 @@ func TestFile(t *testing.T) {
 }
 
 // testOutput sends the journal to an output that keeps the order, and has read tell the check what arrived.
-func testOutput(t *testing.T, output string, read func(*harness.Podbeat, *verify.Check) error) {
+func testOutput(t *testing.T, output string, read func(*verify.Check) error) {
 	t.Helper()
 	j := readOnly(t, journalgen.Defaults(entries))
 	p := harness.New(t, config(j.dir, output))
@@ -67,7 +67,7 @@ func testOutput(t *testing.T, output string, read func(*harness.Podbeat, *verify
 	j.wantCounts(t, p.Stats())
 	p.Term()
 	c := j.expect(true)
-	wantExact(t, c, read(p, c))
+	wantExact(t, c, read(c))
 	if r := c.Report(); r.Reordered > 0 {
 		t.Error(r)
 	}

@@ -70,7 +70,7 @@ type Podbeat struct {
 	client *http.Client
 }
 
-// Podbeat installs podbeat with this configuration and starts it; when the test ends, it is killed.
+// New installs podbeat with this configuration and starts it; when the test ends, it is killed.
 func New(t testing.TB, config string) *Podbeat {
 	t.Helper()
 	Program(t)
