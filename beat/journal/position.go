@@ -66,10 +66,10 @@ func parseCursor(text string) (cursor, error) {
 		}
 		k := strings.IndexByte(keys, item[0])
 		if k < 0 {
-			return fail("there is no key %q", item[0])
+			return fail("there is no key %q", item[:1])
 		}
 		if seen[k] {
-			return fail("key %q is there twice", item[0])
+			return fail("key %q is there twice", item[:1])
 		}
 		seen[k] = true
 		value := item[2:]
@@ -90,12 +90,12 @@ func parseCursor(text string) (cursor, error) {
 			c.Xor, ok = parseHex(value)
 		}
 		if !ok {
-			return fail("%q is no value of %q", clip(value), item[0])
+			return fail("%q is no value of %q", clip(value), item[:1])
 		}
 	}
 	for k, ok := range seen {
 		if !ok {
-			return fail("key %q is missing", keys[k])
+			return fail("key %q is missing", keys[k:k+1])
 		}
 	}
 	return c, nil
