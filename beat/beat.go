@@ -11,6 +11,7 @@ package beat
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -79,6 +80,9 @@ func New(b *beat.Beat, cfg *common.Config) (beat.Beater, error) {
 	}
 	bt.registry = &registry{name: b.Info.Beat, cleanup: bt.opts.Registry.CleanupInterval}
 	bt.plugins = inputs(b.Info, logp.NewLogger("podbeat"), bt.registry)
+	if bt.opts.ShutdownTimeout < 0 {
+		return nil, fmt.Errorf("podbeat: shutdown_timeout is %v: want 0 or more", bt.opts.ShutdownTimeout)
+	}
 	for i, c := range bt.opts.Inputs {
 		if err := check(bt.plugins, c); err != nil {
 			return nil, fmt.Errorf("podbeat.inputs.%d: %w", i, err)
@@ -153,7 +157,27 @@ func (bt *beater) Run(b *beat.Beat) error {
 	runners.Stop() // while the goroutine above stops its own
 	files.Wait()
 	inFlight.report(log, time.Since(started))
+	closePipeline(log, b.Publisher)
 	return nil
+}
+
+// closePipeline makes the disk queue write down how far it has been read, which libbeat leaves out:
+// without it a clean stop is like a crash, and the next start sends events again.
+func closePipeline(log *logp.Logger, pipeline beat.Pipeline) {
+	p, ok := pipeline.(io.Closer)
+	if !ok {
+		return
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- p.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			log.Errorf("Cannot close the queue: %v", err)
+		}
+	case <-time.After(3 * time.Second):
+		log.Warn("The queue did not close in time; a disk queue may send its newest events again.")
+	}
 }
 
 // Stop makes Run return, after at most shutdown_timeout.

@@ -65,13 +65,13 @@ func defaults() []cfgfile.ConditionalOverride {
 			Config: common.MustNewConfigFrom(values),
 		}
 	}
-	named := unless("output.elasticsearch.index", map[string]any{
+	named := unless("output.elasticsearch.index", map[string]any{ // with indices, it is for the events that match none
 		"output.elasticsearch.index": indexPattern,
 		"setup.template.name":        Name,
 		"setup.template.pattern":     "logstash-" + Name + "-*",
 	})
 	named.Check = func(c *common.Config) bool {
-		return has(c, "output.elasticsearch") && !has(c, "output.elasticsearch.index") && !has(c, "output.elasticsearch.indices")
+		return has(c, "output.elasticsearch") && !has(c, "output.elasticsearch.index")
 	}
 	return []cfgfile.ConditionalOverride{
 		named,

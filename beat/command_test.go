@@ -70,6 +70,7 @@ func TestDefaults(t *testing.T) {
 	f("output.elasticsearch.hosts: [x]", "output.elasticsearch.index", indexPattern)
 	f("output.elasticsearch.hosts: [x]", "setup.template.pattern", "logstash-podbeat-*")
 	f("output.elasticsearch: {hosts: [x], index: mine}", "output.elasticsearch.index", "mine")
+	f("output.elasticsearch: {hosts: [x], indices: [{index: mine}]}", "output.elasticsearch.index", indexPattern)
 	f("output.elasticsearch: {hosts: [x], index: mine}", "setup.template.pattern", "")
 	f("output.console: ~", "output.elasticsearch.index", "")
 	f("output.elasticsearch.hosts: [x]", "setup.ilm.enabled", false)

@@ -79,11 +79,13 @@ func (t *tree) owner(prefix string, o Owner, likely bool) {
 }
 
 // legacy writes the fields of the Logstash filter in M-123. The field container is a text there
-// and an object in ECS, so it can be written only where no ECS fields are.
+// and an object in ECS. Where the event has the object, the text becomes container_name, as M-118
+// calls it.
 func (t *tree) legacy(prefix string, n Name, withContainer bool) {
 	put := func(name, value string) { t.put(prefix+name, value, true) }
 	if withContainer {
-		put("container", n.Container)
+		t.put(prefix+"container", n.Container, true)
+		t.instead("container", "container_name")
 	}
 	put("namespace", n.Namespace)
 	put("uuid", n.UID)

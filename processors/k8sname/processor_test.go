@@ -153,7 +153,7 @@ func TestProcessor(t *testing.T) {
 		strings.ReplaceAll(webECS, " kubernetes.node.name="+sys, "")+webOwner+" @index=logstash-podbeat-n")
 	f(`index: false, tag_on_failure: [clash]`, event("container.name", web, "host.name", "n", "kubernetes", "text"), "tags=[clash]")
 	f(`schema: legacy, index: false, tag_on_failure: clash`, event("container.name", web, "host.name", "n", "pod", "old"),
-		strings.Replace(webLegacy, " index=logstash-podbeat-kvm-009660_novalocal", " tags=[clash]", 1))
+		strings.Replace(webLegacy, " index=logstash-podbeat-kvm-009660_novalocal", " container_name=web", 1))
 	f(`when.equals.a: b`, node(web), "")
 	f(`when.equals.journal.container_id: abc, index: false`, node(web), webECS+webOwner)
 }

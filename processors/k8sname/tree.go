@@ -17,8 +17,9 @@ type tree struct {
 
 type leaf struct {
 	key     string
-	value   any  // boxed once, here
-	replace bool // a value that the event already has
+	value   any    // boxed once, here
+	replace bool   // a value that the event already has
+	instead string // the key to take where the event has an object under key, or ""
 }
 
 type sub struct {
@@ -39,7 +40,7 @@ func (t *tree) putAny(path string, value any, replace bool) {
 	}
 	key, rest, deeper := strings.Cut(path, ".")
 	if !deeper {
-		t.leaves = append(t.leaves, leaf{key, value, replace})
+		t.leaves = append(t.leaves, leaf{key: key, value: value, replace: replace})
 		t.proto[key] = value
 		return
 	}
@@ -53,6 +54,18 @@ func (t *tree) putAny(path string, value any, replace bool) {
 	s.putAny(rest, value, replace)
 	t.subs = append(t.subs, s)
 	t.proto[key] = nil
+}
+
+// instead gives the field last put, or the same below other objects, a second choice of key.
+func (t *tree) instead(key, second string) {
+	for i := range t.leaves {
+		if t.leaves[i].key == key {
+			t.leaves[i].instead = second
+		}
+	}
+	for _, s := range t.subs {
+		s.instead(key, second)
+	}
 }
 
 func (t *tree) clone() common.MapStr {
@@ -72,7 +85,11 @@ func (t *tree) merge(m common.MapStr) (conflicts int) {
 		case nil:
 			m[l.key] = l.value
 		case common.MapStr, map[string]any:
-			conflicts++
+			if l.instead == "" {
+				conflicts++
+			} else if m[l.instead] == nil {
+				m[l.instead] = l.value
+			}
 		default:
 			if l.replace {
 				m[l.key] = l.value
