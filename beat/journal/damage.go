@@ -52,6 +52,11 @@ func (f *file) recover(now time.Time) bool {
 			f.push(e)
 			return true
 		}
+		if f.rd == nil { // no memory, no descriptors: that is not the file's fault
+			f.failed, f.retry = now, now.Add(f.r.poll)
+			f.r.waiting(f)
+			return false
+		}
 		f.hidden.tried = true
 	}
 	switch {
@@ -186,6 +191,13 @@ func (f *file) mayProbe() bool {
 func (f *file) probe(e Entry) {
 	f.refresh()
 	last := f.last
+	if f.sought {
+		// A seek may come out behind entries that a damaged one hides from it.
+		if w, ok := f.walk(func(w *Entry) bool { return w.Seqnum > last }); ok && w.Seqnum < e.Seqnum {
+			f.push(w)
+			return
+		}
+	}
 	if h, ok := f.hiddenAfter(&e); ok {
 		f.damage(fmt.Errorf("number %d hides others", e.Seqnum))
 		f.push(h)

@@ -177,6 +177,33 @@ func TestNoJournal(t *testing.T) {
 	equal(t, "gaps.available", m.gapsKnown.Get(), true)
 }
 
+// Reading goes on at any place near a damaged entry.
+func TestResumeNearDamage(t *testing.T) {
+	dir := t.TempDir()
+	path := makeJournal(t, dir, series(1, 300))[0]
+	gs, _ := readAll(t, testOptions(dir))
+	b, err := os.ReadFile(path)
+	must(t, err)
+	for _, bad := range []int{150, 151, 160} {
+		patch(t, path, entryOffset(t, b, bad), 0x40)
+	}
+	want := "1-149 152-159 161-300"
+	have, m := rest(t, testOptions(dir), position{})
+	equal(t, "read", have, want)
+	equal(t, "gaps", m.gaps.Get(), 3)
+	all := map[string]bool{"150": true, "151": true, "160": true}
+	for n := 140; n < 170; n++ {
+		var left []got
+		for _, g := range gs[n:] {
+			if !all[g.Get("N")] {
+				left = append(left, g)
+			}
+		}
+		have, _ := rest(t, testOptions(dir), gs[n-1].after)
+		equal(t, "read after "+gs[n-1].Get("N"), have, ns(left))
+	}
+}
+
 // A journal that grows goes on being read after a damaged place.
 func TestDamageLive(t *testing.T) {
 	dir := t.TempDir()

@@ -29,6 +29,7 @@ type file struct {
 
 	last     uint64 // number of the last entry read; at the beginning the one before the head's …
 	known    bool   // … if the head's is certain: a greater one comes after a hole
+	sought   bool   // no entry has been read since the last seek
 	lastBoot string // its boot …
 	lastMono uint64 // … and time in it
 	size     int64  // of the file, to see it shrink
@@ -101,6 +102,12 @@ func (f *file) open(now time.Time) bool {
 	if f.failed.IsZero() {
 		f.failed = now
 	}
+	if !isDamage(err) {
+		f.r.metrics.errors.Inc()
+		f.r.complain("Cannot open journal file %q, trying again: %v", f.path, err)
+		f.retry = now.Add(f.r.poll)
+		return false
+	}
 	// Truncating an archived file comes before its header says so: not every odd size is damage.
 	if info, serr := f.handle.Stat(); serr == nil && now.Sub(f.failed) < settleTime && time.Since(info.ModTime()) < settleTime {
 		f.retry = now.Add(pollTick)
@@ -159,6 +166,7 @@ func (f *file) reopen(via string) error {
 // seek goes to where the chain has got, or to the file's head.
 func (f *file) seek() error {
 	c := f.chain
+	f.sought = true
 	if c.verify != nil && c.last == c.verify.Seqnum && f.hdr.HeadSeqnum <= c.last && c.last <= f.hdr.TailSeqnum {
 		return f.seekVerified(*c.verify)
 	}
@@ -250,6 +258,7 @@ func (f *file) push(e Entry) {
 // passed notes how far reading has come.
 func (f *file) passed(e *Entry) {
 	f.passes++
+	f.sought = false
 	f.last, f.known, f.lastMono = e.Seqnum, true, e.Monotonic
 	if f.lastBoot != e.BootID {
 		f.lastBoot = strings.Clone(e.BootID)
@@ -408,7 +417,7 @@ func (f *file) promised() uint64 {
 	if h.TailSeqnum <= last {
 		return last
 	}
-	if h.contiguous() || h.TailSeqnum-last <= h.Entries {
+	if h.contiguous() || h.TailSeqnum-last <= h.entries() {
 		return h.TailSeqnum
 	}
 	return last

@@ -125,5 +125,11 @@ func (h *header) promises() uint64 {
 
 // contiguous says whether the file has every number from its head to its tail, by its own count.
 func (h *header) contiguous() bool {
-	return h.HeadSeqnum > 0 && h.TailSeqnum-h.HeadSeqnum+1 == h.Entries
+	return h.HeadSeqnum > 0 && h.TailSeqnum-h.HeadSeqnum+1 == h.entries()
+}
+
+// entries is the file's own count, as far as there is room for them.
+func (h *header) entries() uint64 {
+	const smallest = 64 // an entry object without fields
+	return min(h.Entries, h.Arena/smallest)
 }

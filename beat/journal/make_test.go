@@ -113,7 +113,7 @@ var logger = logp.NewLogger("test")
 func testOptions(paths ...string) *options {
 	return &options{
 		Paths: paths, Seek: seek{Mode: "cursor"}, CursorSeekFallback: "head", Boot: "all",
-		MaxMessageBytes: 1 << 20, PollInterval: 200 * time.Millisecond,
+		MaxMessageBytes: 1 << 20, PollInterval: 20 * time.Millisecond,
 	}
 }
 

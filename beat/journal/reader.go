@@ -50,8 +50,9 @@ type reader struct {
 	kept    time.Time          // … and the slower part of it
 	denied  map[string]bool    // paths that are counted as unreadable
 
-	savedBoot string // the saved position's
-	foreign   bool   // said that the directories are another machine's
+	savedBoot  string    // the saved position's
+	complained time.Time // when complain last did
+	foreign    bool      // said that the directories are another machine's
 }
 
 // A chain is the entries under one seqnum_id.

@@ -3,6 +3,8 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"syscall"
 
 	"github.com/coreos/go-systemd/v22/sdjournal"
 )
@@ -17,6 +19,7 @@ type fileReader struct {
 	j         *sdjournal.Journal
 	entry     entryReader
 	threshold uint64
+	sized     bool // the file system says how much space the file takes
 }
 
 // openFile opens the journal file at path for the entries that pass f. Fields are cut at threshold
@@ -27,6 +30,8 @@ func openFile(path string, f filter, threshold uint64) (*fileReader, error) {
 		return nil, err
 	}
 	r := &fileReader{j: j, threshold: threshold}
+	n, err := j.GetUsage()
+	r.sized = err == nil && n > 0
 	if err := r.prepare(f, threshold); err != nil {
 		r.close()
 		return nil, err
@@ -66,10 +71,21 @@ func (r *fileReader) close() {
 }
 
 // dropped says whether libsystemd has given the file up as damaged: next yields nothing more then,
-// and says nothing.
+// and says nothing. It shows by the space that all its files take.
 func (r *fileReader) dropped() bool {
 	n, err := r.j.GetUsage()
-	return err != nil || n == 0
+	return r.sized && (err != nil || n == 0)
+}
+
+// isDamage says whether opening a file has failed for what is in it, and not for want of memory or
+// descriptors. The binding gives libsystemd's error as text only.
+func isDamage(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN, syscall.EINTR} {
+		if strings.HasSuffix(err.Error(), errno.Error()) {
+			return false
+		}
+	}
+	return true
 }
 
 // seekHead and the other seeks take effect with next, which then yields the place sought or, if

@@ -236,9 +236,13 @@ func (r *reader) hold(f *file, now time.Time) bool {
 		return true
 	case errors.Is(err, fs.ErrNotExist):
 		f.failed, f.retry = now, now.Add(pollTick) // the next listings decide
-	default:
+	case errors.Is(err, fs.ErrPermission):
 		r.deny(f.key, f.path, err)
 		r.drop(f)
+	default:
+		r.metrics.errors.Inc()
+		r.complain("Cannot open journal file %q, trying again: %v", f.path, err)
+		f.failed, f.retry = now, now.Add(r.poll)
 	}
 	return false
 }
@@ -262,13 +266,11 @@ func (f *file) mendedHeader() (header, error) {
 // attach gives a file to its chain once it has an entry; before, its seqnum_id may still change. Until
 // it is its turn the file is not kept open.
 func (r *reader) attach(f *file) {
-	if f.chain == nil && len(f.r.files) > 0 {
-		if f.refresh(); f.hdr.HeadSeqnum == 0 {
-			if f.nameless() || f.final() {
-				f.finish()
-			}
-			return
+	if f.refresh(); f.hdr.HeadSeqnum == 0 {
+		if f.nameless() || f.final() {
+			f.finish()
 		}
+		return
 	}
 	id := f.hdr.SeqnumID
 	c := r.chains[id]
@@ -304,6 +306,14 @@ func (r *reader) relate(f *file) {
 		fam.last, fam.bootID = n.last, r.savedBoot
 	}
 	n.family = fam
+}
+
+// complain logs what happens again and again, now and then.
+func (r *reader) complain(format string, args ...any) {
+	if time.Since(r.complained) >= 10*time.Second {
+		r.complained = time.Now()
+		r.log.Errorf(format, args...)
+	}
 }
 
 // deny counts what podbeat has no right to read. Numbers may be in there: gaps cannot be known.
