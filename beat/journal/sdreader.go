@@ -20,16 +20,19 @@ type fileReader struct {
 	entry     entryReader
 	threshold uint64
 	sized     bool // the file system says how much space the file takes
+	torn      bool // the file has been cut under us: it must be opened anew
 }
 
 // openFile opens the journal file at path for the entries that pass f. Fields are cut at threshold
 // bytes, name included.
 func openFile(path string, f filter, threshold uint64) (*fileReader, error) {
-	j, err := sdjournal.NewJournalFromFiles(path)
+	var j *sdjournal.Journal
+	var err error
+	whole := guard(func() { j, err = sdjournal.NewJournalFromFiles(path) })
 	if err != nil {
 		return nil, err
 	}
-	r := &fileReader{j: j, threshold: threshold}
+	r := &fileReader{j: j, threshold: threshold, torn: !whole}
 	n, err := j.GetUsage()
 	r.sized = err == nil && n > 0
 	if err := r.prepare(f, threshold); err != nil {
@@ -74,7 +77,7 @@ func (r *fileReader) close() {
 // and says nothing. It shows by the space that all its files take.
 func (r *fileReader) dropped() bool {
 	n, err := r.j.GetUsage()
-	return r.sized && (err != nil || n == 0)
+	return r.torn || r.sized && (err != nil || n == 0)
 }
 
 // isDamage says whether opening a file has failed for what is in it, and not for want of memory or
@@ -105,11 +108,15 @@ func (r *fileReader) seekMonotonic(bootID string, usec uint64) error {
 func (r *fileReader) seekRealtime(usec uint64) error { return r.j.SeekRealtimeUsec(usec) }
 
 // at says whether the entry that next has yielded last is the one c names.
-func (r *fileReader) at(c cursor) bool { return r.j.TestCursor(c.String()) == nil }
+func (r *fileReader) at(c cursor) (at bool) {
+	whole := guard(func() { at = r.j.TestCursor(c.String()) == nil })
+	return at && whole
+}
 
 // unique returns the values that a field has in the file; it needs no entry for that.
 func (r *fileReader) unique(field string) []string {
-	values, _ := r.j.GetUniqueValues(field)
+	var values []string
+	r.torn = !guard(func() { values, _ = r.j.GetUniqueValues(field) }) || r.torn
 	return values
 }
 
@@ -119,16 +126,24 @@ var errEntry = errors.New("cannot read journal entry")
 // next yields the next entry; false says that there is none now: more may come. Of a damaged entry
 // it yields the fields that can be read, with errEntry; e has the entry's place if that could be read.
 func (r *fileReader) next(e *Entry) (ok bool, err error) {
-	n, err := r.j.Next()
-	if err != nil {
-		return false, fmt.Errorf("%w: %w", errEntry, err)
-	}
-	if n == 0 {
+	*e = Entry{}
+	if r.torn {
 		return false, nil
 	}
-	*e = Entry{}
-	if err := r.entry.read(r.j, r.threshold, e); err != nil {
+	whole := guard(func() {
+		var n uint64
+		if n, err = r.j.Next(); n > 0 && err == nil {
+			ok = true
+			err = r.entry.read(r.j, r.threshold, e)
+		}
+	})
+	if !whole {
+		r.torn = true
+		*e = Entry{}
+		return false, nil
+	}
+	if err != nil {
 		return len(e.Fields) > 0, fmt.Errorf("%w: %w", errEntry, err)
 	}
-	return true, nil
+	return ok, nil
 }
