@@ -2,7 +2,9 @@ package journal
 
 import (
 	"context"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/podbeat/podbeat/bench/journalgen"
 )
@@ -15,6 +17,7 @@ func BenchmarkRead(b *testing.B) {
 	must(b, err)
 	ctx := context.Background()
 	batch := make([]Entry, 256)
+	before := cpu(b)
 	for b.Loop() {
 		r, m := testReader(b, testOptions(dir), position{})
 		for have := 0; have < entries; {
@@ -29,4 +32,12 @@ func BenchmarkRead(b *testing.B) {
 		equal(b, "gaps", m.gaps.Get(), 0)
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/entries, "µs/entry")
+	b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N)/entries, "cpu-µs/entry")
+}
+
+// cpu is what this process has used.
+func cpu(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

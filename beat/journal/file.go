@@ -61,10 +61,11 @@ type hiddenTail struct {
 	tried      bool
 }
 
-// How long a state that a writer passes through may last before it is taken for damage, and how long a
-// deleted file is read on.
+// How long a state that a writer passes through may last before it is taken for damage, also where
+// nothing will be added and so nothing missed, and how long a deleted file is read on.
 const (
 	settleTime   = 2 * time.Second
+	settleFinal  = 200 * time.Millisecond
 	deletedGrace = 5 * time.Second
 )
 
@@ -109,7 +110,11 @@ func (f *file) open(now time.Time) bool {
 		return false
 	}
 	// Truncating an archived file comes before its header says so: not every odd size is damage.
-	if info, serr := f.handle.Stat(); serr == nil && now.Sub(f.failed) < settleTime && time.Since(info.ModTime()) < settleTime {
+	settle := settleTime
+	if f.final() {
+		settle = settleFinal
+	}
+	if info, serr := f.handle.Stat(); serr == nil && now.Sub(f.failed) < settle && time.Since(info.ModTime()) < settle {
 		f.retry = now.Add(pollTick)
 		return false
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -108,7 +110,79 @@ func TestDeletedIsReadOn(t *testing.T) {
 	equal(t, "deleted files open", len(deletedOpen(t, dir)), 0)
 }
 
-// journalctl's own vacuuming, of files that have all been read.
+// Written, rotated, vacuumed, flipped and cut, all under the reader: what can be read comes once and
+// in order, what cannot is counted.
+func TestEverythingAtOnce(t *testing.T) {
+	const entries, perFile = 2400, 60
+	dir := t.TempDir()
+	w := openJournal(t, dir)
+	r, m := testReader(t, testOptions(dir), position{})
+	damaged := 0
+	wrote := make(chan error, 1)
+	go func() {
+		rnd := rand.New(rand.NewPCG(1, 2))
+		wrote <- func() error {
+			for i := 1; i <= entries; i++ {
+				if err := w.Append(nth(i).text()); err != nil {
+					return err
+				}
+				if i%perFile != 0 {
+					continue
+				}
+				h, err := w.Rotate()
+				if err != nil {
+					return err
+				}
+				switch i / perFile % 5 {
+				case 0:
+					_, err = journalgen.Vacuum(dir, 8)
+				case 1:
+					damaged++
+					err = os.Truncate(h.Path, int64(3_740_000+rnd.IntN(20_000)))
+				case 2:
+					damaged++
+					err = flipFile(h.Path, 3_735_000+rnd.Int64N(20_000))
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return w.Close()
+		}()
+	}()
+	gs := readTo(t, r, entries)
+	must(t, <-wrote)
+	equal(t, "files damaged", damaged, 16)
+	equal(t, "sum", len(gs)+int(m.gaps.Get()+m.skippedCorrupt.Get()), entries)
+	equal(t, "gaps.available", m.gapsKnown.Get(), true)
+	last := 0
+	for _, g := range gs {
+		if n := int(g.Seqnum); n <= last {
+			t.Errorf("number %d follows %d", n, last)
+		} else {
+			last = n
+		}
+	}
+	eventually(t, "no deleted file is open", func() bool { return len(deletedOpen(t, dir)) == 0 })
+	t.Logf("%d of %d read, %d missing, %d files damaged", len(gs), entries, m.gaps.Get(), m.files.corrupt.Get())
+}
+
+// flipFile changes a byte of a file.
+func flipFile(path string, at int64) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var b [1]byte
+	if _, err := f.ReadAt(b[:], at); err != nil && err != io.EOF {
+		return err
+	}
+	_, err = f.WriteAt([]byte{b[0] ^ 0x21}, at)
+	return err
+}
+
+// Files that have all been read are let go of at once.
 func TestVacuumIdle(t *testing.T) {
 	dir := t.TempDir()
 	w := openJournal(t, dir)
