@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -75,9 +77,11 @@ func New(b *beat.Beat, cfg *common.Config) (beat.Beater, error) {
 	if err := option.Unpack(cfg, &bt.opts, "podbeat"); err != nil {
 		return nil, err
 	}
-	if _, err := fmt.Sscanf(bt.opts.Registry.FilePermissions, "%o", &bt.mode); err != nil {
-		return nil, fmt.Errorf("podbeat: cannot read registry.file_permissions from %q: want an octal number such as 0600", bt.opts.Registry.FilePermissions)
+	mode, err := strconv.ParseUint(bt.opts.Registry.FilePermissions, 8, 9)
+	if err != nil || mode&0o600 != 0o600 {
+		return nil, fmt.Errorf("podbeat: cannot use registry.file_permissions %q: want an octal number such as 0600, which lets podbeat itself read and write", bt.opts.Registry.FilePermissions)
 	}
+	bt.mode = os.FileMode(mode)
 	bt.registry = &registry{name: b.Info.Beat, cleanup: bt.opts.Registry.CleanupInterval}
 	bt.plugins = inputs(b.Info, logp.NewLogger("podbeat"), bt.registry)
 	if bt.opts.ShutdownTimeout < 0 {
@@ -87,6 +91,9 @@ func New(b *beat.Beat, cfg *common.Config) (beat.Beater, error) {
 		if err := check(bt.plugins, c); err != nil {
 			return nil, fmt.Errorf("podbeat.inputs.%d: %w", i, err)
 		}
+	}
+	if err := distinct(bt.plugins, bt.opts.Inputs); err != nil {
+		return nil, fmt.Errorf("podbeat.inputs: %w", err)
 	}
 	if len(bt.opts.Inputs) == 0 && bt.opts.Config.Inputs.Path == "" {
 		return nil, fmt.Errorf("podbeat: no inputs are configured: give podbeat.inputs, or podbeat.config.inputs.path")
@@ -102,12 +109,13 @@ func (bt *beater) Run(b *beat.Beat) error {
 	os.Stdout = os.Stderr
 
 	// 1. The registry, which outlives every input.
-	backend, err := memlog.New(log, memlog.Settings{
-		Root:     paths.Resolve(paths.Data, bt.opts.Registry.Path),
-		FileMode: bt.mode,
-	})
+	root := paths.Resolve(paths.Data, bt.opts.Registry.Path)
+	if err := os.MkdirAll(filepath.Join(root, b.Info.Beat), 0o750); err != nil { // memlog panics on a file in its way
+		return fmt.Errorf("cannot make the registry's folder: %w", err)
+	}
+	backend, err := memlog.New(log, memlog.Settings{Root: root, FileMode: bt.mode})
 	if err != nil {
-		return fmt.Errorf("cannot open the registry: %w", err)
+		return fmt.Errorf("cannot open the registry in %s: %w", root, err)
 	}
 	bt.registry.Registry = statestore.NewRegistry(backend)
 	defer bt.registry.Close()
@@ -149,7 +157,11 @@ func (bt *beater) Run(b *beat.Beat) error {
 	// 5. The inputs in files of their own, which come and go.
 	var files sync.WaitGroup
 	if bt.opts.Config.Inputs.Path != "" {
-		files.Go(func() { bt.opts.Config.Inputs.run(bt.done, factory, pipeline) })
+		files.Go(func() {
+			bt.opts.Config.Inputs.run(bt.done, factory, pipeline, func(more []*common.Config) error {
+				return distinct(bt.plugins, append(more, bt.opts.Inputs...))
+			})
+		})
 	}
 
 	<-bt.done

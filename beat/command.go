@@ -1,6 +1,9 @@
 package beat
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/cfgfile"
 	"github.com/elastic/beats/v7/libbeat/cmd"
@@ -9,6 +12,7 @@ import (
 	libes "github.com/elastic/beats/v7/libbeat/outputs/elasticsearch"
 	"github.com/elastic/beats/v7/libbeat/publisher/processing"
 	"github.com/gofrs/uuid"
+	"github.com/spf13/cobra"
 
 	"github.com/podbeat/podbeat/beat/journalbeat"
 
@@ -44,6 +48,10 @@ func NewCommand() *cmd.BeatsRootCmd {
   podbeat migrate journalbeat.yml > podbeat.yml`
 	root.SilenceUsage = true
 	root.AddCommand(newExplainCmd(Name), journalbeat.NewMigrateCommand())
+	for _, parent := range []*cobra.Command{root.ExportCmd, root.TestCmd, root.KeystoreCmd} {
+		parent.Args = cobra.ArbitraryArgs
+		parent.RunE = refuseUnknown // libbeat prints the help, and says all is well
+	}
 	for _, export := range root.ExportCmd.Commands() {
 		// libbeat takes the beat's own version for Elasticsearch's.
 		if f := export.Flags().Lookup("es.version"); f != nil {
@@ -52,6 +60,17 @@ func NewCommand() *cmd.BeatsRootCmd {
 		}
 	}
 	return root
+}
+
+func refuseUnknown(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return c.Help()
+	}
+	var known []string
+	for _, sub := range c.Commands() {
+		known = append(known, sub.Name())
+	}
+	return fmt.Errorf("unknown command %q for %q; known ones: %s", args[0], c.CommandPath(), strings.Join(known, ", "))
 }
 
 // defaults are what podbeat sets where libbeat's own defaults would lose its guarantees: an

@@ -43,6 +43,33 @@ func check(plugins []v2.Plugin, cfg *common.Config) error {
 	return nil
 }
 
+// distinct refuses inputs of which two would keep one position between them.
+func distinct(plugins []v2.Plugin, list []*common.Config) error {
+	seen := map[string]bool{}
+	for _, cfg := range list {
+		name, _ := cfg.String("type", -1)
+		i := slices.IndexFunc(plugins, func(p v2.Plugin) bool { return p.Name == name })
+		if i < 0 || !cfg.Enabled() {
+			continue
+		}
+		m, ok := plugins[i].Manager.(interface {
+			ID(*common.Config) (string, error)
+		})
+		if !ok {
+			continue
+		}
+		id, err := m.ID(cfg)
+		if err != nil {
+			return err
+		}
+		if seen[name+" "+id] {
+			return fmt.Errorf("two %s inputs are called %q: give each an `id` of its own, under which its position is kept", name, id)
+		}
+		seen[name+" "+id] = true
+	}
+	return nil
+}
+
 func types(plugins []v2.Plugin) string {
 	var names []string
 	for _, p := range plugins {

@@ -2,6 +2,7 @@ package beat
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -46,14 +47,16 @@ type inputFile struct {
 }
 
 // run applies the files' inputs until done is closed, then stops them.
-func (f *inputFiles) run(done <-chan struct{}, factory cfgfile.RunnerFactory, pipeline beat.PipelineConnector) {
+//
+// distinct says whether a list of inputs may run beside each other and beside podbeat.inputs.
+func (f *inputFiles) run(done <-chan struct{}, factory cfgfile.RunnerFactory, pipeline beat.PipelineConnector, distinct func([]*common.Config) error) {
 	log := logp.NewLogger("reload")
 	runners := cfgfile.NewRunnerList("reload", factory, pipeline)
 	defer runners.Stop()
 	known := map[string]*inputFile{}
 	again := true // the last try to start what the files say has failed somewhere
 	for {
-		if changed := f.scan(log, known, factory.CheckConfig); changed || again {
+		if changed := f.scan(log, known, factory.CheckConfig, distinct); changed || again {
 			err := runners.Reload(wanted(known))
 			again = err != nil
 			if err != nil {
@@ -75,7 +78,7 @@ func (f *inputFiles) run(done <-chan struct{}, factory cfgfile.RunnerFactory, pi
 }
 
 // scan brings known up to date and says whether any file's inputs are others now.
-func (f *inputFiles) scan(log *logp.Logger, known map[string]*inputFile, check func(*common.Config) error) bool {
+func (f *inputFiles) scan(log *logp.Logger, known map[string]*inputFile, check func(*common.Config) error, distinct func([]*common.Config) error) bool {
 	pattern := f.Path
 	if !filepath.IsAbs(pattern) {
 		pattern = paths.Resolve(paths.Config, pattern)
@@ -94,6 +97,9 @@ func (f *inputFiles) scan(log *logp.Logger, known map[string]*inputFile, check f
 		}
 	}
 	for _, name := range names {
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			continue
+		}
 		text, err := os.ReadFile(name)
 		if err != nil {
 			log.Errorf("Cannot read input file %s, what it held goes on: %v", name, err)
@@ -108,6 +114,15 @@ func (f *inputFiles) scan(log *logp.Logger, known map[string]*inputFile, check f
 		}
 		file.sum = sum
 		list, err := loadInputs(name, check)
+		if err == nil {
+			all := slices.Clone(list)
+			for other, file := range known {
+				if other != name {
+					all = append(all, file.good...)
+				}
+			}
+			err = distinct(all)
+		}
 		if err != nil {
 			reloadsFailed.Inc()
 			log.Errorf("Input file %s is refused, the %d inputs it held before go on: %v", name, len(file.good), err)
@@ -125,8 +140,15 @@ func loadInputs(name string, check func(*common.Config) error) ([]*common.Config
 	} else if info.Mode().Perm()&0o022 != 0 && common.IsStrictPerms() {
 		return nil, fmt.Errorf("others than its owner may write it: chmod go-w %s", name)
 	}
-	list, err := cfgfile.LoadList(name)
+	cfg, err := common.LoadFile(name)
 	if err != nil {
+		return nil, err
+	}
+	var list []*common.Config
+	if !cfg.IsArray() && len(cfg.GetFields()) > 0 {
+		return nil, errors.New("want a list of inputs, each beginning with `- type: …`, as podbeat.inputs is one")
+	}
+	if err := cfg.Unpack(&list); err != nil {
 		return nil, err
 	}
 	for i, c := range list {

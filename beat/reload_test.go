@@ -18,6 +18,7 @@ func TestInputFiles(t *testing.T) {
 	dir := t.TempDir()
 	f := inputFiles{Path: filepath.Join(dir, "*.yml")}
 	known := map[string]*inputFile{}
+	plugins := inputs(info, logp.NewLogger("test"), &registry{})
 	check := func(c *common.Config) error {
 		if typ, _ := c.String("type", -1); typ != "journal" {
 			return errors.New("unknown input type")
@@ -32,7 +33,7 @@ func TestInputFiles(t *testing.T) {
 	}
 	step := func(what string, wantChanged bool, want ...string) {
 		t.Helper()
-		changed := f.scan(logp.NewLogger("test"), known, check)
+		changed := f.scan(logp.NewLogger("test"), known, check, func(list []*common.Config) error { return distinct(plugins, list) })
 		var got []string
 		for _, c := range wanted(known) {
 			id, _ := c.Config.String("id", -1)
@@ -57,6 +58,10 @@ func TestInputFiles(t *testing.T) {
 	step("a broken file keeps what it ran", false, "a", "b1", "b2")
 	write("b.yml", input("b1")+"- type: journey\n", 0o600)
 	step("so does a wrong input", false, "a", "b1", "b2")
+	write("b.yml", "type: journal\nid: b\n", 0o600)
+	step("so does an input that is no list", false, "a", "b1", "b2")
+	write("b.yml", input("b1")+input("a"), 0o600)
+	step("so does an id that another file has", false, "a", "b1", "b2")
 	write("b.yml", input("b3"), 0o666)
 	step("so does a file that others may write", false, "a", "b1", "b2")
 	write("b.yml", input("b4"), 0o600)
@@ -94,6 +99,13 @@ func TestCheck(t *testing.T) {
 	f("{type: journal, paths: [x], journal_paths: [y]}", `options "journal_paths" and "paths" are the same one`)
 	f("{type: journal, boot: last}", `cannot use boot "last": want one of all, current`)
 	f("{type: journal, include_matches: [x]}", `cannot use match "x": want FIELD=value`)
+	f("{type: journal, include_matches: [lower=x]}", `cannot use match "lower=x"`)
+	f("{type: journal, include_matches: [A=1, +]}", "cannot use `+` in include_matches without a match")
+	f("{type: journal, units: ['']}", "cannot use units with an empty element")
+	f("{type: journal, paths: ['/x/[a']}", `cannot use path "/x/[a": syntax error in pattern`)
+	f("{type: journal, paths: [/x], namespace: a}", "cannot use both paths and namespace")
+	f("{type: journal, namespace: ../x}", `cannot use namespace "../x"`)
+	f("{type: journal, join: {max_age: -1s}}", "cannot use join.max_age -1s: want more than 0")
 	f("{type: journal, max_message_bytes: 0}", "cannot use max_message_bytes 0: want more than 0")
 	f("{type: journal, join: {max_agee: 1s}}", `unknown option "join.max_agee", did you mean "join.max_age"?`)
 }

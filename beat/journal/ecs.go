@@ -234,9 +234,6 @@ func (c *converter) endECS() {
 	if host := c.maps[gHost]["hostname"]; host != nil {
 		// libbeat leaves a name alone that is there; its own would be the pod's.
 		c.maps[gHost]["name"] = host
-		if c.opts.SaveRemoteHostname {
-			c.group(gSource)["address"] = host
-		}
 	}
 	if c.container {
 		c.group(gLog)["stream"] = "console"

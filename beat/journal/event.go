@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"hash/maphash"
@@ -27,6 +28,7 @@ type converter struct {
 	opts    *options
 	metrics *metrics
 	beat    string // in the index' name
+	self    string // this machine's name, for entries that do not say whose they are
 	now     func() time.Time
 	ecs     bool
 	legacy  bool
@@ -205,6 +207,9 @@ func (c *converter) event(m *message) beat.Event {
 	if c.ecs {
 		c.endECS()
 	}
+	if c.opts.SaveRemoteHostname && c.host != "" {
+		c.group(gSource)["address"] = c.host
+	}
 	return beat.Event{
 		Timestamp: timeOf(e),
 		Fields:    root,
@@ -223,9 +228,10 @@ func eventID(e *Entry) string {
 
 // index returns the name of the index without the day. Most entries have the host of the one before.
 func (c *converter) index() any {
-	if c.indexed == nil || c.indexHost != c.host {
-		c.indexHost = strings.Clone(c.host)
-		c.indexed = k8sname.IndexName(c.beat, c.host)
+	host := cmp.Or(c.host, c.self)
+	if c.indexed == nil || c.indexHost != host {
+		c.indexHost = strings.Clone(host)
+		c.indexed = k8sname.IndexName(c.beat, host)
 	}
 	return c.indexed
 }

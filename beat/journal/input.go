@@ -86,6 +86,16 @@ func (m *manager) Create(cfg *common.Config) (v2.Input, error) {
 	return in, nil
 }
 
+// ID returns the name under which the input that cfg describes keeps its position. No two may
+// have the same.
+func (m *manager) ID(cfg *common.Config) (string, error) {
+	in, err := m.Create(cfg)
+	if err != nil {
+		return "", err
+	}
+	return in.(*input).id, nil
+}
+
 // source names what is read, for inputs without an id.
 func (o *options) source() string {
 	switch {
@@ -147,9 +157,11 @@ func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 	}()
 	defer func() { <-stopped }()
 
+	converter := newConverter(&in.opts, metrics, ctx.Agent.Beat)
+	converter.self = ctx.Agent.Name
 	p := &publisher{
 		client:    client,
-		converter: newConverter(&in.opts, metrics, ctx.Agent.Beat),
+		converter: converter,
 		positions: positions,
 		metrics:   metrics,
 	}
@@ -221,6 +233,11 @@ func (in *input) open(ctx context.Context, log *logp.Logger, p *publisher) *read
 	for {
 		r, err := openReader(log, &in.opts, p.metrics, p.done)
 		if err == nil {
+			r.mu.Lock()
+			if len(r.files) == 0 {
+				log.Warnf("There is no journal file yet for %s; waiting for one.", in.opts.source())
+			}
+			r.mu.Unlock()
 			return r
 		}
 		p.metrics.errors.Inc()

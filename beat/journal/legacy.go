@@ -100,6 +100,11 @@ var notNumbers = func() map[string]bool {
 
 // legacyValue makes what journalbeat made of a value, within these limits.
 func (c *converter) legacyValue(f *field, value string, boxed any) any {
+	if f.role == roleFacility && c.opts.ParseSyslogFacility {
+		if n, ok := parseLong(value); ok && 0 <= n && n < int64(len(facilities)) {
+			return facilities[n]
+		}
+	}
 	if f.plain {
 		switch value {
 		case "true", "TRUE", "True":

@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -141,27 +142,46 @@ func (o *options) Validate() error {
 	if first, _, _ := strings.Cut(o.MoveMetadataToField, "."); slices.Contains(rootNames, first) {
 		return fmt.Errorf("cannot use move_metadata_to_field %q: %q is used otherwise, want a name such as journal", o.MoveMetadataToField, first)
 	}
-	for _, m := range slices.Concat(o.IncludeMatches, o.ExcludeMatches) {
-		if m == "+" {
-			continue
-		}
-		if name, _, ok := strings.Cut(m, "="); !ok || name == "" {
-			return fmt.Errorf("cannot use match %q: want FIELD=value", m)
+	for i, m := range o.IncludeMatches {
+		last := i == len(o.IncludeMatches)-1
+		if m == "+" && (i == 0 || last || o.IncludeMatches[i+1] == "+") {
+			return errors.New("cannot use `+` in include_matches without a match before and behind it")
 		}
 	}
 	if slices.Contains(o.ExcludeMatches, "+") {
 		return errors.New("cannot use `+` in exclude_matches: every line of it excludes by itself")
+	}
+	for _, m := range slices.Concat(o.IncludeMatches, o.ExcludeMatches) {
+		if name, _, ok := strings.Cut(m, "="); m != "+" && (!ok || !isFieldName(name)) {
+			return fmt.Errorf("cannot use match %q: want FIELD=value, with a field name of A-Z, 0-9 and _", m)
+		}
+	}
+	for name, list := range map[string][]string{"paths": o.Paths, "units": o.Units, "identifiers": o.Identifiers, "transports": o.Transports} {
+		if slices.Contains(list, "") {
+			return fmt.Errorf("cannot use %s with an empty element", name)
+		}
+	}
+	for _, path := range o.Paths {
+		if _, err := filepath.Match(path, ""); err != nil {
+			return fmt.Errorf("cannot use path %q: %w", path, err)
+		}
+	}
+	if o.Namespace != "" && len(o.Paths) > 0 {
+		return errors.New("cannot use both paths and namespace: a namespace is one of this machine's own journals")
+	}
+	if strings.ContainsAny(o.Namespace, "/ ") {
+		return fmt.Errorf("cannot use namespace %q: want a name as in journalctl --namespace", o.Namespace)
 	}
 	return errors.Join(
 		oneOf("schema", o.Schema, "ecs", "legacy", "both"),
 		oneOf("boot", o.Boot, "all", "current"),
 		oneOf("binary", o.Binary, "replace", "base64"),
 		oneOf("cursor_seek_fallback", o.CursorSeekFallback, "head", "tail", "none"),
-		positive("max_message_bytes", int64(o.MaxMessageBytes)),
-		positive("join.max_bytes", int64(o.Join.MaxBytes)),
-		positive("join.max_open", int64(o.Join.MaxOpen)),
-		positive("join.max_age", int64(o.Join.MaxAge)),
-		positive("poll_interval", int64(o.PollInterval)),
+		positive("max_message_bytes", o.MaxMessageBytes),
+		positive("join.max_bytes", o.Join.MaxBytes),
+		positive("join.max_open", o.Join.MaxOpen),
+		positive("join.max_age", o.Join.MaxAge),
+		positive("poll_interval", o.PollInterval),
 	)
 }
 
@@ -172,9 +192,9 @@ func oneOf(option, got string, want ...string) error {
 	return fmt.Errorf("cannot use %s %q: want one of %s", option, got, strings.Join(want, ", "))
 }
 
-func positive(option string, got int64) error {
+func positive[T ~int | ~int64](option string, got T) error {
 	if got > 0 {
 		return nil
 	}
-	return fmt.Errorf("cannot use %s %d: want more than 0", option, got)
+	return fmt.Errorf("cannot use %s %v: want more than 0", option, got)
 }
