@@ -139,8 +139,7 @@ func (f *file) walk(wanted func(e *Entry) bool) (Entry, bool) {
 func (f *file) jump() (Entry, bool) {
 	tail := max(f.hdr.TailSeqnum, f.last+1)
 	for d := uint64(1); d <= tail-f.last && d < 1<<40; d *= 2 {
-		e, ok := f.try("", f.last+d)
-		if !ok {
+		if _, ok := f.try("", f.last+d); !ok {
 			continue
 		}
 		for low := d / 2; d-low > 1; { // low did not work, d did
@@ -151,8 +150,7 @@ func (f *file) jump() (Entry, bool) {
 				low = mid
 			}
 		}
-		e, ok = f.try("", f.last+d)
-		return e, ok
+		return f.try("", f.last+d)
 	}
 	return Entry{}, false
 }
