@@ -224,6 +224,9 @@ func (f *file) fetch(now time.Time) bool {
 		var e Entry
 		ok, err := f.rd.next(&e)
 		switch {
+		case ok && err == nil && len(e.Fields) == 0:
+			f.skip(&e, errors.New("none of an entry's fields can be read"))
+			continue
 		case err != nil && ok: // without a field that cannot be read
 			f.r.metrics.errors.Inc()
 			f.damage(err)
@@ -282,8 +285,8 @@ func (f *file) skip(e *Entry, cause error) {
 	f.passed(e)
 }
 
-// sound says whether the file is still as long as it was. Where a file ends under its reader,
-// libsystemd's memory map ends the process.
+// sound says whether the file is still as long as it was. If not it is opened anew, which tells
+// an archived file, trimmed, from a damaged one.
 func (f *file) sound() bool {
 	f.reads++
 	if f.copied != nil || f.reads%16 != 1 {

@@ -45,6 +45,7 @@ type reader struct {
 	saved   map[string]uint64  // where chains go on that are not there yet
 	fams    map[string]*family // by directory
 	queue   []*file            // to be opened, by their first entry's time
+	queued  int                // how many have ever been put there
 	active  []*file            // open, with or without an entry read ahead
 	ticked  time.Time          // when refresh was done last …
 	kept    time.Time          // … and the slower part of it
@@ -83,8 +84,12 @@ func openSelection(log *logp.Logger, o *options, m *metrics, after position, sel
 	if err != nil {
 		return nil, err
 	}
-	if missing := sel.missing(); len(missing) == len(sel.paths) {
+	missing := sel.missing()
+	if len(missing) == len(sel.paths) {
 		return nil, fmt.Errorf("cannot read journal file %q: there is no such file; give its directory, or a glob, to wait for it", missing[0])
+	}
+	for _, path := range missing {
+		log.Warnf("There is no journal file %q; it is read if it comes.", path)
 	}
 	r := &reader{
 		log: log, metrics: m, gaps: newGaps(m, len(f) == 0), sel: sel, filter: f, exclude: exclusions(o),
@@ -262,7 +267,7 @@ func (r *reader) report(c *chain, e *Entry) {
 }
 
 func span(from, to uint64) time.Duration {
-	return time.Duration(int64(to-from)) * time.Microsecond //nolint:gosec // either may be the later
+	return time.Duration(int64(to-from)) * time.Microsecond // either may be the later
 }
 
 // first is the file whose entry is next, with that entry read ahead. Files are opened when it is
@@ -354,6 +359,7 @@ func (r *reader) waiting(f *file) {
 		return cmp.Or(cmp.Compare(a.hdr.HeadRealtime, b.hdr.HeadRealtime), cmp.Compare(a.hdr.HeadSeqnum, b.hdr.HeadSeqnum))
 	})
 	r.queue = slices.Insert(r.queue, i, f)
+	r.queued++
 	f.chain.waiting++
 }
 
@@ -378,9 +384,9 @@ func (r *reader) sync(c *chain, next uint64, now time.Time) bool {
 	}
 	changed := false
 	if r.listed.stale() {
-		n := len(r.queue)
+		before := r.queued
 		r.scan()
-		changed = len(r.queue) != n
+		changed = r.queued != before
 	}
 	for _, f := range files {
 		if f.rd == nil || len(f.queue) > 0 {
