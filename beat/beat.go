@@ -10,6 +10,7 @@
 package beat
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -110,8 +111,8 @@ func (bt *beater) Run(b *beat.Beat) error {
 
 	// 1. The registry, which outlives every input.
 	root := paths.Resolve(paths.Data, bt.opts.Registry.Path)
-	if err := os.MkdirAll(filepath.Join(root, b.Info.Beat), 0o750); err != nil { // memlog panics on a file in its way
-		return fmt.Errorf("cannot make the registry's folder: %w", err)
+	if err := folder(filepath.Join(root, b.Info.Beat)); err != nil {
+		return err
 	}
 	backend, err := memlog.New(log, memlog.Settings{Root: root, FileMode: bt.mode})
 	if err != nil {
@@ -170,6 +171,18 @@ func (bt *beater) Run(b *beat.Beat) error {
 	files.Wait()
 	inFlight.report(log, time.Since(started))
 	closePipeline(log, b.Publisher)
+	return nil
+}
+
+// folder says what is in the way of a folder that may be missing: memlog panics on a file.
+func folder(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("cannot keep the registry in %s: it is a file; move it away, or set podbeat.registry.path", path)
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("cannot keep the registry in %s: %w", path, err)
+	}
 	return nil
 }
 
