@@ -8,11 +8,12 @@ require (
 	github.com/elastic/beats/v7 v7.17.29
 	github.com/elastic/go-concert v0.2.0
 	github.com/elastic/go-lumber v0.1.0
-	github.com/elastic/go-structform v0.0.9
 	github.com/elastic/go-ucfg v0.8.6
 	github.com/gofrs/uuid v4.4.0+incompatible
+	github.com/gomodule/redigo v1.8.3
 	github.com/google/go-cmp v0.6.0
 	github.com/klauspost/compress v1.18.0
+	github.com/magefile/mage v1.17.2
 	github.com/rogpeppe/go-internal v1.14.1
 	github.com/spf13/cobra v1.7.0
 	golang.org/x/sys v0.31.0
@@ -41,6 +42,7 @@ require (
 	github.com/elastic/elastic-agent-client/v7 v7.8.1 // indirect
 	github.com/elastic/elastic-agent-libs v0.7.2 // indirect
 	github.com/elastic/go-seccomp-bpf v1.2.0 // indirect
+	github.com/elastic/go-structform v0.0.9 // indirect
 	github.com/elastic/go-sysinfo v1.8.1 // indirect
 	github.com/elastic/go-txfile v0.0.7 // indirect
 	github.com/elastic/go-windows v1.0.1 // indirect
@@ -53,7 +55,6 @@ require (
 	github.com/gogo/protobuf v1.3.2 // indirect
 	github.com/golang/protobuf v1.5.4 // indirect
 	github.com/golang/snappy v0.0.4 // indirect
-	github.com/gomodule/redigo v1.8.3 // indirect
 	github.com/google/gofuzz v1.1.0 // indirect
 	github.com/googleapis/gnostic v0.4.1 // indirect
 	github.com/h2non/filetype v1.1.1 // indirect
@@ -71,7 +72,6 @@ require (
 	github.com/joeshaw/multierror v0.0.0-20140124173710-69b34d4ec901 // indirect
 	github.com/jonboulle/clockwork v0.2.2 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
-	github.com/magefile/mage v1.17.2 // indirect
 	github.com/mattn/go-colorable v0.1.13 // indirect
 	github.com/mattn/go-isatty v0.0.20 // indirect
 	github.com/miekg/dns v1.1.41 // indirect
