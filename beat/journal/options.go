@@ -15,9 +15,9 @@ import (
 type options struct {
 	// Journal files, directories or globs to read; empty means this machine's own journal.
 	Paths []string `config:"paths" alias:"journal_paths"`
-	// Where to start: `cursor` (after what was delivered last), `head`, `tail`, or a section
-	// with `since: -24h` (also a date such as 2024-05-17T12:00:00Z). A saved position wins over
-	// `since`, and over nothing else.
+	// Where to start: `cursor` (after what was delivered last), or a section with `since: -24h` (also a date
+	// such as 2024-05-17T12:00:00Z) for a first start: later ones go on after what was delivered. `head` and
+	// `tail` hold at every start, whatever was delivered before.
 	Seek seek `config:"seek" alias:"seek_position" default:"cursor"`
 	// Where to start with `seek: cursor` when there is no saved position, or when it names
 	// entries that are gone and nothing near them is left: `head`, `tail` or `none` (an error).
