@@ -14,11 +14,12 @@ import (
 // own have been read, then open, then followed for as long as somebody may write to it, then done.
 // It is known by its inode; its name changes when it is archived.
 type file struct {
-	r     *reader
-	key   fileKey
-	path  string
-	hdr   header
-	chain *chain // nil as long as the file has no entry: only then is its seqnum_id certain
+	r       *reader
+	key     fileKey
+	path    string
+	hdr     header
+	changed time.Time // when it was listed last
+	chain   *chain    // nil as long as the file has no entry: only then is its seqnum_id certain
 
 	handle *os.File // to see the header, the size and the deletion; nil when done
 	copied *os.File // what is read instead of a damaged file

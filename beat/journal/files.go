@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,7 +35,8 @@ func newSelection(o *options) selection {
 	return s
 }
 
-// A fileKey is a file's identity, whatever its name.
+// A fileKey is a file's identity, whatever its name, for as long as it is not deleted: then its
+// inode may be another's.
 type fileKey struct{ dev, ino uint64 }
 
 func keyOf(info fs.FileInfo) fileKey {
@@ -47,19 +49,25 @@ func keyOf(info fs.FileInfo) fileKey {
 
 // A listing is what a selection finds at one moment.
 type listing struct {
-	files  map[fileKey]string   // path by identity
-	beside map[fileKey]string   // journal files of the same directories that are not selected
-	dirs   map[string]time.Time // directories looked into, and when each had changed last
-	denied map[string]error     // files and directories without the right to read them
-	other  []string             // machine directories passed over because they are another machine's
-	taken  time.Time            // when it was begun
+	files  map[fileKey]listedFile
+	beside map[fileKey]listedFile // journal files of the same directories that are not selected
+	dirs   map[string]time.Time   // directories looked into, and when each had changed last
+	denied map[string]error       // files and directories without the right to read them
+	other  []string               // machine directories passed over because they are another machine's
+	taken  time.Time              // when it was begun
+}
+
+// A listedFile is what a listing knows of a file.
+type listedFile struct {
+	path    string
+	changed time.Time
 }
 
 // list looks through all paths.
 func (s *selection) list() *listing {
 	l := &listing{
-		files:  map[fileKey]string{},
-		beside: map[fileKey]string{},
+		files:  map[fileKey]listedFile{},
+		beside: map[fileKey]listedFile{},
 		dirs:   map[string]time.Time{},
 		denied: map[string]error{},
 		taken:  time.Now(),
@@ -78,17 +86,17 @@ func (s *selection) list() *listing {
 			case info.IsDir():
 				s.addRoot(l, m)
 			case info.Mode().IsRegular():
-				l.files[keyOf(info)] = m
+				l.files[keyOf(info)] = listedFile{m, info.ModTime()}
 			}
 		}
 	}
-	for _, path := range l.files {
-		dir := filepath.Dir(path)
+	for _, f := range l.files {
+		dir := filepath.Dir(f.path)
 		if _, ok := l.dirs[dir]; ok {
 			continue
 		}
 		for key, other := range l.readDir(dir, nil) {
-			if l.files[key] == "" {
+			if _, ok := l.files[key]; !ok {
 				l.beside[key] = other
 			}
 		}
@@ -114,22 +122,18 @@ func (s *selection) addRoot(l *listing, root string) {
 			others = append(others, filepath.Join(root, name))
 		}
 	}
-	for key, path := range l.readDir(root, add) {
-		l.files[key] = path
-	}
+	maps.Copy(l.files, l.readDir(root, add))
 	if len(own) == 0 {
 		// In a container with an id of its own the node's journal is another machine's.
 		own, l.other = others, append(l.other, others...)
 	}
 	for _, dir := range own {
-		for key, path := range l.readDir(dir, nil) {
-			l.files[key] = path
-		}
+		maps.Copy(l.files, l.readDir(dir, nil))
 	}
 }
 
 // readDir returns the journal files in dir and tells sub of the directories.
-func (l *listing) readDir(dir string, sub func(name string)) map[fileKey]string {
+func (l *listing) readDir(dir string, sub func(name string)) map[fileKey]listedFile {
 	info, err := os.Stat(dir)
 	if err == nil {
 		l.dirs[dir] = info.ModTime()
@@ -138,7 +142,7 @@ func (l *listing) readDir(dir string, sub func(name string)) map[fileKey]string 
 	if errors.Is(err, fs.ErrPermission) {
 		l.denied[dir] = err
 	}
-	found := map[fileKey]string{}
+	found := map[fileKey]listedFile{}
 	for _, e := range entries {
 		name := e.Name()
 		journal := isJournalName(name)
@@ -150,7 +154,7 @@ func (l *listing) readDir(dir string, sub func(name string)) map[fileKey]string 
 		switch {
 		case err != nil:
 		case journal && info.Mode().IsRegular():
-			found[keyOf(info)] = path
+			found[keyOf(info)] = listedFile{path, info.ModTime()}
 		case info.IsDir() && sub != nil:
 			sub(name)
 		}

@@ -396,6 +396,31 @@ func TestTwoChains(t *testing.T) {
 	}
 }
 
+// An inode that is given to a new file after the old one was deleted does not hide it.
+func TestReusedInode(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	files := makeJournal(t, dir, series(1, 50), series(51, 60))
+	news := makeJournal(t, other, series(101, 150), series(151, 152))
+	r, m := testReader(t, testOptions(dir), position{})
+	equal(t, "read", ns(readTo(t, r, 60)), "1-60")
+	eventually(t, "the first file is done", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, f := range r.files {
+			if f.path == files[0] {
+				return f.done
+			}
+		}
+		return false
+	})
+	b, err := os.ReadFile(news[0])
+	must(t, err)
+	must(t, os.WriteFile(files[0], b, 0o644))
+	must(t, os.Rename(files[0], filepath.Join(dir, "system@new.journal")))
+	equal(t, "read", ns(readTo(t, r, 150)), "101-150")
+	equal(t, "gaps", m.gaps.Get(), 0)
+}
+
 // A copy of a file is no news.
 func TestCopiedFile(t *testing.T) {
 	dir := t.TempDir()

@@ -151,6 +151,19 @@ func readIdle(t testing.TB, r *reader) []got {
 	return readUntil(t, r, func(_ []got, idle bool) bool { return idle })
 }
 
+// state is where a reader stands with its files.
+func (r *reader) state() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var b strings.Builder
+	for _, f := range r.files {
+		fmt.Fprintf(&b, "\n%s: %d to %d, state %d, last %d, queue %d, ready %t, done %t, open %t, waiting %t, hidden %+v, retry %v, failed %v, missed %v, copied %t",
+			filepath.Base(f.path), f.hdr.HeadSeqnum, f.hdr.TailSeqnum, f.hdr.State, f.last, len(f.queue), f.ready, f.done, f.rd != nil,
+			slices.Contains(r.queue, f), f.hidden, f.retry, f.failed, f.missed, f.copied != nil)
+	}
+	return b.String()
+}
+
 // readTo reads up to the n-th entry.
 func readTo(t testing.TB, r *reader, n int) []got {
 	t.Helper()
@@ -172,7 +185,7 @@ func readUntil(t testing.TB, r *reader, done func(gs []got, idle bool) bool) []g
 	for {
 		n, err := r.Read(ctx, batch)
 		if err != nil {
-			t.Fatalf("Read after entries %s: %v", ns(gs), err)
+			t.Fatalf("Read after entries %s: %v; it has %s", ns(gs), err, r.state())
 		}
 		for i := range batch[:n] {
 			gs = append(gs, got{batch[i], r.position(&batch[i])})

@@ -141,7 +141,7 @@ func (r *reader) usable() error {
 	}
 	for key, refused := range r.refused {
 		if errors.Is(refused.err, fs.ErrPermission) {
-			return fmt.Errorf("cannot read journal file %q: %w: let podbeat's user read it, with: usermod -aG systemd-journal USER", r.listed.files[key], refused.err)
+			return fmt.Errorf("cannot read journal file %q: %w: let podbeat's user read it, with: usermod -aG systemd-journal USER", r.listed.files[key].path, refused.err)
 		}
 	}
 	return nil

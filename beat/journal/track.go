@@ -87,12 +87,19 @@ func (f *file) keep(now time.Time) {
 func (r *reader) scan() {
 	r.listed = r.sel.list()
 	now := r.listed.taken
-	for key, path := range r.listed.files {
-		if f := r.files[key]; f != nil {
-			f.path, f.missed, f.unlisted = path, time.Time{}, false
-			continue
+	for key, l := range r.listed.files {
+		f := r.files[key]
+		if f != nil && f.replaced(l) {
+			r.drop(f)
+			f = nil
 		}
-		r.admit(key, path)
+		if f == nil {
+			r.admit(key, l.path)
+			f = r.files[key]
+		}
+		if f != nil {
+			f.path, f.changed, f.missed, f.unlisted = l.path, l.changed, time.Time{}, false
+		}
 	}
 	for key, f := range r.files {
 		if _, ok := r.listed.files[key]; !ok {
@@ -107,9 +114,9 @@ func (r *reader) scan() {
 	for path, err := range r.listed.denied {
 		r.deny(fileKey{}, path, err)
 	}
-	for key, path := range r.listed.beside {
+	for key, l := range r.listed.beside {
 		if !r.beside[key] && r.files[key] == nil {
-			r.lookBeside(key, path)
+			r.lookBeside(key, l.path)
 		}
 	}
 	for key := range r.beside {
@@ -130,6 +137,21 @@ func (r *reader) scan() {
 			delete(r.chains, id)
 		}
 	}
+}
+
+// replaced says whether l is another file that has got the inode of f, which was deleted. That
+// cannot be while f is open.
+func (f *file) replaced(l listedFile) bool {
+	if f.handle != nil || l.path == f.path && l.changed.Equal(f.changed) {
+		return false
+	}
+	now := &file{r: f.r, key: f.key, path: l.path}
+	if now.hold() != nil {
+		return false // gone again: the next listing decides
+	}
+	defer now.release()
+	h, err := readHeader(now.handle)
+	return err == nil && h.FileID != f.hdr.FileID
 }
 
 // miss deals with a file that was listed once and is not any more. An open one is read to its end.
@@ -232,8 +254,12 @@ func (r *reader) hold(f *file, now time.Time) bool {
 	}
 	switch {
 	case err == nil:
-		f.refresh()
-		return true
+		if h, err := readHeader(f.handle); err != nil || h.FileID == f.hdr.FileID {
+			f.refresh()
+			return true
+		}
+		f.release() // another file has got the inode: the next listing finds out
+		f.failed, f.retry = now, now.Add(pollTick)
 	case errors.Is(err, fs.ErrNotExist):
 		f.failed, f.retry = now, now.Add(pollTick) // the next listings decide
 	case errors.Is(err, fs.ErrPermission):
