@@ -63,7 +63,8 @@ type options struct {
 	// How messages with bytes that are no UTF-8 are written: `replace` puts U+FFFD for them, `base64`
 	// keeps every byte, encoded. Either way `log.flags` has `binary`.
 	Binary string `config:"binary" default:"replace"`
-	// How often at the least new entries are looked for, where the kernel's notices do not come (network file systems).
+	// How often paths and globs are looked through for new files, at the least. The ends of open files are
+	// looked at every 100 ms, which works on network file systems too.
 	PollInterval time.Duration `config:"poll_interval" alias:"backoff" default:"1s"`
 	// journalbeat's file with the saved position: read once, when podbeat has none of its own. Of Elastic's
 	// journalbeat it is the registry, with the journal's path behind it where there are several: `registry#/var/log/journal`.
