@@ -48,9 +48,9 @@ const (
 // idempotent says whether sending it again is harmless.
 func (it *item) idempotent() bool { return it.op == opCreate && it.id != "" }
 
-// classify decides on the evidence of an item's own status. denied says that a refusal for want
-// of rights is the configuration's fault, not the event's: nothing in the same request got in.
-func classify(it *item, status int, kind string, hasError, denied bool) outcome {
+// classify decides on the evidence of an item's own status. none says that nothing in the same
+// request got in: then what may be the fault of the cluster or of the configuration is not the event's.
+func classify(it *item, status int, why reason, hasError, none bool) outcome {
 	switch {
 	case status < 300:
 		return delivered
@@ -60,10 +60,30 @@ func classify(it *item, status int, kind string, hasError, denied bool) outcome 
 		return delivered
 	case status == 429 || status >= 500:
 		return pending
-	case denied && (status == 401 || status == 403) && kind == "security_exception":
+	case blocked(why), none && misdirected(why):
 		return pending
 	}
 	return refused
+}
+
+// blocked says whether the cluster takes no event now, whatever it is: an index or all of them are
+// blocked for writing, or there are as many shards as cluster.max_shards_per_node allows, so that a
+// new day's index cannot be made. That passes, or somebody ends it; the journal has the events.
+func blocked(why reason) bool {
+	return why.kind == "cluster_block_exception" ||
+		why.kind == "validation_exception" && strings.Contains(why.text, "shards")
+}
+
+// misdirected says whether events like it may all be refused until rights, the index or the
+// configuration are changed.
+func misdirected(why reason) bool {
+	switch why.kind {
+	case "security_exception", "index_closed_exception", "index_not_found_exception":
+		return true
+	case "illegal_argument_exception":
+		return strings.HasPrefix(why.text, "pipeline with id")
+	}
+	return false
 }
 
 // A bulk is a request body and the items in it.
@@ -87,6 +107,9 @@ func (b *bulk) size(items []item) int { return items[len(items)-1].end - items[0
 // retriedError tells of the items to try again, and whether somebody has to act first.
 func (b *bulk) retriedError() (err error, loud bool) {
 	s := advice(b.retry.status)
+	if blocked(b.retry) || misdirected(b.retry) {
+		s = " (check the cluster's blocks, its limit of shards, the index and the pipeline; nothing is dropped)"
+	}
 	return fmt.Errorf("%d of %d events are refused for now, the last because of %v%s", b.retried, len(b.items), b.retry, s), s != ""
 }
 

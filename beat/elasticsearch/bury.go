@@ -25,7 +25,7 @@ func (c *client) bury(ctx context.Context, b *bulk) *failure {
 	case c.policy.drop:
 		settle(graves, dropped)
 	case c.policy.index != "":
-		where = "now in index " + c.policy.index
+		where = "put aside, in index " + c.policy.index + " or what that refuses in " + c.policy.file.path
 		fail = c.buryInIndex(ctx, b, graves)
 	default:
 		where = "now in " + c.policy.file.path

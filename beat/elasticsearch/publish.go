@@ -209,7 +209,7 @@ func (c *client) accept(b *bulk, items []item, body []byte) *failure {
 		if r.status >= 300 {
 			why = readReason(r.status, r.err)
 		}
-		it.outcome = classify(it, r.status, why.kind, len(r.err) > 0, !got)
+		it.outcome = classify(it, r.status, why, len(r.err) > 0, !got)
 		switch it.outcome {
 		case refused:
 			it.why = why

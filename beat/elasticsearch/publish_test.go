@@ -51,6 +51,9 @@ func TestPublish(t *testing.T) {
 	f("a-c", "201 409 201", "ac", "ack", "-")
 	f("abc", "403:security_exception 403:security_exception 403:security_exception", "abc", "retry abc", "")
 	f("abc", "201 403:security_exception 201", "abc", "ack", "b")
+	f("abc", "403:cluster_block_exception 201 201", "abc", "retry a", "")
+	f("abc", "400:index_closed_exception 404:index_not_found_exception 400:index_closed_exception", "abc", "retry abc", "")
+	f("abc", "400:index_closed_exception 201 400", "abc", "ack", "ac")
 	// whole requests
 	f("abcd", "max:2", "abcd ab cd", "ack", "")
 	f("abcd", "max:1", "abcd ab a b cd c d", "ack", "")
@@ -209,6 +212,28 @@ func TestAction(t *testing.T) {
 	f("2.11.0", nil, `{"create":{"_index":"logs","pipeline":"geo"}}`)
 }
 
+// What a cluster says when it takes no event at all for now, and what it says of one event.
+func TestClassifyRefusals(t *testing.T) {
+	f := func(why reason, others, alone outcome) {
+		t.Helper()
+		it := &item{op: opCreate, id: "a"}
+		if got := classify(it, why.status, why, true, false); got != others {
+			t.Errorf("%v, others got in: got %v, want %v", why, got, others)
+		}
+		if got := classify(it, why.status, why, true, true); got != alone {
+			t.Errorf("%v, none got in: got %v, want %v", why, got, alone)
+		}
+	}
+	f(reason{403, "cluster_block_exception", "index [x] blocked by: [FORBIDDEN/8/index write (api)];"}, pending, pending)
+	f(reason{400, "validation_exception", "Validation Failed: 1: this action would add [2] total shards, but this cluster currently has [1]/[1] maximum shards open;"}, pending, pending)
+	f(reason{400, "index_closed_exception", "closed"}, refused, pending)
+	f(reason{404, "index_not_found_exception", "no such index [x] and [action.auto_create_index] is false"}, refused, pending)
+	f(reason{400, "illegal_argument_exception", "pipeline with id [geo] does not exist"}, refused, pending)
+	f(reason{400, "illegal_argument_exception", "Limit of total fields [1000] has been exceeded"}, refused, refused)
+	f(reason{400, "validation_exception", "Validation Failed: 1: id is too long"}, refused, refused)
+	f(reason{400, "mapper_parsing_exception", "failed to parse"}, refused, refused)
+}
+
 func TestDelete(t *testing.T) {
 	es := newFake(t, "404", "200")
 	c, _, file := newTestClient(t, es, "")
@@ -217,7 +242,7 @@ func TestDelete(t *testing.T) {
 	if got, err := publish(c, ev); got != "ack" || err != nil || idsInFile(t, file) != "a" { // with an error: there is no such index
 		t.Errorf("got %s %v", got, err)
 	}
-	if got := classify(&item{op: opDelete, id: "a"}, 404, "", false, false); got != delivered {
+	if got := classify(&item{op: opDelete, id: "a"}, 404, reason{}, false, false); got != delivered {
 		t.Errorf("deleting what is not there: got %v", got)
 	}
 }
