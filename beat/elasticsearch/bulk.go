@@ -60,30 +60,10 @@ func classify(it *item, status int, why reason, hasError, none bool) outcome {
 		return delivered
 	case status == 429 || status >= 500:
 		return pending
-	case blocked(why), none && misdirected(why):
+	case why.blocked(), none && why.misdirected():
 		return pending
 	}
 	return refused
-}
-
-// blocked says whether the cluster takes no event now, whatever it is: an index or all of them are
-// blocked for writing, or there are as many shards as cluster.max_shards_per_node allows, so that a
-// new day's index cannot be made. That passes, or somebody ends it; the journal has the events.
-func blocked(why reason) bool {
-	return why.kind == "cluster_block_exception" ||
-		why.kind == "validation_exception" && strings.Contains(why.text, "shards")
-}
-
-// misdirected says whether events like it may all be refused until rights, the index or the
-// configuration are changed.
-func misdirected(why reason) bool {
-	switch why.kind {
-	case "security_exception", "index_closed_exception", "index_not_found_exception":
-		return true
-	case "illegal_argument_exception":
-		return strings.HasPrefix(why.text, "pipeline with id")
-	}
-	return false
 }
 
 // A bulk is a request body and the items in it.
@@ -98,7 +78,7 @@ type bulk struct {
 	suspects int    // items with that outcome
 	tooMany  int    // items answered 429
 	retried  int    // items that their own status says to try again
-	retry    reason // of the last of them
+	retry    reason // of one of them: of the last that somebody has to do something about, if there is such a one
 }
 
 // size returns how many bytes items, a run of b's, take.
@@ -106,11 +86,8 @@ func (b *bulk) size(items []item) int { return items[len(items)-1].end - items[0
 
 // retriedError tells of the items to try again, and whether somebody has to act first.
 func (b *bulk) retriedError() (err error, loud bool) {
-	s := advice(b.retry.status)
-	if blocked(b.retry) || misdirected(b.retry) {
-		s = " (check the cluster's blocks, its limit of shards, the index and the pipeline; nothing is dropped)"
-	}
-	return fmt.Errorf("%d of %d events are refused for now, the last because of %v%s", b.retried, len(b.items), b.retry, s), s != ""
+	s := b.retry.advice()
+	return fmt.Errorf("%d of %d events are refused for now, one because of %v%s", b.retried, len(b.items), b.retry, s), s != ""
 }
 
 func (b *bulk) reset(limit int) {
@@ -131,7 +108,7 @@ func (c *client) fill(b *bulk, events []publisher.Event, limit int) int {
 		raw, err := c.appendItem(b.raw, &it)
 		if err != nil {
 			b.raw = raw[:it.start]
-			it.start, it.source, it.end = 0, 0, 0
+			it.start, it.source, it.end = 0, 0, 0 // it.index is "" if that is what is missing
 			it.outcome, it.why = refused, reason{0, "not_sendable", bounded(err.Error(), maxReason)}
 			b.unsendable = append(b.unsendable, it)
 			continue
@@ -158,15 +135,15 @@ func (c *client) appendItem(b []byte, it *item) ([]byte, error) {
 	ev := &it.event.Content
 	it.id, _ = ev.Meta[events.FieldMetaID].(string)
 	it.op = c.opType(ev, it.id)
-	if it.op == opDelete && it.id == "" {
-		return b, errDeleteNoID
-	}
 	var err error
 	if it.index, err = c.index.Select(ev); err != nil {
 		return b, fmt.Errorf("cannot select index: %w", err)
 	}
 	if it.index == "" { // Elasticsearch answers 500, as if it were worth another try
 		return b, errNoIndex
+	}
+	if it.op == opDelete && it.id == "" {
+		return b, errDeleteNoID
 	}
 	pipeline, err := c.pipelineOf(ev)
 	if err != nil {
@@ -181,6 +158,32 @@ func (c *client) appendItem(b []byte, it *item) ([]byte, error) {
 		return b, err
 	}
 	return append(b, '\n'), nil
+}
+
+// holdUnindexed keeps events without an index as long as this output has not selected one for any:
+// then the configuration is to blame, and would send all that comes to the dead letter. Later it
+// is the event, and must not hold up the others.
+func (c *client) holdUnindexed(b *bulk) *failure {
+	switch {
+	case c.indexed.Load():
+		return nil
+	case len(b.items) > 0:
+		c.indexed.Store(true)
+		return nil
+	}
+	n := 0
+	for i := range b.unsendable {
+		if it := &b.unsendable[i]; it.index == "" {
+			it.outcome = pending
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	counters.retriedItems.Add(uint64(n))
+	err := fmt.Errorf("no index is selected for any of %d events (check index and indices of output.elasticsearch; nothing is dropped)", n)
+	return &failure{err: err, loud: true}
 }
 
 func (c *client) opType(ev *beat.Event, id string) opType {

@@ -20,25 +20,47 @@ func (c *client) bury(ctx context.Context, b *bulk) *failure {
 		return nil
 	}
 	var fail *failure
-	where := "dropped"
+	inIndex := 0
 	switch {
 	case c.policy.drop:
 		settle(graves, dropped)
 	case c.policy.index != "":
-		where = "put aside, in index " + c.policy.index + " or what that refuses in " + c.policy.file.path
-		fail = c.buryInIndex(ctx, b, graves)
+		inIndex, fail = c.buryInIndex(ctx, b, graves)
 	default:
-		where = "now in " + c.policy.file.path
 		fail = c.buryInFile(b, graves)
 	}
-	it := graves[0]
-	first := fmt.Sprintf("The first: index %q, id %q, because of %v", bounded(it.index, 256), bounded(it.id, 128), it.why)
-	if fail == nil {
-		c.log.Warnf("%d events are refused for good and %s. %s", len(graves), where, first)
-	} else {
-		c.log.Errorf("%d events are refused for good and cannot be put aside, so they have to wait. %s", len(graves), first)
-	}
+	c.logGraves(graves, inIndex)
 	return fail
+}
+
+// logGraves tells of events that the policy has been applied to; inIndex of them are in its index.
+func (c *client) logGraves(graves []*item, inIndex int) {
+	n := map[outcome]int{}
+	worst := graves[0]
+	for _, it := range graves {
+		if n[it.outcome]++; it.outcome == pending && worst.outcome != pending {
+			worst = it
+		}
+	}
+	inFile := n[buried] - inIndex
+	where := ""
+	for _, part := range []struct {
+		n    int
+		what string
+	}{
+		{n[dropped], "dropped"}, {inIndex, "now in index " + c.policy.index}, {inFile, "now in " + c.policy.file.path},
+		{n[pending], "waiting until they can be put aside"},
+	} {
+		if part.n > 0 {
+			where += fmt.Sprintf(", %d %s", part.n, part.what)
+		}
+	}
+	log := c.log.Warnf
+	if n[pending] > 0 || c.policy.index != "" && inFile > 0 {
+		log = c.log.Errorf
+	}
+	log("%d events are refused for good%s. One of them: index %q, id %q, because of %v",
+		len(graves), where, bounded(worst.index, 256), bounded(worst.id, 128), worst.why)
 }
 
 func settle(items []*item, o outcome) {
@@ -62,8 +84,9 @@ func (c *client) buryInFile(b *bulk, graves []*item) *failure {
 
 // buryInIndex sends the letters with the ids of their events, so that a second time is harmless:
 // but only ids that stand for one event, which those of index and delete operations may not.
-// Letters the index refuses go to the file.
-func (c *client) buryInIndex(ctx context.Context, b *bulk, graves []*item) *failure {
+// Letters the index refuses, or does not take for now until somebody acts, go to the file. It
+// returns how many the index has taken.
+func (c *client) buryInIndex(ctx context.Context, b *bulk, graves []*item) (inIndex int, fail *failure) {
 	l := &c.letters
 	l.reset(c.limit)
 	for _, it := range graves {
@@ -79,7 +102,7 @@ func (c *client) buryInIndex(ctx context.Context, b *bulk, graves []*item) *fail
 		letter.end = len(l.raw)
 		l.items = append(l.items, letter)
 	}
-	fail := c.deliver(ctx, l, l.items)
+	fail = c.deliver(ctx, l, l.items)
 	if f := c.settleSuspects(l); fail == nil {
 		fail = f
 	}
@@ -88,6 +111,7 @@ func (c *client) buryInIndex(ctx context.Context, b *bulk, graves []*item) *fail
 		switch letter := &l.items[i]; letter.outcome {
 		case delivered, duplicate:
 			it.outcome = buried
+			inIndex++
 		case refused:
 			it.why.text = bounded(it.why.text+"; dead letter: "+letter.why.String(), maxReason)
 			toFile = append(toFile, it)
@@ -100,10 +124,9 @@ func (c *client) buryInIndex(ctx context.Context, b *bulk, graves []*item) *fail
 		fail.err, fail.loud = l.retriedError()
 	}
 	if len(toFile) > 0 {
-		c.log.Errorf("%d dead letters are refused by index %s and go to %s", len(toFile), c.policy.index, c.policy.file.path)
 		if f := c.buryInFile(b, toFile); fail == nil {
 			fail = f
 		}
 	}
-	return fail
+	return inIndex, fail
 }

@@ -112,6 +112,9 @@ func (c *client) Test(d testing.Driver) {
 	if t, ok := c.host.(testing.Testable); ok {
 		t.Test(d)
 	}
+	if v := c.conn.GetVersion(); !v.IsValid() { // libbeat shows an empty one as if it were fine
+		d.Warn("version", c.String()+" names none that can be read: is it Elasticsearch?")
+	}
 }
 
 // Connect asks for the version and lets libbeat run what is registered to run on a connection,

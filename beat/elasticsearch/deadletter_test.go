@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/elastic/beats/v7/libbeat/common"
+	"github.com/elastic/beats/v7/libbeat/logp"
 )
 
 func TestLetter(t *testing.T) {
@@ -70,6 +71,40 @@ func TestDeadLetterIndex(t *testing.T) {
 	f("201 400 400 | =413 | 201 | =413", "abc bc b c", "ack", "b", "c")
 	f("201 400 429 | 201", "abc b", "retry c", "b", "")
 	f("400 400 400 | =400 | =400 | =400", "abc abc a bc b c", "ack", "bc", "a")
+	// what has to wait for somebody if it is an event's index, need not if it is the letters'
+	f("201 400 400 | 403:cluster_block_exception 201", "abc bc", "ack", "c", "b")
+	f("201 400 400 | 404:index_not_found_exception 404:index_not_found_exception", "abc bc", "ack", "", "bc")
+	f("201 400 400 | 429:cluster_block_exception 201", "abc bc", "retry b", "c", "")
+	f("201 400 403:cluster_block_exception | 403:security_exception", "abc b", "retry c", "", "b")
+}
+
+// The log says where letters are, not where they should be.
+func TestLogGraves(t *testing.T) {
+	if err := logp.DevelopmentSetup(logp.ToObserverOutput()); err != nil {
+		t.Fatal(err)
+	}
+	f := func(policy, script, level, want string) {
+		t.Helper()
+		c, _, file := newTestClient(t, newFake(t, strings.Split(script, " | ")...), "non_indexable_policy."+policy)
+		logp.ObserverLogs().TakeAll()
+		publish(c, eventsOf("abc")...)
+		got := ""
+		for _, e := range logp.ObserverLogs().TakeAll() {
+			if text, _, ok := strings.Cut(e.Message, ". One of them: "); ok {
+				got += e.Level.String() + ": " + strings.ReplaceAll(text, file, "FILE")
+			}
+		}
+		if want = level + ": " + want; got != want {
+			t.Errorf("%s, %s: got log %q, want %q", policy, script, got, want)
+		}
+	}
+	f("drop: ~", "201 400 400", "warn", "2 events are refused for good, 2 dropped")
+	f("dead_letter_file: ~", "201 400 400", "warn", "2 events are refused for good, 2 now in FILE")
+	f("dead_letter_index.index: graves", "201 400 400 | 201 201", "warn", "2 events are refused for good, 2 now in index graves")
+	f("dead_letter_index.index: graves", "201 400 400 | 201 400", "error", "2 events are refused for good, 1 now in index graves, 1 now in FILE")
+	f("dead_letter_index.index: graves", "400 400 400 | 201 400 429", "error",
+		"3 events are refused for good, 1 now in index graves, 1 now in FILE, 1 waiting until they can be put aside")
+	f("dead_letter_index.index: graves", "201 400 400 | =503", "error", "2 events are refused for good, 2 waiting until they can be put aside")
 }
 
 // An id that may come again, as those of updates do, must not be a letter's: the second letter

@@ -3,6 +3,7 @@ package elasticsearch
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/elastic/beats/v7/libbeat/common"
@@ -118,7 +119,28 @@ func (o indexOptions) Validate() error {
 	if o.Index == "" {
 		return errors.New("option \"index\" is missing")
 	}
+	if why := badIndex(o.Index); why != "" {
+		return fmt.Errorf("option \"index\" %q is no name of an index: it %s", bounded(o.Index, 256), why)
+	}
 	return nil
+}
+
+// badIndex says what Elasticsearch has against an index of that name, "" if nothing. Source:
+// validateIndexOrAliasName of its MetadataCreateIndexService, 7.17.
+func badIndex(name string) string {
+	switch {
+	case name == "." || name == "..":
+		return "is . or .."
+	case strings.ContainsAny(name, `\/*?"<>| ,#:`):
+		return `contains one of \ / * ? " < > | , # : or a space`
+	case strings.ContainsAny(name[:1], "_-+"):
+		return "begins with _, - or +"
+	case len(name) > 255:
+		return "is longer than 255 bytes"
+	case strings.ToLower(name) != name:
+		return "has capital letters"
+	}
+	return ""
 }
 
 const what = "elasticsearch output"

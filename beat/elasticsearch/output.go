@@ -58,6 +58,8 @@ type output struct {
 	// answered is set by each proper bulk answer, and taken back by each event that is found
 	// guilty of a 400 without one: see settleSuspects.
 	answered atomic.Bool
+
+	indexed atomic.Bool // an index has been selected for some event: see holdUnindexed
 }
 
 // makeOutput is an outputs.Factory.

@@ -1,9 +1,11 @@
 package elasticsearch
 
 import (
+	"bytes"
 	"net/http"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/outputs"
 	libes "github.com/elastic/beats/v7/libbeat/outputs/elasticsearch"
 	"github.com/elastic/beats/v7/libbeat/paths"
+	libtesting "github.com/elastic/beats/v7/libbeat/testing"
 )
 
 func TestRegistered(t *testing.T) {
@@ -70,6 +73,9 @@ func TestOptions(t *testing.T) {
 	f("non_indexable_policy: {drop: }", func(_ options, _ connection, p policy) bool { return p.drop })
 	f("non_indexable_policy.drop.enabled: true", func(_ options, _ connection, p policy) bool { return p.drop })
 	f("non_indexable_policy.dead_letter_index: {index: x}", func(_ options, _ connection, p policy) bool { return p.index == "x" && p.file.files == 8 && !p.drop })
+	for _, name := range []string{".a", "a-_+.b", "ä", "a@b", strings.Repeat("ä", 127)} {
+		f("non_indexable_policy.dead_letter_index.index: "+name, func(_ options, _ connection, p policy) bool { return p.index == name })
+	}
 	f("non_indexable_policy.dead_letter_file: {path: /srv/x, max_bytes: 1KiB, files: 2}", func(_ options, _ connection, p policy) bool {
 		return p == policy{file: letterFile{"/srv/x", 1024, 2}}
 	})
@@ -100,6 +106,9 @@ func TestOptionsRefused(t *testing.T) {
 	f("hosts: [a]\nnon_indexable_policy: {drop: , dead_letter_index.index: x}", `wants one of`)
 	f("hosts: [a]\nnon_indexable_policy: drop", `cannot read non_indexable_policy`)
 	f("hosts: [a]\nnon_indexable_policy.dead_letter_index: ~", `dead_letter_index: option "index" is missing`)
+	for _, name := range []string{"Bad Index", "Bad", "Ä", "a b", `a\b`, "a/b", "a*", "a?", `a"`, "<a>", "a|b", "a,b", "a#b", "a:b", "-a", "_a", "+a", ".", "..", strings.Repeat("ä", 128)} {
+		f("hosts: [a]\nnon_indexable_policy.dead_letter_index.index: '"+name+"'", `dead_letter_index: option "index" `+strconv.Quote(name)+` is no name of an index: it `)
+	}
 	f("hosts: [a]\nnon_indexable_policy.dead_letter_index.indx: x", `unknown option "indx", did you mean "index"?`)
 	f("hosts: [a]\nnon_indexable_policy.dead_letter_file.files: 0", `option "files" must be 1 to 1000`)
 }
@@ -137,6 +146,24 @@ func TestConnectWithoutVersion(t *testing.T) {
 	if err := c.Connect(); err != nil || c.withType || c.indexWithoutID {
 		t.Errorf("got %v", err)
 	}
+}
+
+// test output must not show an empty version as if all were well.
+func TestTestOutput(t *testing.T) {
+	f := func(version, want string, warned bool) {
+		t.Helper()
+		es := newFake(t)
+		es.version = version
+		c, _, _ := newTestClient(t, es, "")
+		var b bytes.Buffer
+		c.Test(libtesting.NewConsoleDriverWithKiller(&b, func() { t.Errorf("%s: ended early", version) }))
+		const warning = "names none that can be read: is it Elasticsearch?"
+		if got := b.String(); !strings.Contains(got, want) || strings.Contains(got, warning) != warned {
+			t.Errorf("%s: got %q", version, got)
+		}
+	}
+	f("7.17.29", "version: 7.17.29\n", false)
+	f("banana", "version: \n", true)
 }
 
 func TestRedirectIsFollowedWithItsBody(t *testing.T) {

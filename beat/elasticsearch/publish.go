@@ -78,7 +78,9 @@ func (c *client) publish(ctx context.Context, events []publisher.Event) (rest []
 	defer func() { b.reset(c.limit); c.letters.reset(c.limit) }() // lets go of the events
 	for len(events) > 0 && fail == nil {
 		n := c.fill(b, events, c.limit)
-		fail = c.deliver(ctx, b, b.items)
+		if fail = c.holdUnindexed(b); fail == nil {
+			fail = c.deliver(ctx, b, b.items)
+		}
 		if f := c.settleSuspects(b); fail == nil {
 			fail = f
 		}
@@ -210,13 +212,17 @@ func (c *client) accept(b *bulk, items []item, body []byte) *failure {
 			why = readReason(r.status, r.err)
 		}
 		it.outcome = classify(it, r.status, why, len(r.err) > 0, !got)
+		if it.outcome == pending && b == &c.letters && why.advice() != "" {
+			it.outcome = refused // it need not wait for somebody: the file can have it
+		}
 		switch it.outcome {
 		case refused:
 			it.why = why
 		case pending:
 			counters.retriedItems.Inc()
-			b.retried++
-			b.retry = why
+			if b.retried++; b.retried == 1 || b.retry.advice() == "" || why.advice() != "" {
+				b.retry = why
+			}
 			if r.status == http.StatusTooManyRequests {
 				b.tooMany++
 			}

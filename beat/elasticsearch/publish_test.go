@@ -212,6 +212,51 @@ func TestAction(t *testing.T) {
 	f("2.11.0", nil, `{"create":{"_index":"logs","pipeline":"geo"}}`)
 }
 
+// As long as no event has had an index the configuration is to blame, later the event.
+func TestNoIndex(t *testing.T) {
+	es := newFake(t)
+	c, waits, file := newTestClient(t, es, `index: "%{[index]}"`)
+	evs := eventsOf("abcde")
+	evs[3].Fields["index"] = "logs"
+	evs[2].Fields["bad"] = math.NaN()
+	f := func(want, letters string, pauses int, evs ...beat.Event) {
+		t.Helper()
+		got, err := publish(c, evs...)
+		if buried := idsInFile(t, file); got != want || err != nil || buried != letters || len(*waits) != pauses {
+			t.Errorf("got %s %v, letters %q, %d waits, want %s, %q, %d", got, err, buried, len(*waits), want, letters, pauses)
+		}
+	}
+	f("retry abc", "", 1, evs[:3]...)
+	f("retry a", "", 2, evs[0])
+	f("ack", "a", 2, evs[0], evs[3])
+	f("ack", "ab", 2, evs[1])
+	f("ack", "abce", 2, evs[2], evs[4])
+}
+
+// Of several reasons to try again the log names one that somebody has to act on.
+func TestRetriedError(t *testing.T) {
+	f := func(script, want string) {
+		t.Helper()
+		c, _, _ := newTestClient(t, newFake(t, script), "")
+		var events []publisher.Event
+		for _, ev := range eventsOf("abc") {
+			events = append(events, publisher.Event{Content: ev})
+		}
+		_, _, fail := c.publish(bgCtx, events)
+		if fail == nil || !strings.HasSuffix(fail.err.Error(), want) || fail.loud != strings.HasSuffix(want, "; nothing is dropped)") {
+			t.Errorf("%s: got %+v, want %s", script, fail, want)
+		}
+	}
+	const why = `: "because: x: y"`
+	f("201 429:busy 503:x", "2 of 3 events are refused for now, one because of 503 x"+why)
+	f("201 201 429:cluster_block_exception", "429 cluster_block_exception"+why)
+	f("201 403:cluster_block_exception 429", "2 of 3 events are refused for now, one because of 403 cluster_block_exception"+why+
+		" (lift the block, index.blocks or cluster.blocks; nothing is dropped)")
+	f("429 400:index_closed_exception 429", "(open the index; nothing is dropped)")
+	f("429 404:index_not_found_exception 429", "allow it in action.auto_create_index; nothing is dropped)")
+	f("429 403:security_exception 429", "may create documents and indices of this name; nothing is dropped)")
+}
+
 // What a cluster says when it takes no event at all for now, and what it says of one event.
 func TestClassifyRefusals(t *testing.T) {
 	f := func(why reason, others, alone outcome) {
@@ -232,6 +277,7 @@ func TestClassifyRefusals(t *testing.T) {
 	f(reason{400, "illegal_argument_exception", "Limit of total fields [1000] has been exceeded"}, refused, refused)
 	f(reason{400, "validation_exception", "Validation Failed: 1: id is too long"}, refused, refused)
 	f(reason{400, "mapper_parsing_exception", "failed to parse"}, refused, refused)
+	f(reason{400, "illegal_argument_exception", "pipeline with id [geo] has failed"}, refused, refused)
 }
 
 func TestDelete(t *testing.T) {

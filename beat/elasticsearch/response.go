@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 )
@@ -176,6 +177,48 @@ func (r reason) String() string {
 		return r.kind + ": " + text
 	}
 	return fmt.Sprintf("%d %s: %s", r.status, strings.Trim(strconv.Quote(r.kind), `"`), text)
+}
+
+// blocked says whether the cluster takes no event now, whatever it is: an index or all of them are
+// blocked for writing, or there are as many shards as cluster.max_shards_per_node allows, so that a
+// new day's index cannot be made. That passes, or somebody ends it; the journal has the events.
+func (r reason) blocked() bool {
+	return r.kind == "cluster_block_exception" ||
+		r.kind == "validation_exception" && strings.Contains(r.text, "this action would add [") // shards
+}
+
+// misdirected says whether events like it may all be refused until rights, the index or the
+// configuration are changed.
+func (r reason) misdirected() bool {
+	switch r.kind {
+	case "security_exception", "index_closed_exception", "index_not_found_exception":
+		return true
+	case "illegal_argument_exception":
+		return strings.HasPrefix(r.text, "pipeline with id [") && strings.Contains(r.text, "] does not exist")
+	}
+	return false
+}
+
+// advice names what somebody has to do before an item is taken that is sent again, "" if waiting may be enough.
+func (r reason) advice() string {
+	s := ""
+	switch {
+	case r.status == http.StatusTooManyRequests || r.status >= 500:
+		return ""
+	case r.kind == "cluster_block_exception":
+		s = "lift the block, index.blocks or cluster.blocks"
+	case r.kind == "validation_exception":
+		s = "delete indices, add nodes or raise cluster.max_shards_per_node"
+	case r.kind == "index_closed_exception":
+		s = "open the index"
+	case r.kind == "index_not_found_exception":
+		s = "create the index or allow it in action.auto_create_index"
+	case r.kind == "illegal_argument_exception":
+		s = "create the pipeline, or change pipeline of output.elasticsearch or default_pipeline of the index"
+	default:
+		return advice(r.status)
+	}
+	return " (" + s + "; nothing is dropped)"
 }
 
 // readReason reads Elasticsearch's error, an object with type, reason and caused_by, or a string.
