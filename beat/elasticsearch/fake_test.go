@@ -122,7 +122,7 @@ func (f *fake) requests() string {
 //
 //	""             as Elasticsearch would
 //	201 400 …      these statuses, an item each; 201 stores
-//	=503           this status for the request, then headers as Name:value
+//	=503           this status for the request, then headers as Name:value; Type is that of the error too
 //	cut            stores, then cuts the connection
 //	reset          cuts the connection before storing
 //	text:…         200 with this body; nothing is stored
@@ -141,14 +141,17 @@ func (f *fake) reply(w http.ResponseWriter, line string, items []sent) {
 		b := f.answer(items, nil)
 		w.Write(b[:len(b)/2])
 	case strings.HasPrefix(word, "="):
-		fields := strings.Fields(line[1:])
+		fields, kind := strings.Fields(line[1:]), "some_exception"
 		for _, h := range fields[1:] {
 			name, value, _ := strings.Cut(h, ":")
 			w.Header().Set(name, value)
+			if name == "Type" {
+				kind = value
+			}
 		}
 		status, _ := strconv.Atoi(fields[0])
 		w.WriteHeader(status)
-		io.WriteString(w, `{"error":{"type":"some_exception","reason":"because"}}`)
+		fmt.Fprintf(w, `{"error":{"type":%q,"reason":"because"}}`, kind)
 	default:
 		w.Write(f.answer(items, strings.Fields(line)))
 	}

@@ -8,7 +8,7 @@
 //	queue → fill: encode, cut at bulk_max_bytes → send → answer → classify each item
 //	           ↑                                       │
 //	           │          413, 400: halve and send ────┤
-//	           └── wait ← 429, 5xx, no answer: retry ──┤
+//	           └── wait ← 429, 5xx, block, no answer ──┤
 //	                      2xx, 409: delivered ─────────┤
 //	                      other 4xx: dead letter ──────┘
 //

@@ -178,7 +178,7 @@ func (c *client) deliver(ctx context.Context, b *bulk, items []item) *failure {
 		b.tooMany += len(items)
 	}
 	return &failure{
-		err:       fmt.Errorf("%v answers %s%s", c, describe(status, header, body), advice(status)),
+		err:       fmt.Errorf("%v answers %s%s", c, describe(status, header, body), readError(status, body).advice()),
 		reconnect: status != http.StatusTooManyRequests,
 		after:     retryAfter(header, time.Now()),
 	}

@@ -271,6 +271,7 @@ func TestClassifyRefusals(t *testing.T) {
 	}
 	f(reason{403, "cluster_block_exception", "index [x] blocked by: [FORBIDDEN/8/index write (api)];"}, pending, pending)
 	f(reason{400, "validation_exception", "Validation Failed: 1: this action would add [2] total shards, but this cluster currently has [1]/[1] maximum shards open;"}, pending, pending)
+	f(reason{400, "validation_exception", "Validation Failed: 1: this action would add [2] shards, but this cluster currently has [4]/[3] maximum normal shards open;"}, pending, pending)
 	f(reason{400, "index_closed_exception", "closed"}, refused, pending)
 	f(reason{404, "index_not_found_exception", "no such index [x] and [action.auto_create_index] is false"}, refused, pending)
 	f(reason{400, "illegal_argument_exception", "pipeline with id [geo] does not exist"}, refused, pending)
@@ -425,6 +426,7 @@ func TestAdvice(t *testing.T) {
 	}
 	f("=401", "check username and password, or api_key")
 	f("=403", "may create documents and indices")
+	f("=403 Type:cluster_block_exception", "lift the block")
 	f("=404", "is it Elasticsearch that answers")
 	f("=407", "check proxy_url")
 	f("=301 Location:http://x/", `301 Moved Permanently to "http://x/"`)
