@@ -9,6 +9,7 @@ require (
 	github.com/elastic/go-concert v0.2.0
 	github.com/elastic/go-lumber v0.1.0
 	github.com/elastic/go-ucfg v0.8.6
+	github.com/go-jose/go-jose/v4 v4.1.8
 	github.com/gofrs/uuid v4.4.0+incompatible
 	github.com/gomodule/redigo v1.8.3
 	github.com/google/go-cmp v0.6.0
