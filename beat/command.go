@@ -20,6 +20,7 @@ import (
 	_ "github.com/elastic/beats/v7/libbeat/processors/timestamp"
 
 	_ "github.com/podbeat/podbeat/beat/elasticsearch"
+	_ "github.com/podbeat/podbeat/beat/kafka"
 	_ "github.com/podbeat/podbeat/processors/k8sname"
 	_ "github.com/podbeat/podbeat/processors/pausedrop"
 )

@@ -48,7 +48,7 @@ func (c *client) logGraves(graves []*item, inIndex int) {
 		n    int
 		what string
 	}{
-		{n[dropped], "dropped"}, {inIndex, "now in index " + c.policy.index}, {inFile, "now in " + c.policy.file.path},
+		{n[dropped], "dropped"}, {inIndex, "now in index " + c.policy.index}, {inFile, "now in " + c.policy.file.Path},
 		{n[pending], "waiting until they can be put aside"},
 	} {
 		if part.n > 0 {
@@ -74,7 +74,7 @@ func (c *client) buryInFile(b *bulk, graves []*item) *failure {
 	for _, it := range graves {
 		lines = append(c.enc.appendLetter(lines, &it.event.Content, it, b.raw[it.source:it.end]), '\n')
 	}
-	if err := c.policy.file.append(lines); err != nil {
+	if err := c.policy.file.Append(lines); err != nil {
 		settle(graves, pending)
 		return &failure{err: err, loud: true}
 	}

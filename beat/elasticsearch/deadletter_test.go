@@ -1,10 +1,8 @@
 package elasticsearch
 
 import (
-	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -147,71 +145,5 @@ func TestLetterFileBroken(t *testing.T) {
 	}
 	if got, err := publish(c, eventsOf("b")...); got != "ack" || err != nil || idsInFile(t, file) != "b" {
 		t.Errorf("got %s %v, letters %s", got, err, idsInFile(t, file))
-	}
-}
-
-func TestLetterFileRotates(t *testing.T) {
-	f := func(files, lines int, want string) {
-		t.Helper()
-		lf := letterFile{filepath.Join(t.TempDir(), "new", "letters"), 10, files}
-		before := counters.deadLetterDiscarded.Get()
-		for i := range lines {
-			if err := lf.append(fmt.Appendf(nil, "%04d\n", i)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		got := ""
-		for i := files - 1; i >= 0; i-- {
-			name := lf.path
-			if i > 0 {
-				name = fmt.Sprintf("%s.%d", lf.path, i)
-			}
-			text, err := os.ReadFile(name)
-			if err != nil && !os.IsNotExist(err) {
-				t.Fatal(err)
-			}
-			got += strings.ReplaceAll(string(text), "\n", " ") + "| "
-		}
-		got += fmt.Sprint(counters.deadLetterDiscarded.Get() - before)
-		if got != want {
-			t.Errorf("%d files, %d lines: got %s, want %s", files, lines, got, want)
-		}
-		if all, _ := filepath.Glob(lf.path + "*"); len(all) > files {
-			t.Errorf("%d files, %d lines: got %v", files, lines, all)
-		}
-	}
-	f(3, 1, "| | 0000 | 0")
-	f(3, 3, "| 0000 0001 | 0002 | 0")
-	f(3, 6, "0000 0001 | 0002 0003 | 0004 0005 | 0")
-	f(3, 7, "0002 0003 | 0004 0005 | 0006 | 2")
-	f(3, 11, "0006 0007 | 0008 0009 | 0010 | 6")
-	f(1, 3, "0002 | 2")
-}
-
-func TestLetterFileMends(t *testing.T) {
-	lf := letterFile{filepath.Join(t.TempDir(), "letters"), 1 << 20, 2}
-	if err := os.WriteFile(lf.path, []byte("{\"half"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := lf.append([]byte("{}\n")); err != nil {
-		t.Fatal(err)
-	}
-	if got, _ := os.ReadFile(lf.path); string(got) != "{\"half\n{}\n" {
-		t.Errorf("got %q", got)
-	}
-	// A gap in the numbers, as a crash while renaming leaves, is filled before anything goes.
-	for name, text := range map[string]string{"": "new\n", ".2": "old\n"} {
-		if err := os.WriteFile(lf.path+name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	lf.files, lf.maxBytes = 3, 1
-	if err := lf.append([]byte("newest\n")); err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]string{"": "newest\n", ".1": "new\n", ".2": "old\n"} {
-		if got, err := os.ReadFile(lf.path + name); string(got) != want {
-			t.Errorf("%s: got %q %v, want %q", name, got, err, want)
-		}
 	}
 }

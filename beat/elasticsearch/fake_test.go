@@ -251,7 +251,7 @@ func newTestClient(t *testing.T, f *fake, yaml string) (c *client, waits *[]time
 		t.Fatal(err)
 	}
 	c = group.Clients[0].(*client)
-	c.policy.file.path = letters
+	c.policy.file.Path = letters
 	t.Cleanup(func() { c.Close() })
 	waits = new([]time.Duration)
 	c.sleep = func(d time.Duration) { *waits = append(*waits, d) }

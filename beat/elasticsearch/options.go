@@ -11,6 +11,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/common/transport/kerberos"
 	"github.com/elastic/beats/v7/libbeat/paths"
 
+	"github.com/podbeat/podbeat/beat/deadletter"
 	"github.com/podbeat/podbeat/option"
 )
 
@@ -213,6 +214,6 @@ func unpackPolicy(cfg *common.Config) (p policy, err error) {
 		}
 	}
 	p.index = index.Index
-	p.file = letterFile{paths.Resolve(paths.Data, file.Path), int64(file.MaxBytes), file.Files}
+	p.file = deadletter.File{Path: paths.Resolve(paths.Data, file.Path), MaxBytes: int64(file.MaxBytes), Files: file.Files}
 	return p, nil
 }

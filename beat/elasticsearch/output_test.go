@@ -17,6 +17,8 @@ import (
 	libes "github.com/elastic/beats/v7/libbeat/outputs/elasticsearch"
 	"github.com/elastic/beats/v7/libbeat/paths"
 	libtesting "github.com/elastic/beats/v7/libbeat/testing"
+
+	"github.com/podbeat/podbeat/beat/deadletter"
 )
 
 func TestRegistered(t *testing.T) {
@@ -61,7 +63,7 @@ func TestOptions(t *testing.T) {
 			c.Transport.Timeout == httpcommon.DefaultHTTPTransportSettings().Timeout && c.Kerberos == nil && c.Transport.TLS == nil
 	})
 	f("", func(_ options, _ connection, p policy) bool {
-		return p == policy{file: letterFile{filepath.Join(paths.Resolve(paths.Data, ""), "dead-letter.ndjson"), 64 << 20, 8}}
+		return p == policy{file: deadletter.File{Path: filepath.Join(paths.Resolve(paths.Data, ""), "dead-letter.ndjson"), MaxBytes: 64 << 20, Files: 8}}
 	})
 	f("workers: 3\nbulk_max_bytes: 1MiB\nbackoff.max: 5s", func(o options, _ connection, _ policy) bool {
 		return o.Worker == 3 && o.BulkMaxBytes == 1<<20 && o.Backoff.Max == 5*time.Second && o.Backoff.Init == time.Second
@@ -72,16 +74,16 @@ func TestOptions(t *testing.T) {
 	f("non_indexable_policy.drop: ~", func(_ options, _ connection, p policy) bool { return p.drop })
 	f("non_indexable_policy: {drop: }", func(_ options, _ connection, p policy) bool { return p.drop })
 	f("non_indexable_policy.drop.enabled: true", func(_ options, _ connection, p policy) bool { return p.drop })
-	f("non_indexable_policy.dead_letter_index: {index: x}", func(_ options, _ connection, p policy) bool { return p.index == "x" && p.file.files == 8 && !p.drop })
+	f("non_indexable_policy.dead_letter_index: {index: x}", func(_ options, _ connection, p policy) bool { return p.index == "x" && p.file.Files == 8 && !p.drop })
 	for _, name := range []string{".a", "a-_+.b", "ä", "a@b", strings.Repeat("ä", 127)} {
 		f("non_indexable_policy.dead_letter_index.index: "+name, func(_ options, _ connection, p policy) bool { return p.index == name })
 	}
 	f("non_indexable_policy.dead_letter_file: {path: /srv/x, max_bytes: 1KiB, files: 2}", func(_ options, _ connection, p policy) bool {
-		return p == policy{file: letterFile{"/srv/x", 1024, 2}}
+		return p == policy{file: deadletter.File{Path: "/srv/x", MaxBytes: 1024, Files: 2}}
 	})
-	f("non_indexable_policy: ~", func(_ options, _ connection, p policy) bool { return p.index == "" && !p.drop && p.file.files == 8 })
+	f("non_indexable_policy: ~", func(_ options, _ connection, p policy) bool { return p.index == "" && !p.drop && p.file.Files == 8 })
 	f("non_indexable_policy: {drop.enabled: false, dead_letter_index.index: x}", func(_ options, _ connection, p policy) bool { return p.index == "x" && !p.drop })
-	f("non_indexable_policy.dead_letter_file: ~", func(_ options, _ connection, p policy) bool { return p.index == "" && !p.drop && p.file.files == 8 })
+	f("non_indexable_policy.dead_letter_file: ~", func(_ options, _ connection, p policy) bool { return p.index == "" && !p.drop && p.file.Files == 8 })
 }
 
 func TestOptionsRefused(t *testing.T) {
