@@ -1,7 +1,8 @@
 // Package kafka is podbeat's output.kafka: importing it puts it in the place of libbeat's output of
-// that name. It takes libbeat's options and leaves everything to libbeat but one thing: events that
-// libbeat 7.17's client would drop, and count as delivered, are written to the dead-letter file
-// before it sees them. See docs/decisions/006-kafka-too-large.md.
+// that name. It takes libbeat's options and leaves the sending to libbeat, whose 7.17 client loses
+// events in two ways: it drops, and counts as delivered, what is too large or cannot be sent; that
+// goes to the dead-letter file before it sees it. And it acknowledges what was not sent while
+// brokers are away; that is handed back. See docs/decisions/006-kafka-too-large.md.
 //
 //	batch → sort: topic, size ── sendable ──→ libbeat's client → Kafka
 //	                  └── too large, not sendable ──→ dead-letter.ndjson
@@ -10,6 +11,7 @@ package kafka
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 	_ "unsafe" // for go:linkname
 
@@ -90,8 +92,9 @@ type client struct {
 	codec, letters        codec.Codec               // of messages, of the events in dead letters
 	isJSON                bool                      // the codec is one whose size can be bounded
 	file                  deadletter.File
-	backoff               backoff.Backoff
-	proven                bool // an event has had a topic and an encoding: see bury
+	fileWait, kafkaWait   backoff.Backoff
+	latest                atomic.Int32 // outcome at Kafka, none since pause has looked
+	proven                bool         // an event has had a topic and an encoding: see bury
 
 	closing sync.Once
 	done    chan struct{} // closed by Close: ends every wait
@@ -111,7 +114,9 @@ func newClient(host outputs.NetworkClient, info beat.Info, observer outputs.Obse
 		file:    deadletter.File{Path: paths.Resolve(paths.Data, "dead-letter.ndjson"), MaxBytes: 64 << 20, Files: 8},
 		done:    make(chan struct{}),
 	}
-	c.backoff = backoff.NewEqualJitterBackoff(c.done, max(o.Backoff.Init, time.Millisecond), max(o.Backoff.Max, time.Millisecond))
+	first, longest := max(o.Backoff.Init, time.Millisecond), max(o.Backoff.Max, time.Millisecond)
+	c.fileWait = backoff.NewEqualJitterBackoff(c.done, first, longest)
+	c.kafkaWait = backoff.NewEqualJitterBackoff(c.done, first, longest)
 	var err error
 	if c.codec, err = codec.CreateEncoder(info, o.Codec); err != nil {
 		return nil, err

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Shopify/sarama"
+
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/outputs"
@@ -271,6 +273,46 @@ func TestClose(t *testing.T) {
 	}
 	if got := publish(t, c, event(t, "a", 0)); got != "cancelled all" || h.seen != "" {
 		t.Errorf("after Close: got %s, sent %q", got, h.seen)
+	}
+}
+
+// Without brokers nothing is acknowledged, though sarama soon answers with its circuit breaker only.
+func TestBrokerAway(t *testing.T) {
+	broker := sarama.NewMockBroker(t, 1)
+	broker.SetHandlerByMap(map[string]sarama.MockResponse{
+		"MetadataRequest": sarama.NewMockMetadataResponse(t).SetBroker(broker.Addr(), 1).SetLeader("t", 0, 1),
+		"ProduceRequest":  sarama.NewMockProduceResponse(t).SetVersion(3),
+	})
+	cfg, err := common.NewConfigWithYAML(fmt.Appendf(nil,
+		"{hosts: [%q], topic: t, backoff: {init: 1ms, max: 2ms}, metadata.retry: {max: 1, backoff: 1ms}}", broker.Addr()), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	group, err := outputs.Load(nil, testInfo, outputs.NewNilObserver(), "kafka", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := group.Clients[0].(*client)
+	if err := c.Connect(); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	signals := make(chan outest.BatchSignal, 1)
+	f := func(id string, tag outest.BatchSignalTag, back string) {
+		t.Helper()
+		batch := outest.NewBatch(event(t, id, 0))
+		batch.OnSignal = func(s outest.BatchSignal) { signals <- s }
+		if err := c.Publish(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+		if s := <-signals; s.Tag != tag || ids(s.Events) != back {
+			t.Errorf("%s: got signal %d with %q", id, s.Tag, ids(s.Events))
+		}
+	}
+	f("a", outest.BatchACK, "")
+	broker.Close()
+	for range 8 {
+		f("b", outest.BatchRetryEvents, "b")
 	}
 }
 

@@ -33,22 +33,20 @@ const (
 // is settled once whatever becomes of that. What cannot be put aside is handed back, and not sent.
 // It returns no errors of its own: after one libbeat's client would be connected a second time.
 func (c *client) Publish(ctx context.Context, batch publisher.Batch) error {
-	select {
-	case <-c.done:
+	if !c.pause() {
 		batch.Cancelled()
 		return nil
-	default:
 	}
 	rest, graves := c.sort(batch.Events())
 	if len(graves) == 0 {
-		return c.NetworkClient.Publish(ctx, batch)
+		return c.NetworkClient.Publish(ctx, &remainder{batch, c, batch.Events()})
 	}
 	n, err := c.bury(graves)
 	if n > 0 {
 		deadLetter.Add(uint64(n))
 		c.observer.NewBatch(n)
 		c.observer.Acked(n)
-		c.backoff.Reset()
+		c.fileWait.Reset()
 		c.log.Warnf("%d events are not for Kafka, now in %s. One of them: topic %.256q, id %.128q, because of %s: %s",
 			n, c.file.Path, graves[0].topic, id(&graves[0].event.Content), graves[0].kind, graves[0].cause)
 	}
@@ -59,13 +57,13 @@ func (c *client) Publish(ctx context.Context, batch publisher.Batch) error {
 		}
 		batch.CancelledEvents(rest)
 		c.log.Errorf("%v; %d events wait, nothing is dropped", err, len(rest))
-		c.backoff.Wait() // no longer than until Close
+		c.fileWait.Wait() // no longer than until Close
 		return nil
 	case len(rest) == 0:
 		batch.ACK()
 		return nil
 	}
-	return c.NetworkClient.Publish(ctx, &remainder{batch, rest})
+	return c.NetworkClient.Publish(ctx, &remainder{batch, c, rest})
 }
 
 // sort returns the events for Kafka, if there are others, and those others.
@@ -167,12 +165,47 @@ func id(ev *beat.Event) string {
 	return s
 }
 
-// A remainder is a batch of which some events have left for good already.
+// pause waits if the latest that is known of a batch is that Kafka did not take all of it. It says
+// whether to go on: not after Close.
+func (c *client) pause() bool {
+	switch c.latest.Swap(none) {
+	case failed:
+		return c.kafkaWait.Wait()
+	case delivered:
+		c.kafkaWait.Reset()
+	}
+	select {
+	case <-c.done:
+		return false
+	default:
+		return true
+	}
+}
+
+const (
+	none = iota
+	delivered
+	failed
+)
+
+// A remainder is what libbeat's client gets of a batch: the other events have left for good already.
 type remainder struct {
 	publisher.Batch
+	client *client
 	events []publisher.Event
 }
 
 func (r *remainder) Events() []publisher.Event { return r.events }
 func (r *remainder) Retry()                    { r.RetryEvents(r.events) }
 func (r *remainder) Cancelled()                { r.CancelledEvents(r.events) }
+
+func (r *remainder) ACK() {
+	r.client.latest.Store(delivered)
+	r.Batch.ACK()
+}
+
+func (r *remainder) RetryEvents(events []publisher.Event) {
+	r.client.latest.Store(failed)
+	r.client.log.Warnf("Kafka has not taken %d of %d events: trying again", len(events), len(r.events))
+	r.Batch.RetryEvents(events)
+}
