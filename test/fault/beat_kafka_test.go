@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/podbeat/podbeat/bench/journalgen"
 	"github.com/podbeat/podbeat/test/harness"
@@ -76,6 +77,39 @@ func TestKafkaTooLarge(t *testing.T) {
 	wantExact(t, c, verify.Kafka(addr, "too-large", c.Arrived))
 	if letters < 2 || letters > 3 || counted != letters {
 		t.Errorf("%d dead letters, %d counted; want those of 1,040,000 and 1,048,576 bytes and perhaps that of 999,000", letters, counted)
+	}
+}
+
+// The broker is killed in the middle and stays away for longer than sarama's circuit breaker is open, twice.
+// Kafka may have an event twice afterwards, but lacks none.
+func TestKafkaKilled(t *testing.T) {
+	j := readOnly(t, journalgen.Defaults(entries))
+	broker := services.OwnKafka(t)
+	p := harness.New(t, config(j.dir, fmt.Sprintf(`output.kafka: {hosts: [%q], topic: killed, version: "2.0.0", bulk_max_size: 200, backoff: {init: 100ms, max: 2s}}`, broker.Addr)))
+	for i := range 2 {
+		p.Wait("some events have been delivered", func(s harness.Stats) bool { return input(s, "acked") > 5000*(i+1) })
+		broker.Kill9()
+		back := time.Now().Add(25 * time.Second) // the breaker opens for 10 seconds, after 3 attempts
+		p.Wait("the circuit breaker has been open", func(harness.Stats) bool {
+			return time.Now().After(back)
+		})
+		if s := p.Stats(); drained(s, j.entries) {
+			t.Errorf("everything counts as delivered while the broker is away: %s", s)
+		}
+		broker.Start()
+	}
+	p.Wait("everything has been delivered", func(s harness.Stats) bool { return drained(s, j.entries) })
+	j.wantCounts(t, p.Stats())
+	p.Term()
+
+	c := j.expect(true)
+	if err := verify.Kafka(broker.Addr, "killed", c.Arrived); err != nil {
+		t.Fatal(err)
+	}
+	r := c.Report()
+	t.Log(r)
+	if r.Doubled = 0; !r.Exact() {
+		t.Error(r)
 	}
 }
 
