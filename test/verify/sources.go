@@ -126,6 +126,27 @@ func Count(url, pattern string) (int, error) {
 // Elasticsearch reads every document of the indices matching pattern from one point in time, in the order in
 // which users see them: by @timestamp, then event.sequence.
 func Elasticsearch(url, pattern string, each func(Doc)) error {
+	return search(url, pattern, "event.sequence", []string{"message"}, func(h hit) error {
+		var source struct{ Message string }
+		if err := json.Unmarshal(h.Source, &source); err != nil {
+			return err
+		}
+		each(Doc{ID: h.ID, Text: source.Message})
+		return nil
+	})
+}
+
+// A hit is a document as Elasticsearch returns it.
+type hit struct {
+	Index  string          `json:"_index"`
+	ID     string          `json:"_id"`
+	Source json.RawMessage `json:"_source"`
+	Sort   []any
+}
+
+// search reads the fields of every document of the indices matching pattern from one point in time, sorted by
+// @timestamp and then by another field that is a whole number.
+func search(url, pattern, then string, fields []string, each func(hit) error) error {
 	if n, err := Count(url, pattern); err != nil || n == 0 { // no indices: no point in time
 		return err
 	}
@@ -138,33 +159,27 @@ func Elasticsearch(url, pattern string, each func(Doc)) error {
 	for {
 		query := map[string]any{
 			"size": 5000, "pit": map[string]any{"id": pit.ID, "keep_alive": "5m"},
-			"_source": []string{"message"}, "track_total_hits": false,
+			"_source": fields, "track_total_hits": false,
 			"sort": []any{
 				map[string]any{"@timestamp": map[string]any{"order": "asc", "unmapped_type": "date"}},
-				map[string]any{"event.sequence": map[string]any{"order": "asc", "unmapped_type": "long"}},
+				map[string]any{then: map[string]any{"order": "asc", "unmapped_type": "long"}},
 			},
 		}
 		if after != nil {
 			query["search_after"] = after
 		}
-		var page struct {
-			Hits struct {
-				Hits []struct {
-					ID     string                   `json:"_id"`
-					Source struct{ Message string } `json:"_source"`
-					Sort   []any
-				}
-			}
-		}
+		var page struct{ Hits struct{ Hits []hit } }
 		if err := call("POST", url+"/_search", query, &page); err != nil {
 			return err
 		}
 		if len(page.Hits.Hits) == 0 {
 			return nil
 		}
-		for _, hit := range page.Hits.Hits {
-			each(Doc{ID: hit.ID, Text: hit.Source.Message})
-			after = hit.Sort
+		for _, h := range page.Hits.Hits {
+			if err := each(h); err != nil {
+				return fmt.Errorf("cannot read document %s/%s: %w", h.Index, h.ID, err)
+			}
+			after = h.Sort
 		}
 	}
 }

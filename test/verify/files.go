@@ -1,0 +1,252 @@
+package verify
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/podbeat/podbeat/test/kubelet"
+)
+
+// A FileDoc is one document that arrived of a line in a file.
+type FileDoc struct {
+	Index   string
+	Message string
+	Path    string // log.file.path
+	Offset  int64  // log.offset
+	Fields  map[string]string
+}
+
+// Files compares the documents that arrive with the lines that pods wrote. It knows what no reader can save:
+// lines of a file that was deleted while podbeat was not there to read it, or while podbeat had not delivered
+// them when it was killed. That is said sharply: a line counts as not saveable only if it was written, and its
+// file deleted, while podbeat was down or at most hold before it was killed. Any other line that is missing is lost.
+type Files struct {
+	// Hold is how long podbeat may take from a line's writing to its delivery when nothing is wrong.
+	Hold time.Duration
+
+	ledger  *kubelet.Ledger
+	outages []outage
+	seen    []bool // by token
+	last    map[*kubelet.File]int64
+	report  FilesReport
+}
+
+// An outage is a time in which podbeat could not save what was deleted.
+type outage struct{ from, to time.Time }
+
+// NewFiles returns a Files that expects all lines of the ledger.
+func NewFiles(l *kubelet.Ledger) *Files {
+	return &Files{Hold: time.Second, ledger: l, last: map[*kubelet.File]int64{}}
+}
+
+// Down tells of a time in which podbeat was not there: from when it was killed until it had started again
+// and looked through all directories. Times must be told in their order.
+func (f *Files) Down(from, to time.Time) {
+	from = from.Add(-f.Hold)
+	if n := len(f.outages); n > 0 && from.Before(f.outages[n-1].to) {
+		f.outages[n-1].to = to
+		return
+	}
+	f.outages = append(f.outages, outage{from, to})
+}
+
+// saveable says whether a reader could have the line.
+func (f *Files) saveable(line *kubelet.Line) bool {
+	file := line.File
+	if file.Deleted.IsZero() {
+		return true
+	}
+	return !slices.ContainsFunc(f.outages, func(o outage) bool {
+		return line.Written.After(o.from) && file.Deleted.Before(o.to) && file.DeletedEnd.After(o.from)
+	})
+}
+
+// Arrived takes a document. They must come in the order in which users see them.
+func (f *Files) Arrived(d FileDoc) {
+	r := &f.report
+	token, ok := kubelet.Token(d.Message)
+	line := f.ledger.Line(token)
+	if !ok || line == nil {
+		r.Unexpected++
+		r.example("unexpected", fmt.Sprintf("%.80q of %s", d.Message, d.Path))
+		return
+	}
+	if token >= len(f.seen) {
+		f.seen = append(f.seen, make([]bool, token+1-len(f.seen))...)
+	}
+	if f.seen[token] {
+		r.Doubled++
+		r.example("doubled", f.describe(line)+", again as "+fmt.Sprintf("%s at %d", filepath.Base(d.Path), d.Offset))
+		return
+	}
+	f.seen[token] = true
+	r.Arrived++
+	if want := f.ledger.Text(line); d.Message != want {
+		r.Changed++
+		r.example("changed", fmt.Sprintf("%s is now %s", f.describe(line), difference(d.Message, want)))
+	}
+	if wrong := f.wrong(d, line); wrong != "" {
+		r.Mislabelled++
+		r.example("mislabelled", f.describe(line)+" has "+wrong)
+	}
+	if d.Offset != line.Offset {
+		r.Misplaced++
+		r.example("misplaced", fmt.Sprintf("%s has offset %d", f.describe(line), d.Offset))
+	}
+	if line.Offset < f.last[line.File] {
+		r.Reordered++
+		r.example("reordered", fmt.Sprintf("%s came after the one at %d", f.describe(line), f.last[line.File]))
+	}
+	f.last[line.File] = max(f.last[line.File], line.Offset)
+}
+
+// wrong says what is wrong with a document's fields, or nothing.
+func (f *Files) wrong(d FileDoc, line *kubelet.Line) string {
+	for name, want := range line.File.Fields {
+		if d.Fields[name] != want {
+			return fmt.Sprintf("%s %q, want %q", name, d.Fields[name], want)
+		}
+	}
+	if d.Fields["stream"] != line.Stream {
+		return fmt.Sprintf("stream %q, want %q", d.Fields["stream"], line.Stream)
+	}
+	if filepath.Dir(d.Path) != filepath.Dir(line.File.Path) {
+		return fmt.Sprintf("log.file.path %s, want one beside %s", d.Path, line.File.Path)
+	}
+	return ""
+}
+
+// describe names a line, with all that helps to find out what became of it.
+func (f *Files) describe(line *kubelet.Line) string {
+	s := fmt.Sprintf("line %d of pod %d, %s at %d", line.Token, line.File.Pod, line.File.Path, line.Offset)
+	if line.File.Way != "" {
+		s += ", " + line.File.Way
+	}
+	const clock = "15:04:05.000"
+	s += ", written " + line.Written.Format(clock)
+	if !line.File.Deleted.IsZero() {
+		s += ", deleted " + line.File.Deleted.Format(clock)
+	}
+	return s
+}
+
+// difference shows where two texts begin to differ.
+func difference(got, want string) string {
+	i := 0
+	for i < min(len(got), len(want)) && got[i] == want[i] {
+		i++
+	}
+	return fmt.Sprintf("%.60q from byte %d of %d on, want %.60q of %d", got[i:], i, len(got), want[i:], len(want))
+}
+
+// Saveable returns how many of the lines written a reader could have.
+func (f *Files) Saveable() (n int) {
+	for _, file := range f.ledger.Files {
+		for _, line := range file.Lines {
+			if f.saveable(line) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Missing returns the lines that did not arrive.
+func (f *Files) Missing() (missing []*kubelet.Line) {
+	for _, file := range f.ledger.Files {
+		for _, line := range file.Lines {
+			if line.Token >= len(f.seen) || !f.seen[line.Token] {
+				missing = append(missing, line)
+			}
+		}
+	}
+	return missing
+}
+
+// Report says how things stand.
+func (f *Files) Report() FilesReport {
+	r := f.report
+	r.Examples = slices.Clone(r.Examples)
+	r.Expected = f.ledger.Written()
+	r.Outages = len(f.outages)
+	for _, line := range f.Missing() {
+		if !f.saveable(line) {
+			r.Unsaveable++
+			continue
+		}
+		r.Lost++
+		r.example("lost", f.describe(line))
+	}
+	return r
+}
+
+// A FilesReport counts lines. Expected = Arrived + Lost + Unsaveable.
+type FilesReport struct {
+	Report
+	Unsaveable  int // not arrived, and nobody could have saved them
+	Outages     int // times in which files could go unread
+	Mislabelled int // arrived with a wrong identity
+	Misplaced   int // arrived with a wrong offset
+}
+
+// Exact says whether every line that could be saved arrived once, unchanged, in its order and under its name.
+func (r FilesReport) Exact() bool {
+	return r.Report.Exact() && r.Reordered+r.Mislabelled+r.Misplaced == 0
+}
+
+func (r FilesReport) String() string {
+	counts, examples, _ := strings.Cut(r.Report.String(), "\n")
+	counts += fmt.Sprintf(", %d mislabelled, %d misplaced, %d not saveable in %d outages", r.Mislabelled, r.Misplaced, r.Unsaveable, r.Outages)
+	return strings.TrimSpace(counts + "\n" + examples)
+}
+
+// ElasticsearchFiles reads every document of a line in a file of the indices matching pattern, in the order in which
+// users see them: by @timestamp, then log.offset.
+func ElasticsearchFiles(url, pattern string, each func(FileDoc)) error {
+	fields := []string{"message", "log", "kubernetes", "service", "stream", "container"}
+	return search(url, pattern, "log.offset", fields, func(h hit) error {
+		d, err := fileDoc(h.Source)
+		if err != nil {
+			return err
+		}
+		d.Index = h.Index
+		each(d)
+		return nil
+	})
+}
+
+// fileDoc reads the JSON of a document.
+func fileDoc(source []byte) (d FileDoc, err error) {
+	var tree map[string]any
+	if err := json.Unmarshal(source, &tree); err != nil {
+		return d, err
+	}
+	d.Fields = map[string]string{}
+	flatten(d.Fields, "", tree)
+	d.Message, d.Path = d.Fields["message"], d.Fields["log.file.path"]
+	var at struct{ Log struct{ Offset *int64 } }
+	if err := json.Unmarshal(source, &at); err != nil {
+		return d, err
+	}
+	if at.Log.Offset == nil {
+		return d, fmt.Errorf("it has no log.offset: %.200s", source)
+	}
+	d.Offset = *at.Log.Offset
+	return d, nil
+}
+
+// flatten puts the strings of a tree into fields by their dotted names.
+func flatten(fields map[string]string, prefix string, tree map[string]any) {
+	for name, value := range tree {
+		switch v := value.(type) {
+		case map[string]any:
+			flatten(fields, prefix+name+".", v)
+		case string:
+			fields[prefix+name] = v
+		}
+	}
+}
