@@ -292,18 +292,23 @@ func (s Stats) String() string {
 	return b.String()
 }
 
-// DeletedFiles returns the names of deleted files that the process still holds open.
-func (p *Podbeat) DeletedFiles() (names []string) {
+// Descriptors returns what the process has open: names of files, and others as socket:[1] or anon_inode:inotify.
+func (p *Podbeat) Descriptors() (names []string) {
 	p.t.Helper()
 	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.cmd.Process.Pid))
 	if err != nil || len(links) == 0 {
 		p.t.Fatalf("cannot see podbeat's descriptors: %v", err)
 	}
 	for _, link := range links {
-		name, err := os.Readlink(link)
-		if err == nil && strings.HasSuffix(name, " (deleted)") {
+		if name, err := os.Readlink(link); err == nil {
 			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// DeletedFiles returns the names of deleted files that the process still holds open.
+func (p *Podbeat) DeletedFiles() []string {
+	p.t.Helper()
+	return slices.DeleteFunc(p.Descriptors(), func(name string) bool { return !strings.HasSuffix(name, " (deleted)") })
 }
