@@ -54,24 +54,6 @@ func TestVerify(t *testing.T) {
 	f([]int{1, 3}, false, false)
 }
 
-func TestShippersByName(t *testing.T) {
-	f := func(only, want string) {
-		t.Helper()
-		b := benchmark{only: strings.Split(only, ",")}
-		var labels []string
-		for _, s := range b.shippers() {
-			labels = append(labels, s.label)
-		}
-		if got := strings.Join(labels, "; "); got != want {
-			t.Errorf("-only %q: %s, want %s", only, got, want)
-		}
-	}
-	f("", "podbeat; filebeat 7.17.29 defaults; filebeat 7.17.29 bulk 2048")
-	f("podbeat", "podbeat")
-	f("filebeat 7.17.29 d,podbeat", "podbeat; filebeat 7.17.29 defaults")
-	f("logstash", "")
-}
-
 func TestFingerprintFollowsTheGenerator(t *testing.T) {
 	o := journalgen.Defaults(5000)
 	other := o
