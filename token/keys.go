@@ -2,6 +2,7 @@ package token
 
 import (
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -253,7 +254,7 @@ func parseKeys(data []byte) ([]jwk, error) {
 			switch {
 			case other.ID != "" && other.ID == stored[i].ID:
 				return nil, fmt.Errorf("keys %d and %d have the same kid", j, i)
-			case other.Secret == stored[i].Secret:
+			case subtle.ConstantTimeCompare([]byte(other.Secret), []byte(stored[i].Secret)) == 1:
 				return nil, fmt.Errorf("keys %d and %d are the same key", j, i)
 			}
 		}

@@ -198,6 +198,9 @@ func parsePart(s string) (part, error) {
 		inner, ok := strings.CutPrefix(s, "{")
 		inner, closed := strings.CutSuffix(inner, "}")
 		name, typ, typed := strings.Cut(inner, ":")
+		if name == "mscp_api_url" {
+			return part{}, errors.New("{mscp_api_url} is not at its beginning")
+		}
 		if !ok || !closed || !isName(name) || typed && typ != "UUID" {
 			return part{}, fmt.Errorf("segment %q is none of *, **, {name} and {name:UUID}; a literal * is %%2A", clip(s))
 		}

@@ -197,13 +197,17 @@ func (c *Claims) encode() ([]byte, error) {
 		}
 		return t.Unix()
 	}
+	texts := slices.Concat(c.Role, c.Audience, []string{c.UserID, c.Email, c.Issuer, c.Subject, c.ID})
+	if !utf8.ValidString(strings.Join(texts, " ")) {
+		return nil, errors.New("a claim is not UTF-8")
+	}
 	access := slices.Clone(c.Access)
 	for i, a := range access { // null is no list
 		access[i].Method = append([]string{}, a.Method...)
 		access[i].URL = append([]string{}, a.URL...)
 	}
 	return json.Marshal(struct {
-		IssuedAt  int64    `json:"iat"`
+		IssuedAt  int64    `json:"iat,omitempty"`
 		Expires   int64    `json:"exp"`
 		NotBefore int64    `json:"nbf,omitempty"`
 		UserID    string   `json:"user_id,omitempty"`

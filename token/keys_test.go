@@ -1,0 +1,401 @@
+package token
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestOpenKeysRefuses(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "keys.json")
+	f := func(content, want string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := OpenKeys(path)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.200s: got error %v, want %q", content, err, want)
+		} else if strings.Contains(err.Error(), encode(secretA)[:8]) {
+			t.Errorf("the error shows a key: %v", err)
+		}
+	}
+	key := func(more, want string) {
+		t.Helper()
+		f(`{"keys":[`+jwkOf(secretA, more)+`]}`, want)
+	}
+	k := func(k, want string) {
+		t.Helper()
+		f(`{"keys":[{"kty":"oct","k":`+k+`}]}`, want)
+	}
+	f("", "not JSON")
+	f("null", "not a JSON object")
+	f(secretA, "not JSON")
+	f("[]", "not a JSON object")
+	f("{}", `want {"keys"`)
+	f(`{"keys":null}`, "not a list")
+	f(`{"keys":[]}`, "no key")
+	f(`{"keys":[null]}`, "not a JSON object")
+	f(`{"Keys":[]}`, `want {"keys"`)
+	f(`{"keys":[`+jwkOf(secretA, "")+`],"more":1}`, "nothing beside")
+	f(`{"keys":[`+jwkOf(secretA, "")+`],"keys":[]}`, "two members")
+	f(`{"keys":[`+jwkOf(secretA, "")+`]}{}`, "not JSON")
+	f(jwkOf(secretA, ""), `want {"keys"`)
+	f(`{"keys":[`+jwkOf(secretA, "")+","+jwkOf(secretA, "")+`]}`, "the same key")
+	f(`{"keys":[`+jwkOf(secretA, `,"kid":"a"`)+","+jwkOf(secretB, `,"kid":"a"`)+`]}`, "the same kid")
+	f(`{"keys":[`+strings.Repeat(jwkOf(secretA, "")+",", 64)+jwkOf(secretA, "")+`]}`, "more than 64")
+	f(strings.Repeat(" ", maxFile+1), "more than 262144 bytes")
+	f(`{"keys":[{"kty":"RSA","n":"x","e":"AQAB"}]}`, "a member other than")
+	f(`{"keys":[{"kty":"oct"}]}`, "0 bytes")
+	k(`""`, "0 bytes")
+	k(`"`+encode(secretA[:31])+`"`, "31 bytes")
+	k(`"`+encode(strings.Repeat("x", 1025))+`"`, "1025 bytes")
+	k(`"`+encode(secretA)+`="`, "base64url")
+	k(`"`+encode(secretA)+`\n"`, "base64url")
+	k(`"`+encode(secretA)[:42]+`F"`, "base64url") // spare bits
+	k(`"`+strings.Repeat("+", 44)+`"`, "base64url")
+	k(`["`+encode(secretA)+`"]`, "not a string")
+	key(`,"kty":"oct"`, "two members")
+	key(`,"K":"x"`, "two members")
+	key(`,"kid":""`, "kid is not")
+	key(`,"kid":1`, "kid is not a string")
+	key(`,"kid":"a b"`, "kid is not")
+	key(`,"kid":"`+strings.Repeat("a", 65)+`"`, "kid is not")
+	key(`,"alg":"HS512"`, "alg")
+	key(`,"alg":""`, "alg")
+	key(`,"use":"enc"`, "use")
+	key(`,"key_ops":[]`, "key_ops")
+	key(`,"key_ops":["sign"]`, "key_ops")
+	key(`,"iat":"1"`, "iat")
+	key(`,"exp":1e9`, "exp")
+	key(`,"nbf":-1`, "nbf")
+	key(`,"x5c":[]`, "a member other than")
+
+	if err := os.WriteFile(path, []byte(`{"keys":[`+jwkOf(secretA, "")+`]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o602); err != nil {
+		t.Fatal(err)
+	}
+	g := func(path, want string) {
+		t.Helper()
+		if _, err := OpenKeys(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got error %v, want %q", err, want)
+		}
+	}
+	g(path, "chmod o-w")
+	g(dir, "not a regular file")
+	g(filepath.Join(dir, "none"), "no such file")
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g(pipe, "not a regular file")
+}
+
+func TestKeyThatSigns(t *testing.T) {
+	f := func(keys, want string) {
+		t.Helper()
+		key, err := keysOf(t, `{"keys":[`+keys+`]}`).signing(now)
+		if got := key.ID; got != want || (err != nil) != (want == "") {
+			t.Errorf("%s: got %q and error %v, want %q", keys, got, err, want)
+		}
+	}
+	at := func(d time.Duration) int64 { return now.Add(d).Unix() }
+	a := func(more string, args ...any) string { return jwkOf(secretA, `,"kid":"a"`+fmt.Sprintf(more, args...)) }
+	b := func(more string, args ...any) string { return jwkOf(secretB, `,"kid":"b"`+fmt.Sprintf(more, args...)) }
+	f(a("")+","+b(""), "b") // of one age: the last
+	f(a(`,"iat":2`)+","+b(`,"iat":1`), "a")
+	f(a(`,"iat":2`)+","+b(""), "a")
+	f(a(`,"iat":2`)+","+b(`,"iat":3,"key_ops":["verify"]`), "a")
+	f(a(`,"iat":2`)+","+b(`,"iat":3,"key_ops":["verify","sign"]`), "b")
+	f(a(`,"iat":2`)+","+b(`,"iat":3,"nbf":%d`, at(1)), "b") // not a second after now yet
+	f(a(`,"iat":2`)+","+b(`,"iat":3,"nbf":%d`, at(time.Second)), "a")
+	f(a(`,"iat":2`)+","+b(`,"iat":3,"nbf":%d`, at(0)), "b")
+	f(a(`,"iat":2,"exp":%d`, at(time.Second))+","+b(""), "a")
+	f(a(`,"iat":2,"exp":%d`, at(0))+","+b(""), "b")
+	f(a(`,"exp":%d`, at(0)), "")
+	f(a(`,"nbf":%d`, at(time.Hour)), "")
+	f(a(`,"key_ops":["verify"]`), "")
+}
+
+// TestRotation follows tokens through a year of rotations.
+func TestRotation(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	day := 24 * time.Hour
+	clock := now
+	rotate := func(r Rotation) {
+		t.Helper()
+		if err := Rotate(path, r, clock); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rotate(Rotation{Delay: time.Hour, Keep: 30 * day}) // the first signs at once
+	k, err := OpenKeys(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.clock = func() time.Time { return clock }
+	sign := func() string {
+		t.Helper()
+		raw, err := k.Sign(Claims{Expires: clock.Add(30 * day)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	verify := func(raw string, want error) {
+		t.Helper()
+		if _, err := k.Verify(raw, clock); !errors.Is(err, want) {
+			t.Errorf("at %s: got error %v, want %v", stamp(clock), err, want)
+		}
+	}
+	kid := func(raw string) string {
+		t.Helper()
+		id, err := checkForm(raw)
+		if err != nil || id == nil {
+			t.Fatalf("got kid %v, error %v", id, err)
+		}
+		return *id
+	}
+
+	first := sign()
+	verify(first, nil)
+
+	clock = clock.Add(day)
+	rotate(Rotation{Delay: time.Hour, Keep: 30 * day})
+	clock = clock.Add(30 * time.Minute)
+	early := sign()
+	clock = clock.Add(30 * time.Minute)
+	late := sign()
+	if kid(early) != kid(first) || kid(late) == kid(first) {
+		t.Errorf("keys of the tokens: %s, before the delay %s, after it %s", kid(first), kid(early), kid(late))
+	}
+	clock = now.Add(30*day + 29*time.Second)
+	verify(first, nil)
+	clock = now.Add(30*day + 30*time.Second)
+	verify(first, ErrExpired)
+	verify(early, nil)
+	clock = now.Add(31*day + time.Hour)
+	verify(early, ErrSignature) // its key has ended: the token ended half an hour ago
+	verify(late, nil)
+
+	rotate(Rotation{Keep: 0}) // the key is known to somebody
+	clock = clock.Add(time.Second)
+	verify(late, ErrSignature)
+	verify(sign(), nil)
+	if n := len(k.List()); n != 1 {
+		t.Errorf("%d keys, want 1", n)
+	}
+}
+
+func TestRotateRefuses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	f := func(r Rotation, want string) {
+		t.Helper()
+		before, _ := os.ReadFile(path)
+		if err := Rotate(path, r, now); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got error %v, want %q", err, want)
+		}
+		if after, _ := os.ReadFile(path); string(after) != string(before) {
+			t.Errorf("%s: the file has changed", want)
+		}
+	}
+	f(Rotation{Keep: -1}, "negative")
+	f(Rotation{Delay: -1}, "negative")
+	for i := range maxKeys {
+		if err := Rotate(path, Rotation{Keep: time.Hour}, now.Add(time.Duration(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f(Rotation{Keep: time.Hour}, "64 keys still verify, the first until 2018-01-25T12:13:39Z")
+	if err := os.WriteFile(path, []byte(`{"keys":[`+jwkOf("short", "")+`]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f(Rotation{}, "5 bytes") // what it does not understand, it does not replace
+	path = filepath.Join(t.TempDir(), "none", "keys.json")
+	f(Rotation{}, "no such file")
+}
+
+func TestRotateReplacesFile(t *testing.T) {
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "keys.json"), filepath.Join(dir, "link.json")
+	if err := os.Symlink("keys.json", link); err != nil {
+		t.Fatal(err)
+	}
+	f := func(name string, mode, want os.FileMode) {
+		t.Helper()
+		if mode != 0 {
+			if err := os.Chmod(path, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := Rotate(name, Rotation{Keep: time.Hour}, now); err != nil {
+			t.Fatal(err)
+		}
+		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != want {
+			t.Errorf("got mode %v and error %v, want %v", st.Mode(), err, want)
+		}
+	}
+	f(path, 0, 0o600)
+	f(path, 0o644, 0o640)
+	f(path, 0o400, 0o600)
+	f(link, 0o660, 0o640)
+	if target, err := os.Readlink(link); target != "keys.json" {
+		t.Errorf("the link is gone: %v", err)
+	}
+	if files, _ := os.ReadDir(dir); len(files) != 2 {
+		t.Errorf("files left: %v", files)
+	}
+	keys, err := OpenKeys(path)
+	if err != nil || len(keys.List()) != 4 {
+		t.Errorf("got error %v and %v", err, keys)
+	}
+}
+
+func TestRotateAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			if err := Rotate(path, Rotation{Keep: time.Hour}, now); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	keys, err := OpenKeys(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(keys.List()); n != 8 {
+		t.Errorf("%d keys, want 8: a rotation has lost another's key", n)
+	}
+}
+
+func TestReload(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	write := func(content string) {
+		t.Helper()
+		if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	onlyA, onlyB := `{"keys":[`+jwkOf(secretA, "")+`]}`, `{"keys":[`+jwkOf(secretB, "")+`]}`
+	write(onlyA)
+	k, err := OpenKeys(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := k.looked
+	k.clock = func() time.Time { return clock }
+	var told []string
+	k.Changed = func(err error) { told = append(told, fmt.Sprint(err)) }
+	f := func(after time.Duration, wantA, wantB error, want ...string) {
+		t.Helper()
+		told = nil
+		clock = clock.Add(after)
+		for range 2 { // the second finds nothing new
+			_, errA := k.Verify(forge(plainHeader, plainPayload, secretA), now)
+			_, errB := k.Verify(forge(plainHeader, plainPayload, secretB), now)
+			if !errors.Is(errA, wantA) || !errors.Is(errB, wantB) {
+				t.Errorf("got %v and %v, want %v and %v", errA, errB, wantA, wantB)
+			}
+		}
+		if len(told) != len(want) {
+			t.Fatalf("told %q, want %q", told, want)
+		}
+		for i, w := range want {
+			if !strings.Contains(told[i], w) {
+				t.Errorf("told %q, want %q", told, want)
+			}
+		}
+	}
+	f(time.Second, nil, ErrSignature)
+	write(onlyB)
+	f(999*time.Millisecond, nil, ErrSignature)
+	f(time.Millisecond, ErrSignature, nil, "<nil>")
+	write("{")
+	f(time.Second, ErrSignature, nil, "not JSON")
+	f(time.Second, ErrSignature, nil)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	f(time.Second, ErrSignature, nil, "no such file")
+	write(onlyB) // as it was
+	f(time.Second, ErrSignature, nil, "<nil>")
+	write(`{"keys":[]}`)
+	f(time.Second, ErrSignature, nil, "no key")
+	write(onlyA)
+	f(time.Second, nil, ErrSignature, "<nil>")
+	write(onlyB)
+	f(-time.Hour, ErrSignature, nil, "<nil>") // the clock was set back
+}
+
+// TestUseWhileChanging is for the race detector; a key that is in the file all the time always verifies.
+func TestUseWhileChanging(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	if err := Rotate(path, Rotation{}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	k, err := OpenKeys(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ticks sync.Mutex
+	clock := time.Now()
+	k.clock = func() time.Time { // every look is due
+		ticks.Lock()
+		defer ticks.Unlock()
+		clock = clock.Add(lookAgain)
+		return clock
+	}
+	start := time.Now()
+	raw, err := k.Sign(Claims{IssuedAt: start, Expires: start.Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() {
+			for range 200 {
+				if _, err := k.Verify(raw, start); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 20 {
+		if err := Rotate(path, Rotation{Keep: time.Hour}, start); err != nil {
+			t.Error(err)
+		}
+	}
+	wait.Wait()
+}
+
+// TestNothingShowsSecrets prints keys in every way there is.
+func TestNothingShowsSecrets(t *testing.T) {
+	k := twoKeys(t)
+	var all strings.Builder
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		for _, value := range []any{k, k.List(), k.List()[0], &k.List()[0]} {
+			fmt.Fprintf(&all, verb+"\n", value)
+		}
+	}
+	for _, secret := range []string{secretA, encode(secretA), fmt.Sprintf("%x", secretA), strings.Trim(fmt.Sprint([]byte(secretA)), "[]")} {
+		if strings.Contains(all.String(), secret) {
+			t.Errorf("a key is shown: %s", secret)
+		}
+	}
+}
