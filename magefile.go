@@ -125,10 +125,13 @@ func known(err error, out string) error {
 // Docs renews the generated files: option tables, the reference configuration, the list of fields.
 func Docs() error { return sh.RunV("go", "run", "./docs/generate") }
 
-// Bench measures podbeat beside filebeat's journald input, on the same journal into the same sink.
+// Bench measures podbeat beside filebeat's journald and filestream inputs, on the same journal and files into the same sink.
 func Bench() error {
 	mg.Deps(Build)
-	return sh.RunV("go", "run", "./bench/journal")
+	if err := sh.RunV("go", "run", "./bench/journal"); err != nil {
+		return err
+	}
+	return sh.RunV("go", "run", "./bench/files")
 }
 
 // Demo ships a journal kept in this repository, and this machine's own if it may be read, and says what became of it.

@@ -176,7 +176,7 @@ func (r *Race) keep(results []Result) error {
 }
 
 func line(round int, r Result) string {
-	return fmt.Sprintf("round %d  %-28s %6.1f s  %6.1f CPU s  %4.0f MiB  %d documents, %d different, %d doubled  others %.1f s, stolen %.1f s, calibration %.0f ms  %s",
+	return fmt.Sprintf("round %d  %-36s %6.1f s  %6.1f CPU s  %4.0f MiB  %d documents, %d different, %d doubled  others %.1f s, stolen %.1f s, calibration %.0f ms  %s",
 		round+1, r.Label, r.Seconds, r.CPUSeconds(), r.PeakMiB, r.Sink.Docs, r.Sink.UniqueSeqs, r.Sink.DoubledSeqs,
 		r.OtherSeconds, r.StealSeconds, r.CalibrationMs, r.Note)
 }
