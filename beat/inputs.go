@@ -16,12 +16,14 @@ import (
 	"github.com/elastic/beats/v7/libbeat/logp"
 
 	"github.com/podbeat/podbeat/beat/journal"
+	"github.com/podbeat/podbeat/beat/push"
 )
 
 // inputs lists the kinds of inputs, ours and filebeat's.
 func inputs(_ beat.Info, log *logp.Logger, store *registry) []v2.Plugin {
 	return []v2.Plugin{
 		journal.Plugin(log, store),
+		push.Plugin(log),
 		filestream.Plugin(log, store),
 		kafka.Plugin(),
 	}

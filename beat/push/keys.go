@@ -1,0 +1,46 @@
+package push
+
+import "sync"
+
+// maxRemembered is how many of the newest Idempotency-Keys are remembered.
+const maxRemembered = 10_000
+
+// remembered are the requests that came with an Idempotency-Key, so that one that is repeated waits for the first's
+// acknowledgement instead of being sent again, whatever the output, and so that two different requests with one key,
+// of which Elasticsearch would keep the first alone, are told apart.
+type remembered struct {
+	mu    sync.Mutex
+	byKey map[string]*batch
+	keys  [maxRemembered]string // in the order they came, in a ring
+	next  int
+}
+
+// claim returns the batch that came first under key: b itself, or the one that b repeats.
+func (r *remembered) claim(key string, b *batch) *batch {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byKey == nil {
+		r.byKey = map[string]*batch{}
+	}
+	old := r.byKey[key]
+	if old != nil && !old.hasFailed() {
+		return old
+	}
+	r.byKey[key] = b
+	if old == nil {
+		delete(r.byKey, r.keys[r.next])
+		r.keys[r.next] = key
+		r.next = (r.next + 1) % maxRemembered
+	}
+	return b
+}
+
+// hasFailed says whether b was not delivered as a whole and never will be.
+func (b *batch) hasFailed() bool {
+	select {
+	case <-b.done:
+		return b.failed != nil
+	default:
+		return false
+	}
+}
