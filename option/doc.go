@@ -23,24 +23,31 @@ type Doc struct {
 }
 
 // Describe reads the options of struct typ from the Go source in folder dir, in the order they
-// stand there.
+// stand there. Structs it embeds may be those of other folders of the same module.
 func Describe(dir, typ string) ([]Doc, error) {
-	structs, err := structsIn(dir)
+	src, err := read(dir)
 	if err != nil {
 		return nil, err
 	}
-	if structs[typ] == nil {
+	if src.structs[typ] == nil {
 		return nil, fmt.Errorf("cannot describe options: no struct %s in %s", typ, dir)
 	}
-	return describe(structs, typ, "")
+	return src.describe(typ, "")
 }
 
-func structsIn(dir string) (map[string]*ast.StructType, error) {
+// A source is a folder's Go code.
+type source struct {
+	structs map[string]*ast.StructType
+	folders map[string]string // of packages of the module, by the names they are imported under
+}
+
+func read(dir string) (*source, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		return nil, err
 	}
-	structs := map[string]*ast.StructType{}
+	root, module := moduleOf(dir)
+	src := &source{map[string]*ast.StructType{}, map[string]string{}}
 	for _, name := range files {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
@@ -49,21 +56,52 @@ func structsIn(dir string) (map[string]*ast.StructType, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot describe options: %w", err)
 		}
+		for _, i := range file.Imports {
+			path, _ := strconv.Unquote(i.Path.Value)
+			if below, ours := strings.CutPrefix(path, module+"/"); ours && i.Name == nil {
+				src.folders[filepath.Base(path)] = filepath.Join(root, below)
+			}
+		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			if spec, ok := n.(*ast.TypeSpec); ok {
 				if s, ok := spec.Type.(*ast.StructType); ok {
-					structs[spec.Name.Name] = s
+					src.structs[spec.Name.Name] = s
 				}
 			}
 			return true
 		})
 	}
-	return structs, nil
+	return src, nil
 }
 
-func describe(structs map[string]*ast.StructType, typ, prefix string) ([]Doc, error) {
+// moduleOf returns the folder and the path of the module that dir belongs to; without one nothing
+// begins with the path it returns.
+func moduleOf(dir string) (root, path string) {
+	dir, err := filepath.Abs(dir)
+	for ; err == nil && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if text, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil {
+			if m := moduleLine.FindSubmatch(text); m != nil {
+				return dir, string(m[1])
+			}
+		}
+	}
+	return "", "/"
+}
+
+var moduleLine = regexp.MustCompile(`(?m)^module (\S+)$`)
+
+// find returns the source with the struct that a field's type names, and its name there.
+func (src *source) find(kind string) (*source, string, error) {
+	if folder, name, ok := strings.Cut(kind, "."); ok && src.folders[folder] != "" {
+		there, err := read(src.folders[folder])
+		return there, name, err
+	}
+	return src, kind, nil
+}
+
+func (src *source) describe(typ, prefix string) ([]Doc, error) {
 	var docs []Doc
-	for _, f := range structs[typ].Fields.List {
+	for _, f := range src.structs[typ].Fields.List {
 		if f.Tag == nil {
 			continue
 		}
@@ -72,17 +110,23 @@ func describe(structs map[string]*ast.StructType, typ, prefix string) ([]Doc, er
 			return nil, fmt.Errorf("cannot read tag %s of %s: %w", f.Tag.Value, typ, err)
 		}
 		tag := reflect.StructTag(raw)
-		name := tag.Get("config")
-		kind := typeName(f.Type)
-		switch {
-		case name == ",inline":
-			sub, err := describe(structs, kind, prefix)
+		name, kind := tag.Get("config"), typeName(f.Type)
+		if name == "" || name == "-" {
+			continue
+		}
+		there, inner, err := src.find(kind)
+		if err != nil {
+			return nil, err
+		}
+		if name == ",inline" {
+			if there.structs[inner] == nil {
+				return nil, fmt.Errorf("cannot describe options: %s embeds %s, which is not to be found", typ, kind)
+			}
+			sub, err := there.describe(inner, prefix)
 			if err != nil {
 				return nil, err
 			}
 			docs = append(docs, sub...)
-			continue
-		case name == "" || name == "-":
 			continue
 		}
 		text := strings.Join(strings.Fields(f.Doc.Text()), " ")
@@ -97,8 +141,8 @@ func describe(structs map[string]*ast.StructType, typ, prefix string) ([]Doc, er
 			d.Type = words
 		}
 		var sub []Doc
-		if structs[kind] != nil {
-			if sub, err = describe(structs, kind, prefix+name+"."); err != nil {
+		if there.structs[inner] != nil {
+			if sub, err = there.describe(inner, prefix+name+"."); err != nil {
 				return nil, err
 			}
 		}

@@ -8,7 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const source = `package x
+const example = `package x
+
+import "example.org/m/y"
 
 type options struct {
 	// Where to read,
@@ -17,6 +19,7 @@ type options struct {
 	// Deeper.
 	Inner inner ` + "`config:\"inner\"`" + `
 	hidden int
+	y.Options ` + "`config:\",inline\"`" + `
 }
 
 type inner struct {
@@ -34,7 +37,12 @@ func TestDescribe(t *testing.T) {
 		}
 		return path
 	}
-	write("x.go", source)
+	write("x.go", example)
+	write("go.mod", "module example.org/m\n")
+	if err := os.Mkdir(filepath.Join(dir, "y"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write("y/y.go", "package y\n\ntype Options struct {\n\t// Elsewhere.\n\tFar string `config:\"far\"`\n}\n")
 	docs, err := Describe(dir, "options")
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +51,7 @@ func TestDescribe(t *testing.T) {
 		{"paths", []string{"files"}, "list", "[a|b]", "Where to read, one or more."},
 		{"inner", nil, "section", "", "Deeper."},
 		{"inner.wait", nil, "duration", "5s", "How long."},
+		{"far", nil, "text", "", "Elsewhere."},
 	}
 	if d := cmp.Diff(want, docs); d != "" {
 		t.Error(d)
@@ -56,6 +65,9 @@ func TestDescribe(t *testing.T) {
 
       # How long.
       #wait: 5s
+
+    # Elsewhere.
+    #far:
 `
 	if d := cmp.Diff(yaml, YAML(docs, "    ")); d != "" {
 		t.Error(d)
@@ -67,7 +79,7 @@ func TestDescribe(t *testing.T) {
 	}
 	table := "# x\n<!-- options: options -->\n| option | default | meaning |\n| --- | --- | --- |\n" +
 		"| `paths`, `files` | `[a\\|b]` | Where to read, one or more. |\n| `inner` |  | Deeper. |\n" +
-		"| `inner.wait` | `5s` | How long. |\n<!-- /options -->\nend\n"
+		"| `inner.wait` | `5s` | How long. |\n| `far` |  | Elsewhere. |\n<!-- /options -->\nend\n"
 	if d := cmp.Diff(table, filled); d != "" {
 		t.Error(d)
 	}
