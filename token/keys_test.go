@@ -196,6 +196,37 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+func TestRotateKeepsKeys(t *testing.T) {
+	f := func(old, want string, r Rotation) {
+		t.Helper()
+		stored, err := parseKeys([]byte(`{"keys":[` + old + `]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, err := rotate(stored, jwk{ID: "new"}, r, time.Unix(1000, 999))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, s := range next {
+			got += fmt.Sprintf("%s %v %d-%d-%d %t;", s.ID, s.Tasks, s.Made, s.From, s.Until, s.ID == "new" || s.Secret == encode(secretA))
+		}
+		if got != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", old, got, want)
+		}
+	}
+	minute := Rotation{Keep: time.Minute}
+	f(jwkOf(secretA, ""), " [] 0-0-1060 true;new [] 1000-0-0 true;", minute)
+	f(jwkOf(secretA, `,"kid":"a","iat":7,"nbf":8,"key_ops":["verify"]`), "a [verify] 7-8-1060 true;new [] 1000-0-0 true;", minute)
+	f(jwkOf(secretA, `,"exp":1059`), " [] 0-0-1059 true;new [] 1000-0-0 true;", minute)
+	f(jwkOf(secretA, `,"exp":1061`), " [] 0-0-1060 true;new [] 1000-0-0 true;", minute)
+	f(jwkOf(secretA, `,"exp":1001`), " [] 0-0-1001 true;new [] 1000-0-0 true;", minute)
+	f(jwkOf(secretA, `,"exp":1000`), "new [] 1000-0-0 true;", minute)
+	f(jwkOf(secretA, ""), "new [] 1000-0-0 true;", Rotation{})
+	f(jwkOf(secretA, ""), " [] 0-0-1005 true;new [] 1000-1005-0 true;", Rotation{Delay: 5 * time.Second})
+	f(jwkOf(secretA, ""), " [] 0-0-1065 true;new [] 1000-1005-0 true;", Rotation{Delay: 5 * time.Second, Keep: time.Minute})
+}
+
 func TestRotateRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	f := func(r Rotation, want string) {

@@ -131,7 +131,7 @@ func (c *Claims) decode(name string, value json.RawMessage) (err error) {
 	case "email":
 		c.Email, err = text(value)
 	case "role":
-		c.Role, err = texts(value, maxRoles)
+		c.Role, err = texts(value, maxNames)
 	case "access":
 		c.Access, err = parseAccess(value)
 	case "iss":
@@ -144,14 +144,14 @@ func (c *Claims) decode(name string, value json.RawMessage) (err error) {
 		if one, notOne := text(value); notOne == nil {
 			c.Audience = []string{one}
 		} else {
-			c.Audience, err = texts(value, maxRoles)
+			c.Audience, err = texts(value, maxNames)
 		}
 	}
 	return err
 }
 
 func parseAccess(value json.RawMessage) ([]Access, error) {
-	entries, err := list(value, maxAccess)
+	entries, err := list(value, maxPairs)
 	if err != nil {
 		return nil, err
 	}
@@ -174,10 +174,10 @@ func parseEntry(raw json.RawMessage) (a Access, err error) {
 	if err != nil {
 		return a, err
 	}
-	if a.Method, err = texts(entry["method"], maxToken); err != nil {
+	if a.Method, err = texts(entry["method"], maxPairs); err != nil {
 		return a, fmt.Errorf("method %w", err)
 	}
-	if a.URL, err = texts(entry["url"], maxToken); err != nil {
+	if a.URL, err = texts(entry["url"], maxPairs); err != nil {
 		return a, fmt.Errorf("url %w", err)
 	}
 	if other, ok := entry["other"]; ok {

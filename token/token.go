@@ -39,14 +39,13 @@ var (
 	ErrClaims    = errors.New("token with claims that are not accepted")
 )
 
-// Bounds of a token. A pair is a method and a URL of one access entry.
+// Bounds of a token. A pair is a method and a URL of one access entry; names are roles, or those in an audience.
 const (
 	maxToken   = 8 << 10
 	maxHeader  = 512
 	maxDepth   = 16
 	maxPairs   = 256
-	maxRoles   = 64
-	maxAccess  = maxPairs
+	maxNames   = 64
 	signature  = 43              // characters of 32 bytes in base64url
 	latestTime = 253_402_300_799 // the last second of the year 9999
 )
