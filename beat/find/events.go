@@ -70,7 +70,7 @@ func (f *Finder) event(wd int, mask uint32, name []byte) {
 	}
 	for _, r := range w.roots {
 		if mask&maskNames != 0 && string(name) == r.next {
-			f.wanting = append(f.wanting, r)
+			r.came = true
 		}
 	}
 	for _, d := range w.dirs {
@@ -109,7 +109,7 @@ func (f *Finder) selfEvent(w *watch, wd int, mask uint32) {
 		if ended {
 			r.wd = -1
 		}
-		f.wanting = append(f.wanting, r)
+		r.came = true
 	}
 	for _, links := range w.targets {
 		for _, link := range links {
@@ -165,11 +165,7 @@ func (f *Finder) answer() {
 			f.visit(d, false)
 		}
 	}
-	for _, r := range f.wanting {
-		if r.dir == nil {
-			f.visitRoot(r)
-		}
-	}
+	f.visitMissing()
 	for rest := f.touches; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n].dir == rest[0].dir {
@@ -187,9 +183,18 @@ func (f *Finder) answer() {
 	clear(f.touched)
 	clear(f.touches)
 	clear(f.dirty)
-	clear(f.wanting)
 	clear(f.changed)
-	f.touches, f.dirty, f.wanting, f.changed = f.touches[:0], f.dirty[:0], f.wanting[:0], f.changed[:0]
+	f.touches, f.dirty, f.changed = f.touches[:0], f.dirty[:0], f.changed[:0]
+}
+
+// visitMissing looks for the roots that have just gone, or have perhaps come.
+func (f *Finder) visitMissing() {
+	for _, r := range f.roots {
+		if r.dir == nil && (r.came || r.wd < 0) {
+			f.visitRoot(r)
+		}
+		r.came = false
+	}
 }
 
 // lookAt looks at some names in a directory.
@@ -273,10 +278,8 @@ func (m *mounts) check(f *Finder) {
 		}
 	}
 	for _, r := range f.roots {
-		if r.dir != nil {
+		if r.came = r.dir == nil; !r.came {
 			walk(r.dir)
-		} else {
-			f.visitRoot(r)
 		}
 	}
 	for _, d := range others {
@@ -284,6 +287,7 @@ func (m *mounts) check(f *Finder) {
 			f.visit(d, false)
 		}
 	}
+	f.visitMissing()
 	f.flush()
 	m.next = time.Now().Add(mountPause * time.Since(start))
 }

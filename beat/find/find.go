@@ -75,6 +75,7 @@ const (
 	Gone
 	// Scanned: a full scan has ended. Every file that was there when it began has been Seen since the
 	// previous Scanned, unless Failed: then a directory could not be read, or was too much to remember.
+	// A directory that is not there is no failure: its files are not there either.
 	Scanned
 )
 
@@ -105,7 +106,7 @@ const (
 	burst = 3 * time.Millisecond
 
 	// batchEvents is about how many events are gathered before they are handed out.
-	batchEvents = 256
+	batchEvents = 64
 )
 
 // A Finder finds files. Run and everything it calls belong to one goroutine; Open and Stats are

@@ -61,37 +61,41 @@ var (
 )
 
 // openFound returns a descriptor of the regular file that path leads to: with O_PATH, so nothing has happened to it yet.
-func (f *Finder) openFound(path string) (int, Info, error) {
+func (f *Finder) openFound(path string) (fd int, info Info, err error) {
+	err = errUnwanted
 	for _, r := range f.roots {
-		rel, ok := inside(r.prefix, path)
-		if !ok || !f.wantedBelow(r, rel) {
-			continue
+		if rel, ok := inside(r.prefix, path); ok && f.wantedBelow(r, rel) {
+			if fd, info, err = f.openIn(r, rel); err == nil {
+				return fd, info, nil
+			}
 		}
-		base, err := open(r.prefix, unix.O_PATH|unix.O_DIRECTORY)
-		if err != nil {
-			return -1, Info{}, err
-		}
-		fd, err := f.below(base, rel, unix.O_PATH)
-		unix.Close(base)
-		if err != nil {
-			return -1, Info{}, err
-		}
-		info, mode, err := statFD(fd)
-		switch {
-		case err != nil:
-		case mode&unix.S_IFMT == unix.S_IFREG:
-			return fd, info, nil
-		case mode&unix.S_IFMT == unix.S_IFLNK && len(f.o.LinkRoots) > 0:
-			unix.Close(fd)
-			_, fd, info, err = f.openLink(path)
-			return fd, info, err
-		default:
-			err = errKind
-		}
-		unix.Close(fd)
+	}
+	return -1, Info{}, err
+}
+
+func (f *Finder) openIn(r *root, rel string) (int, Info, error) {
+	base, err := open(r.prefix, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
 		return -1, Info{}, err
 	}
-	return -1, Info{}, errUnwanted
+	fd, err := f.below(base, rel, unix.O_PATH)
+	unix.Close(base)
+	if err != nil {
+		return -1, Info{}, err
+	}
+	info, mode, err := statFD(fd)
+	if err == nil && mode&unix.S_IFMT == unix.S_IFREG {
+		return fd, info, nil
+	}
+	unix.Close(fd)
+	if err == nil && mode&unix.S_IFMT == unix.S_IFLNK && len(f.o.LinkRoots) > 0 {
+		_, fd, info, err = f.openLink(join(r.prefix, rel))
+		return fd, info, err
+	}
+	if err == nil {
+		err = errKind
+	}
+	return -1, Info{}, err
 }
 
 // wantedBelow says whether a path below a root's prefix is one that is looked for.

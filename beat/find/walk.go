@@ -27,6 +27,7 @@ type root struct {
 	dir    *dir   // nil as long as it is not there
 	wd     int    // the watch on a directory above meanwhile, or -1 …
 	next   string // … and the name that is missed there
+	came   bool   // it may be there now
 }
 
 // A dir is a directory on the way to files, or with files.
@@ -125,11 +126,7 @@ func (f *Finder) list(d *dir, all bool, todo []*dir) []*dir {
 		err = f.settle(d, fd)
 	}
 	if err != nil {
-		if isGone(err) {
-			f.drop(d)
-		} else {
-			f.unreadable(d, err)
-		}
+		f.lost(d, err)
 		return todo
 	}
 	f.listing++
@@ -140,7 +137,7 @@ func (f *Finder) list(d *dir, all bool, todo []*dir) []*dir {
 		}
 	})
 	if err != nil {
-		f.unreadable(d, err)
+		f.lost(d, err)
 		return todo
 	}
 	for _, file := range d.files {
@@ -369,8 +366,12 @@ func (f *Finder) empty(d *dir) {
 	f.unwatchDir(d)
 }
 
-// unreadable counts a directory that is there but cannot be read; it is tried again soon.
-func (f *Finder) unreadable(d *dir, err error) {
+// lost forgets a directory that is gone. One that is there but cannot be read is counted, and tried again soon.
+func (f *Finder) lost(d *dir, err error) {
+	if isGone(err) {
+		f.drop(d)
+		return
+	}
 	f.failed = true
 	f.stats.dirsUnreadable.Add(1)
 	f.lookAgain(d)
