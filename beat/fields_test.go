@@ -46,7 +46,7 @@ func TestFieldsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range slices.Concat(sections...) {
-		if !slices.Contains([]string{"keyword", "text", "long", "date", "boolean", "object"}, f.kind) {
+		if !slices.Contains([]string{"keyword", "text", "long", "date", "boolean", "object", "ip"}, f.kind) {
 			t.Errorf("%s has the type %q", f.name, f.kind)
 		}
 		if !strings.HasSuffix(f.description, ".") {

@@ -93,9 +93,7 @@ type annotationOptions struct {
 
 // sslOptions are those of libbeat's servers that are of use here, under their names.
 type sslOptions struct {
-	// Whether to use it: by default if there is a certificate.
-	Enabled *bool `config:"enabled"`
-	// The server's certificate, as PEM or a file of it.
+	// The server's certificate, as PEM or a file of it. Without one there is no TLS.
 	Certificate string `config:"certificate"`
 	// Its key.
 	Key string `config:"key"`
@@ -199,11 +197,10 @@ func (o *options) openKeys() (*token.Keys, error) {
 // tls returns the configuration of a TLS server, or nil without TLS.
 func (o *options) tls() (*tls.Config, error) {
 	s := &o.SSL
-	on := s.Certificate != ""
-	if s.Enabled != nil {
-		on = *s.Enabled
-	}
-	if !on {
+	if s.Certificate == "" {
+		if s.Key != "" || len(s.CertificateAuthorities) > 0 || s.ClientAuthentication != "" {
+			return nil, errors.New("cannot use ssl without ssl.certificate and ssl.key")
+		}
 		return nil, nil
 	}
 	if !slices.Contains([]string{"", "none", "optional", "required"}, s.ClientAuthentication) {
