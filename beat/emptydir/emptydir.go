@@ -1,0 +1,129 @@
+// Package emptydir is podbeat's input `emptydir`: it reads log files that applications write into
+// emptyDir volumes, and says by their paths alone which pod and service they are from. How files are
+// followed is beat/follow's.
+//
+// A volume for logs is called applog-<service>-endname-<log directory>. The kubelet makes it with
+// its pod below <root>/pods/<uid>/volumes/kubernetes.io~empty-dir, and removes it with the pod.
+package emptydir
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	v2 "github.com/elastic/beats/v7/filebeat/input/v2"
+	"github.com/elastic/beats/v7/libbeat/common"
+	"github.com/elastic/beats/v7/libbeat/logp"
+
+	"github.com/podbeat/podbeat/beat/follow"
+	"github.com/podbeat/podbeat/beat/lines"
+	"github.com/podbeat/podbeat/option"
+	"github.com/podbeat/podbeat/processors/k8sname"
+)
+
+// options are what `type: emptydir` takes.
+type options struct {
+	// Globs of the files, in which `**` stands for any directories. The kubelet's directory may be another one (its `--root-dir`), and may be mounted elsewhere: `/k8spods/*/volumes/…`.
+	Paths []string `config:"paths" default:"[/var/lib/kubelet/pods/*/volumes/kubernetes.io~empty-dir/applog-*/*.log]"`
+	// Look into the directories inside the volumes as well.
+	Recursive bool `config:"recursive" alias:"recursive_glob"`
+	// Directory in which the kubelet keeps a directory `<namespace>_<pod>_<uid>` for each pod: it tells the names of the pod and its namespace, which the volume's path has not. Empty, or not there: no names.
+	PodLogs string `config:"pod_logs" default:"/var/log/pods"`
+
+	follow.Options `config:",inline"`
+}
+
+// Validate says which option has a value that means nothing.
+func (o *options) Validate() error {
+	if len(o.Paths) == 0 {
+		return errors.New("paths is empty: name at least one glob")
+	}
+	return nil
+}
+
+// Plugin is the input for a beat that takes filebeat's input plugins.
+func Plugin(log *logp.Logger, store follow.Store) v2.Plugin {
+	return follow.Plugin(log, store, follow.Kind{
+		Name:      "emptydir",
+		Info:      "log files in emptyDir volumes",
+		Doc:       "The emptydir input reads log files that applications write into emptyDir volumes of their pods.",
+		Configure: configure,
+	})
+}
+
+func configure(cfg *common.Config) (*follow.Config, error) {
+	var o options
+	if err := option.Unpack(cfg, &o, "emptydir input", follow.CommonSettings...); err != nil {
+		return nil, err
+	}
+	pods := &pods{dir: o.PodLogs}
+	return &follow.Config{
+		Options: o.Options, Paths: o.Paths, Recursive: o.Recursive, Format: lines.Plain,
+		Source: func(path, node string) follow.Source { return source(pods, path, node) },
+	}, nil
+}
+
+// source says whose the file at path is.
+func source(pods *pods, path, node string) follow.Source {
+	name, reason := k8sname.Parse(path)
+	if reason != "" {
+		name = k8sname.Name{}
+	}
+	name.Namespace, name.Pod = pods.name(name.UID)
+	fields := name.Fields(node)
+	return follow.Source{
+		Volume: follow.Volume{Pod: name.UID, Name: name.Volume},
+		Stream: "file",
+		Put: func(m common.MapStr) {
+			m["host"] = common.MapStr{"name": node}
+			fields.Put(m)
+		},
+	}
+}
+
+// pods knows the names of pods by their uids, from the directories that the kubelet makes for their
+// containers' logs before the containers start.
+type pods struct {
+	dir string
+
+	mu    sync.Mutex
+	names map[string]string // uid → <namespace>_<pod>
+	read  time.Time
+}
+
+// readAgain bounds how often the directory is read for a pod that is not in it.
+const readAgain = 200 * time.Millisecond
+
+// name returns the names of a pod and its namespace, or nothing.
+func (p *pods) name(uid string) (namespace, pod string) {
+	if p.dir == "" || uid == "" {
+		return "", ""
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.names[uid] == "" && time.Since(p.read) > readAgain {
+		p.look()
+	}
+	namespace, pod, _ = strings.Cut(p.names[uid], "_")
+	return namespace, pod
+}
+
+// look reads the directory.
+func (p *pods) look() {
+	p.read = time.Now()
+	p.names = map[string]string{}
+	dir, err := os.Open(p.dir)
+	if err != nil {
+		return // it is no business of a node without it
+	}
+	defer dir.Close()
+	entries, _ := dir.Readdirnames(-1)
+	for _, entry := range entries {
+		i := strings.LastIndexByte(entry, '_')
+		if n, reason := k8sname.Parse("/var/log/pods/" + entry + "/c/0.log"); i > 0 && reason == "" && n.Form == k8sname.PodsLog {
+			p.names[n.UID] = n.Namespace + "_" + n.Pod
+		}
+	}
+}

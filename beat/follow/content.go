@@ -1,0 +1,215 @@
+package follow
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/podbeat/podbeat/beat/lines"
+)
+
+const (
+	windowSize = 256  // bytes before a position that tell whether it is still in the same text
+	headSize   = 1024 // first bytes of a content that tell whether a file may be its copy
+)
+
+// A content is what has been written into a file since it was made or truncated. Its fields belong
+// to its shard; rec and what follows to mu.
+type content struct {
+	dir    string // the directory in which copies are looked for
+	src    Source
+	home   *file // that holds it; nil: none at present
+	copies []*file
+	reader *lines.Reader
+
+	pos    int64     // the first byte that the reader has not got
+	window []byte    // the bytes before pos
+	head   []byte    // the first bytes
+	size   int64     // as last seen
+	skip   int64     // messages that end here or before are delivered
+	last   mark      // of the last message that libbeat has taken
+	replay times     // when lines were first read, before the last start
+	gone   time.Time // since when nothing holds it
+	reason string    // why, for the figures …
+	why    string    // … and for the log
+
+	mu       sync.Mutex
+	rec      record
+	inFlight int
+	dirty    bool // rec is newer than the registry
+	ended    bool // nothing will follow: forget it once inFlight is 0
+}
+
+// A mark is the position after a message.
+type mark struct {
+	content *content
+	resume  int64 // where reading starts again
+	end     int64 // the message's end: what ends no later is delivered
+	window  sum   // of the bytes before end
+}
+
+// A sum is a hash of some bytes.
+type sum struct {
+	Len int
+	Sum string
+}
+
+func sumOf(b []byte) sum {
+	if len(b) == 0 {
+		return sum{}
+	}
+	return sum{len(b), strconv.FormatUint(xxhash.Sum64(b), 36)}
+}
+
+// A record is a content in the registry, under the key of the file that holds it.
+type record struct {
+	Key     string // the file's
+	ID      string // the content's
+	Path    string
+	Resume  int64
+	Done    int64
+	Window  sum
+	Head    sum
+	Size    int64
+	Whole   int64 // the length of what a compressed file holds, once it is known
+	Times   times
+	Updated int64 // Unix microseconds
+}
+
+// times say when lines were first read, for lines that have no time of their own: a line keeps the
+// day of its first reading, and so its index, even when a crash makes it be read again.
+type times struct {
+	Ahead int64 // lines that start before it have been read, or may have been
+	At    int64 // when those that start at From or later were read, in Unix microseconds
+	From  int64
+	Prev  int64 // when those before From were read
+}
+
+// at returns when the line at offset was first read; ok is false if it has not been.
+func (t *times) at(offset int64) (when time.Time, ok bool) {
+	switch {
+	case offset >= t.Ahead:
+		return time.Time{}, false
+	case offset >= t.From:
+		return time.UnixMicro(t.At), true
+	}
+	return time.UnixMicro(t.Prev), true
+}
+
+// readAhead is how far times.Ahead runs before the reader: slow files have it written once in so many bytes.
+const readAhead = 16 << 10
+
+// extend takes lines from offset from up to to as read now, and says whether that needs to be written down.
+func (t *times) extend(from, to int64, now time.Time) bool {
+	sameDay := time.UnixMicro(t.At).UTC().YearDay() == now.UTC().YearDay() && now.Sub(time.UnixMicro(t.At)) < 24*time.Hour
+	if to <= t.Ahead && sameDay {
+		return false
+	}
+	if !sameDay {
+		t.Prev, t.From = t.At, from
+	}
+	t.Ahead, t.At = to+readAhead, now.UnixMicro()
+	return true
+}
+
+// newContent is the content of a file that nothing is known of. Its id is the same whenever it is made anew.
+func newContent(f *file, id uint64, reader *lines.Reader) *content {
+	c := &content{dir: f.dir, src: f.src, home: f, reader: reader}
+	c.rec = record{Key: f.inode.key(), ID: strconv.FormatUint(id, 36), Path: f.path()}
+	c.last.content = c
+	return c
+}
+
+// firstID is the id of what a file holds first.
+func firstID(f *file) uint64 {
+	h := xxhash.New()
+	_, _ = h.WriteString(f.src.Volume.String() + "/")
+	if f.src.Volume.Pod == "" {
+		_, _ = h.WriteString(f.shard.run.node)
+	}
+	_, _ = h.WriteString(f.inode.text(f.born))
+	return h.Sum64()
+}
+
+// nextID is the id of what the file holds after the content has been truncated.
+func (c *content) nextID() uint64 { return xxhash.Sum64String(c.rec.ID) }
+
+// appendID makes the event's id of the content, the message's place, and its text: a text that
+// was never sent cannot be taken for one that was, whatever has happened to positions.
+func (c *content) appendID(b []byte, start int64, text []byte) []byte {
+	var raw [8]byte
+	binary.BigEndian.PutUint64(raw[:], xxhash.Sum64(text))
+	b = append(append(b, c.rec.ID...), '-')
+	b = append(strconv.AppendInt(b, start, 36), '-')
+	return base64.RawURLEncoding.AppendEncode(b, raw[:])
+}
+
+// restored is a content as the registry has it; no file holds it yet.
+func restored(rec record) *content {
+	c := &content{dir: filepath.Dir(rec.Path), rec: rec, size: rec.Size, replay: rec.Times, skip: rec.Done}
+	c.last = mark{content: c, resume: rec.Resume, end: rec.Done, window: rec.Window}
+	c.pos = rec.Done
+	return c
+}
+
+// published is the record as it is once all that libbeat has taken is delivered.
+func (c *content) published() record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	rec := c.rec
+	rec.Resume, rec.Done, rec.Window = c.last.resume, c.last.end, c.last.window
+	return rec
+}
+
+// begin is told what is about to be read, before anything of it is sent.
+func (c *content) begin(fresh []byte) {
+	if len(c.head) == headSize || int64(len(c.head)) < c.pos {
+		return // all of it is known, or a hole was in front
+	}
+	c.head = append(c.head[:c.pos], fresh[:min(len(fresh), headSize-int(c.pos))]...)
+	head := sumOf(c.head)
+	c.mu.Lock()
+	c.rec.Head = head
+	c.mu.Unlock()
+}
+
+// advance is told that the reader has got the bytes up to pos; text ends there.
+func (c *content) advance(pos int64, text []byte) {
+	c.pos = pos
+	c.window = append(c.window[:0], text[max(0, len(text)-windowSize):]...)
+}
+
+// extend takes the lines from one offset up to another as read now, and says whether that needs
+// to be written down.
+func (c *content) extend(from, to int64, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rec.Size = max(c.size, to)
+	return c.rec.Times.extend(max(from, c.replay.Ahead), to, now)
+}
+
+// firstRead says when the line at offset was read first.
+func (c *content) firstRead(offset int64, now time.Time) time.Time {
+	if t, ok := c.replay.at(offset); ok {
+		return t
+	}
+	return now
+}
+
+// leave says that no file holds c any more.
+func (c *content) leave(now time.Time, reason, why string) {
+	c.home, c.gone, c.reason, c.why = nil, now, reason, why
+}
+
+// before is the sum of the bytes before pos.
+func (c *content) before() sum {
+	if c.reader == nil {
+		return c.rec.Window
+	}
+	return sumOf(c.window)
+}

@@ -1,0 +1,194 @@
+package follow
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/podbeat/podbeat/beat/find"
+)
+
+// An inode tells files apart, whatever they are called. The time of birth, where the file system
+// has one, tells a file from an earlier one whose number it got.
+type inode struct {
+	dev, ino uint64
+	birth    int64 // Unix nanoseconds; 0: not known
+}
+
+func inodeOf(i find.Info) inode {
+	n := inode{dev: i.Dev, ino: i.Ino}
+	if !i.Birth.IsZero() {
+		n.birth = i.Birth.UnixNano()
+	}
+	return n
+}
+
+// key is the inode's name in the registry.
+func (n inode) key() string {
+	return strconv.FormatUint(n.dev, 36) + "-" + strconv.FormatUint(n.ino, 36) + "-" + strconv.FormatInt(n.birth, 36)
+}
+
+// text is the inode for a content's id: without the device, whose number may be another after a
+// restart of the machine, and with the time when the file was found where the birth is not known.
+func (n inode) text(found int64) string {
+	if n.birth != 0 {
+		found = n.birth
+	}
+	return strconv.FormatUint(n.ino, 36) + "-" + strconv.FormatInt(found, 36)
+}
+
+// A file is one that is followed.
+type file struct {
+	inode
+	born  int64 // when it was found, in Unix nanoseconds
+	tmpfs bool  // opened only while it is read: an open file would keep its volume from being unmounted
+	gz    bool
+	dir   string
+	src   Source
+	shard *shard
+
+	size   atomic.Int64 // as last seen
+	pos    atomic.Int64 // how far it has been read
+	behind atomic.Int64 // since when it has had unread bytes, in Unix nanoseconds; 0: it has none
+	wake   atomic.Bool  // have a turn at the next tick, although nothing is seen to change
+
+	mu      sync.Mutex
+	names   []string  // that lead to it, the oldest first; none: it was deleted, or moved out of sight
+	last    string    // the name it had last
+	open    *os.File  // nil: closed
+	deleted time.Time // when it was seen to have no name in the file system
+	used    time.Time // when it was last read, or found changed
+	givenUp bool      // closed for good by the budget of deleted files …
+	kept    int64     // … but for the bytes before this one
+	missing bool      // a whole scan has not found it
+	queued  bool
+
+	// The shard's own.
+	content  *content  // nil: not identified, or a copy
+	copyOf   *content  // waits for what it is a copy of
+	after    *file     // had the name before, and is read first
+	was      *content  // what it held when it was last seen, by an earlier run
+	done     bool      // a compressed file, read to its end
+	caughtUp bool      // the last turn came to its end
+	length   int64     // as its last turn saw it, or -1
+	grew     time.Time // when that changed
+	gzip     *gzipReader
+	longer   int // how much more a turn reads, for a line longer than a turn
+}
+
+// path is the name under which its events say they were read: the last one if it has none now.
+func (f *file) path() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last
+}
+
+// name adds a name that leads to f.
+func (f *file) name(path string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !slices.Contains(f.names, path) {
+		f.names = append(f.names, path)
+	}
+	f.last, f.missing = f.names[0], false
+}
+
+// unname removes a name.
+func (f *file) unname(path string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.names = slices.DeleteFunc(f.names, func(n string) bool { return n == path })
+	if len(f.names) > 0 {
+		f.last = f.names[0]
+	}
+}
+
+// errAway means that a file cannot be opened under any of its names.
+var errAway = errors.New("the file is not where it was")
+
+// opened returns f, open. The caller does not close it.
+func (f *file) opened(finder *find.Finder) (*os.File, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.open != nil {
+		return f.open, nil
+	}
+	if f.givenUp {
+		return nil, errAway
+	}
+	for _, name := range f.names {
+		h, info, err := finder.Open(name)
+		if err != nil {
+			continue
+		}
+		if inodeOf(info) != f.inode {
+			_ = h.Close()
+			continue
+		}
+		f.open = h
+		return h, nil
+	}
+	return nil, errAway
+}
+
+// close closes f, if it is open; it may be opened again.
+func (f *file) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.open != nil {
+		_ = f.open.Close()
+		f.open = nil
+	}
+}
+
+// stem is the name that a rotation has made name from, if it looks as if one has.
+func stem(name string) (stem string, rotated bool) {
+	i := strings.LastIndexByte(name, '/') + 1
+	dir, base := name[:i], strings.TrimSuffix(name[i:], ".gz")
+	rotated = len(base) != len(name)-i
+	ext := ""
+	if cut, ok := strings.CutSuffix(base, ".log"); ok {
+		base, ext = cut, ".log"
+	}
+	end := len(base)
+	for end > 0 && strings.IndexByte("0123456789._:T-", base[end-1]) >= 0 {
+		end--
+	}
+	for _, word := range []string{"old", "prev", "bak", "save"} {
+		if cut, ok := strings.CutSuffix(base, "."+word); ok {
+			return strings.TrimSuffix(dir+cut, ext) + ext, true
+		}
+	}
+	if suffix := base[end:]; end > 0 && len(suffix) > 1 && strings.IndexByte("._-", suffix[0]) >= 0 {
+		base, rotated = base[:end], true
+	}
+	if ext == "" {
+		return dir + base, rotated
+	}
+	return dir + base + ext, rotated
+}
+
+// maybeCopy says whether a rotation may have copied the file called of, of which pos bytes have been
+// read, to the name. A short text with a name that is rotated itself is no evidence: logs that are
+// begun anew every day have such names, and many begin alike.
+func maybeCopy(name, of string, pos int64) bool {
+	a, rotated := stem(name)
+	b, again := stem(of)
+	if !rotated || a != b || name == of {
+		return false
+	}
+	original, compressed := strings.CutSuffix(name, ".gz")
+	return !again || compressed && (original == of || pos >= windowSize)
+}
+
+// sameLog says whether rotations have made both names of one.
+func sameLog(name, other string) bool {
+	a, _ := stem(name)
+	b, _ := stem(other)
+	return a == b
+}

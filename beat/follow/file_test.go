@@ -1,0 +1,53 @@
+package follow
+
+import "testing"
+
+func TestStem(t *testing.T) {
+	f := func(name, want string, wantRotated bool) {
+		t.Helper()
+		if got, rotated := stem(name); got != want || rotated != wantRotated {
+			t.Errorf("stem(%q) = %q, %v, want %q, %v", name, got, rotated, want, wantRotated)
+		}
+	}
+	f("/v/app.log", "/v/app.log", false)
+	f("/v/app.log.1", "/v/app.log", true)
+	f("/v/app.log.2.gz", "/v/app.log", true)
+	f("/v/app.log.gz", "/v/app.log", true)
+	f("/v/app.log-20261121", "/v/app.log", true)
+	f("/v/app.log-20261121.gz", "/v/app.log", true)
+	f("/v/app.log.2026-11-21", "/v/app.log", true)
+	f("/v/app.1.log", "/v/app.log", true)
+	f("/v/app-2026-11-21.log", "/v/app.log", true)
+	f("/v/app-2026-11-21T10-00-00.000.log", "/v/app.log", true)
+	f("/v/app-2026-11-21T10-00-00.000.log.gz", "/v/app.log", true)
+	f("/v/app.log.old", "/v/app.log", true)
+	f("/v/0.log", "/v/0.log", false)
+	f("/v/0.log.20260102-150405", "/v/0.log", true)
+	f("/v/0.log.20260102-150405.gz", "/v/0.log", true)
+	f("/v/17.log", "/v/17.log", false)
+	f("/v/app2.log", "/v/app2.log", false)
+	f("/v/gold", "/v/gold", false)
+	f("app", "app", false)
+	f("", "", false)
+}
+
+func TestMaybeCopy(t *testing.T) {
+	f := func(name, of string, pos int64, want bool) {
+		t.Helper()
+		if got := maybeCopy(name, of, pos); got != want {
+			t.Errorf("maybeCopy(%q, %q, %d) = %v, want %v", name, of, pos, got, want)
+		}
+	}
+	f("app.log.1", "app.log", 10, true)
+	f("app-2026-11-21.log", "app.log", 10, true)
+	f("app.log.3.gz", "app.log", 10, true)
+	f("app.log.1.gz", "app.log.1", 10, true)
+	f("app.log.3.gz", "app.log.1", 1000, true)
+	f("app.log.3.gz", "app.log.1", 10, false)
+	f("app.log", "app.log", 1000, false)
+	f("app.log", "app.log.1", 1000, false)
+	f("app.log.2", "app.log.1", 1000, false)
+	f("app-22.log", "app-21.log", 1000, false)
+	f("other.log", "app.log", 1000, false)
+	f("other.log.1", "app.log", 1000, false)
+}

@@ -1,0 +1,244 @@
+package follow
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// identify finds out what f holds: what it held before, a copy of what another file holds or held,
+// or something new. It returns false while there is nothing to be read from f.
+func (s *shard) identify(f *file, h *os.File, now time.Time) bool {
+	t := textOf(f, h)
+	if t.size == 0 {
+		if f.isDeleted() {
+			s.finish(f)
+		}
+		return false
+	}
+	id := firstID(f)
+	if c := f.was; c != nil {
+		f.was = nil
+		if c.home == nil && t.holds(c) {
+			s.adopt(c, f, t)
+			return true
+		}
+		if c.home == nil { // truncated while nobody looked
+			id = c.nextID()
+			s.displace(c, now, "truncated", "it was truncated while podbeat was not running")
+		}
+	}
+	c, wait := s.original(f, t, now)
+	switch {
+	case wait:
+		f.wake.Store(true)
+		return false
+	case c != nil && c.home == nil && c.gone.IsZero() && !c.ended:
+		fallthrough // its file is known by name, and has not had its turn yet
+	case c != nil && c.home != nil:
+		f.copyOf = c
+		c.copies = append(c.copies, f)
+		f.pos.Store(f.size.Load())
+		return false
+	case c != nil:
+		s.adopt(c, f, t)
+		return true
+	}
+	c = newContent(f, id, s.run.cfg.NewReader(s.run.cfg.Format))
+	s.start(c, h)
+	return true
+}
+
+// start makes c, which is new, its file's content.
+func (s *shard) start(c *content, h *os.File) {
+	f := c.home
+	f.content = c
+	s.dirs[c.dir] = append(s.dirs[c.dir], c)
+	if at, err := h.Seek(0, unix.SEEK_DATA); !f.gz && err == nil {
+		c.pos = at // a hole, left by a writer that kept its place in a truncated file
+	}
+	f.pos.Store(c.pos)
+	s.run.positions.set(c)
+}
+
+// original looks for the content that f is a copy of. wait says that f is too short to tell yet.
+func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool) {
+	for _, c := range s.dirs[f.dir] {
+		n := int64(c.rec.Head.Len)
+		switch {
+		case n == 0 || !maybeCopy(f.path(), c.rec.Path, c.pos):
+			continue
+		case t.size < n:
+			if !strings.HasPrefix(string(c.head), string(t.read(0, int(t.size)))) && c.head != nil {
+				continue
+			}
+		case t.sum(0, int(n)) != c.rec.Head:
+			continue
+		}
+		if t.size >= c.pos {
+			if t.holds(c) {
+				return c, false
+			}
+			continue
+		}
+		if now.Sub(f.grew) < quiet {
+			return nil, true // it is being written
+		}
+		return c, false // made before the rest was written: all of it has been read
+	}
+	return nil, false
+}
+
+// adopt makes f the file that holds c, and reading goes on there.
+func (s *shard) adopt(c *content, f *file, t *text) {
+	c.home, c.gone, c.src = f, time.Time{}, f.src
+	f.content, f.copyOf = c, nil
+	if c.dir != f.dir {
+		s.unlist(c)
+		c.dir = f.dir
+		s.dirs[c.dir] = append(s.dirs[c.dir], c)
+	}
+	if c.reader == nil {
+		c.reader = s.run.cfg.NewReader(s.run.cfg.Format)
+		c.pos = c.rec.Resume
+		c.head = t.read(0, int(min(c.pos, headSize)))
+		c.window = t.read(max(0, c.pos-windowSize), int(min(c.pos, windowSize)))
+	}
+	f.done = f.gz && c.rec.Whole > 0 && c.rec.Done >= c.rec.Whole
+	f.pos.Store(c.pos)
+	c.mu.Lock()
+	revived := c.ended
+	c.ended = false
+	c.mu.Unlock()
+	if key := f.inode.key(); revived || c.rec.Key != key || c.rec.Path != f.path() {
+		s.run.positions.move(c, key, f.path())
+	}
+}
+
+// displace takes c from its file, for which a new content is to come under the same key.
+func (s *shard) displace(c *content, now time.Time, reason, why string) {
+	s.run.metrics.truncated.Inc()
+	s.run.positions.move(c, c.rec.Key+"~"+c.rec.ID, c.rec.Path)
+	s.release(c, now, reason, why)
+}
+
+// truncated gives f, which does not hold its content any more, a new one.
+func (s *shard) truncated(f *file, h *os.File, now time.Time) (again bool) {
+	old := f.content
+	next := newContent(f, old.nextID(), s.run.cfg.NewReader(s.run.cfg.Format))
+	f.content, f.gzip, f.done = nil, nil, false
+	s.displace(old, now, "truncated", "the file was truncated")
+	s.start(next, h)
+	return true
+}
+
+// finish ends the following of f: it is away, and all that could be read of it has been.
+func (s *shard) finish(f *file) {
+	f.close()
+	s.unpark(f)
+	s.run.tracker.forget(f)
+	s.run.metrics.deleted.Inc()
+	if c := f.content; c != nil {
+		f.content = nil
+		s.release(c, s.run.now(), "deleted", "it was deleted")
+	}
+}
+
+// unpark has f wait for no original.
+func (s *shard) unpark(f *file) {
+	if c := f.copyOf; c != nil {
+		c.copies = slices.DeleteFunc(c.copies, func(o *file) bool { return o == f })
+		f.copyOf = nil
+		f.pos.Store(0)
+	}
+}
+
+// release gives c, which its file does not hold any more, to a copy, or keeps it until one comes.
+func (s *shard) release(c *content, now time.Time, reason, why string) {
+	c.leave(now, reason, why)
+	for len(c.copies) > 0 {
+		f := c.copies[0]
+		c.copies = c.copies[1:]
+		f.copyOf = nil
+		h, err := f.opened(s.run.finder)
+		if err != nil {
+			continue
+		}
+		s.adopt(c, f, textOf(f, h))
+		s.push(f)
+		return
+	}
+}
+
+// away is the turn of a file that cannot be opened.
+func (s *shard) away(f *file) {
+	f.mu.Lock()
+	missing, givenUp, kept := f.missing, f.givenUp, f.kept
+	f.mu.Unlock()
+	if !missing && !givenUp {
+		return // the next scan will tell
+	}
+	unread := f.size.Load() - f.pos.Load()
+	if c := f.content; c != nil {
+		c.size = c.pos // what is missing is counted here
+	}
+	switch {
+	case givenUp && f.content != nil:
+		s.run.abandon(f.src, f.path(), kept-f.content.pos, "bytes", "its last line is not complete")
+	case !givenUp && f.copyOf == nil && !f.done:
+		s.run.abandon(f.src, f.path(), unread, "closed", "the file was deleted while it was not open")
+	}
+	s.finish(f)
+}
+
+// scanned ends contents that no copy has come for since the scan before. lost are those of an
+// earlier run whose files are away.
+func (s *shard) scanned(lost []*content) {
+	now := s.run.now()
+	for _, c := range lost {
+		if s.run.shardOf(c.dir) == s && c.home == nil && c.gone.IsZero() {
+			s.release(c, now, "away", "the file was deleted while podbeat was not running")
+		}
+	}
+	for _, list := range s.dirs {
+		for _, c := range slices.Clone(list) {
+			if c.home != nil || c.gone.IsZero() || now.Sub(c.gone) < 2*quiet || now.Sub(c.gone) < s.run.cfg.ScanInterval {
+				continue
+			}
+			if c.reason != "deleted" && c.rec.Whole == 0 {
+				s.run.abandon(c.src, c.rec.Path, c.size-c.pos, c.reason, c.why)
+			}
+			s.unlist(c)
+			s.run.positions.end(c)
+		}
+	}
+}
+
+func (s *shard) unlist(c *content) {
+	list := slices.DeleteFunc(s.dirs[c.dir], func(o *content) bool { return o == c })
+	if len(list) == 0 {
+		delete(s.dirs, c.dir)
+		return
+	}
+	s.dirs[c.dir] = list
+}
+
+// parseKey reads what inode.key wrote. Contents without a file have other keys.
+func parseKey(key string) (n inode, ok bool) {
+	parts := strings.Split(key, "-")
+	if len(parts) == 4 && parts[2] == "" { // a birth before 1970
+		parts = []string{parts[0], parts[1], "-" + parts[3]}
+	}
+	if len(parts) != 3 {
+		return n, false
+	}
+	var errs [3]error
+	n.dev, errs[0] = strconv.ParseUint(parts[0], 36, 64)
+	n.ino, errs[1] = strconv.ParseUint(parts[1], 36, 64)
+	n.birth, errs[2] = strconv.ParseInt(parts[2], 36, 64)
+	return n, errs == [3]error{}
+}

@@ -1,0 +1,206 @@
+package follow
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/elastic/beats/v7/libbeat/beat"
+	"github.com/elastic/beats/v7/libbeat/common/acker"
+	"github.com/elastic/beats/v7/libbeat/logp"
+	"github.com/elastic/beats/v7/libbeat/statestore"
+)
+
+// positions keeps the records of an input's contents in the registry.
+type positions struct {
+	store   *statestore.Store
+	prefix  string
+	log     *logp.Logger
+	metrics *metrics
+	done    chan struct{} // ends write
+	stopped chan struct{}
+
+	mu    sync.Mutex
+	dirty []*content
+}
+
+// writeEvery bounds how often positions are written: a crash sends again what came in between,
+// which Elasticsearch knows by its ids.
+const writeEvery = 100 * time.Millisecond
+
+// openPositions opens the records below prefix. Its owner calls close.
+func openPositions(from Store, prefix string, log *logp.Logger, m *metrics) (*positions, error) {
+	store, err := from.Access()
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the registry: %w", err)
+	}
+	p := &positions{store: store, prefix: prefix, log: log, metrics: m, done: make(chan struct{}), stopped: make(chan struct{})}
+	go p.write()
+	return p, nil
+}
+
+// load returns the records there are.
+func (p *positions) load() ([]record, error) {
+	var all []record
+	err := p.store.Each(func(key string, v statestore.ValueDecoder) (bool, error) {
+		file, ours := strings.CutPrefix(key, p.prefix)
+		if !ours {
+			return true, nil
+		}
+		var rec record
+		if err := v.Decode(&rec); err != nil {
+			return false, fmt.Errorf("cannot read position %q from the registry: %w", key, err)
+		}
+		rec.Key = file
+		all = append(all, rec)
+		return true, nil
+	})
+	return all, err
+}
+
+// set writes the record of c at once: before the first event of a content is sent, its id must be
+// known to the next start.
+func (p *positions) set(c *content) {
+	c.mu.Lock()
+	rec := c.rec
+	c.dirty = false
+	c.mu.Unlock()
+	p.put(rec)
+}
+
+func (p *positions) put(rec record) {
+	rec.Updated = time.Now().UnixMicro()
+	if err := p.store.Set(p.prefix+rec.Key, rec); err != nil {
+		p.metrics.errors.Inc()
+		p.log.Errorf("Cannot store the position in %s; after a restart events are sent again: %v", rec.Path, err)
+	}
+}
+
+// move puts the record of c under another key.
+func (p *positions) move(c *content, key, path string) {
+	c.mu.Lock()
+	old := c.rec.Key
+	c.rec.Key, c.rec.Path = key, path
+	c.mu.Unlock()
+	p.set(c)
+	if old != key {
+		p.remove(old)
+	}
+}
+
+// renamed notes the name of the file that holds c.
+func (p *positions) renamed(c *content, path string) {
+	if c.rec.Path == path {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rec.Path = path
+	p.changed(c)
+}
+
+// changed has c written with the next round. Its caller holds c.mu.
+func (p *positions) changed(c *content) {
+	if !c.dirty {
+		c.dirty = true
+		p.mu.Lock()
+		p.dirty = append(p.dirty, c)
+		p.mu.Unlock()
+	}
+}
+
+// settle stores pos for c, which no message will come for, if none is on its way.
+func (p *positions) settle(c *content, pos int64, before sum) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inFlight > 0 || c.rec.Done == pos && c.rec.Resume == pos {
+		return
+	}
+	c.rec.Resume, c.rec.Done, c.rec.Window, c.rec.Size = pos, pos, before, max(c.rec.Size, pos)
+	c.last.resume, c.last.end, c.last.window = pos, pos, before
+	p.changed(c)
+}
+
+func (p *positions) remove(key string) {
+	if err := p.store.Remove(p.prefix + key); err != nil {
+		p.metrics.errors.Inc()
+		p.log.Errorf("Cannot remove a position from the registry: %v", err)
+	}
+}
+
+// end forgets c once all its events are acknowledged.
+func (p *positions) end(c *content) {
+	c.mu.Lock()
+	c.ended = true
+	now := c.inFlight == 0
+	key := c.rec.Key
+	c.mu.Unlock()
+	if now {
+		p.remove(key)
+	}
+}
+
+// acker hears of acknowledged events; those that a processor dropped count as acknowledged.
+func (p *positions) acker() beat.ACKer {
+	return acker.EventPrivateReporter(func(_ int, private []any) {
+		p.metrics.acked.Add(uint64(len(private)))
+		for _, v := range private {
+			m, ok := v.(*mark)
+			if !ok {
+				continue
+			}
+			c := m.content
+			c.mu.Lock()
+			c.inFlight--
+			c.rec.Resume, c.rec.Done, c.rec.Window = m.resume, m.end, m.window
+			over, key := c.ended && c.inFlight == 0, c.rec.Key
+			p.changed(c)
+			c.mu.Unlock()
+			if over {
+				p.remove(key)
+			}
+		}
+	})
+}
+
+// write stores what has changed, at most every writeEvery, and never for more than a tenth of the time.
+func (p *positions) write() {
+	defer close(p.stopped)
+	wait := time.NewTimer(writeEvery)
+	defer wait.Stop()
+	for {
+		select {
+		case <-p.done:
+			p.flush()
+			return
+		case <-wait.C:
+			began := time.Now()
+			p.flush()
+			wait.Reset(max(writeEvery, 9*time.Since(began)))
+		}
+	}
+}
+
+func (p *positions) flush() {
+	p.mu.Lock()
+	list := p.dirty
+	p.dirty = nil
+	p.mu.Unlock()
+	for _, c := range list {
+		c.mu.Lock()
+		rec, write := c.rec, c.dirty && !c.ended
+		c.dirty = false
+		c.mu.Unlock()
+		if write {
+			p.put(rec)
+		}
+	}
+}
+
+// close stores what is acknowledged by now.
+func (p *positions) close() {
+	close(p.done)
+	<-p.stopped
+	p.store.Close()
+}

@@ -1,0 +1,315 @@
+package follow
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/elastic/beats/v7/libbeat/beat"
+
+	"github.com/podbeat/podbeat/beat/find"
+)
+
+// turnBytes is how much of a file is read in one turn: enough to make a turn's fixed costs small,
+// little enough that a thousand files come by in a second or two.
+const turnBytes = 256 << 10
+
+// quiet is how long a file must not have grown to be taken as complete, when it is a copy, is
+// being compressed, or has been deleted.
+const quiet = 2 * time.Second
+
+// A shard reads the files of some directories, in turns.
+type shard struct {
+	run    *run
+	client beat.Client
+	out    *publisher
+	dirs   map[string][]*content // by directory, those with copies to come as well
+	buf    []byte
+
+	mu      sync.Mutex
+	some    *sync.Cond
+	queue   []job
+	stopped bool
+}
+
+// A job is a file's turn, or something else to be done by the shard.
+type job struct {
+	file *file
+	do   func()
+}
+
+func newShard(r *run, client beat.Client) *shard {
+	s := &shard{run: r, client: client, dirs: map[string][]*content{}, buf: make([]byte, windowSize+turnBytes)}
+	s.some = sync.NewCond(&s.mu)
+	s.out = &publisher{run: r, client: client}
+	return s
+}
+
+// push gives f a turn, unless one is coming anyway.
+func (s *shard) push(f *file) {
+	f.mu.Lock()
+	queued := f.queued
+	f.queued = true
+	f.mu.Unlock()
+	if !queued {
+		s.add(job{file: f})
+	}
+}
+
+// do has the shard run what it alone may do.
+func (s *shard) do(what func()) { s.add(job{do: what}) }
+
+func (s *shard) add(j job) {
+	s.mu.Lock()
+	s.queue = append(s.queue, j)
+	s.mu.Unlock()
+	s.some.Signal()
+}
+
+// stop makes run return after the present turn.
+func (s *shard) stop() {
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
+	s.some.Signal()
+}
+
+func (s *shard) next() (job, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.queue) == 0 && !s.stopped {
+		s.some.Wait()
+	}
+	if s.stopped {
+		return job{}, false
+	}
+	j := s.queue[0]
+	s.queue = s.queue[1:]
+	return j, true
+}
+
+func (s *shard) work() {
+	for {
+		j, ok := s.next()
+		switch {
+		case !ok:
+			return
+		case j.do != nil:
+			j.do()
+		default:
+			j.file.mu.Lock()
+			j.file.queued = false
+			j.file.mu.Unlock()
+			if s.turn(j.file) {
+				s.push(j.file)
+			}
+		}
+		if s.run.refused.Load() {
+			return
+		}
+	}
+}
+
+// turn reads a piece of f, and says whether f needs another turn now.
+func (s *shard) turn(f *file) (again bool) {
+	now := s.run.now()
+	if a := f.after; a != nil && a.shard == s {
+		if a.unread() {
+			s.push(a)
+			return true // after a
+		}
+		f.after = nil
+	}
+	h, err := f.opened(s.run.finder)
+	if err != nil {
+		s.away(f)
+		return false
+	}
+	if f.tmpfs {
+		defer f.close() // whatever happens; load has closed it already
+	}
+	info, err := find.Stat(h)
+	if err != nil {
+		return s.failed(f, err)
+	}
+	grew := f.length != info.Size
+	if grew {
+		f.length, f.grew = info.Size, now
+	}
+	f.look(info, now)
+	if f.gz && now.Sub(info.ModTime) < quiet {
+		f.wake.Store(true) // it is being compressed
+		return false
+	}
+	if f.copyOf != nil && (grew || f.isDeleted()) {
+		s.unpark(f) // it may be a copy no more
+	}
+	if f.content == nil && (f.copyOf != nil || !s.identify(f, h, now)) {
+		return false
+	}
+	s.run.positions.renamed(f.content, f.path())
+	more, err := s.read(f, h, now)
+	if err != nil {
+		return s.failed(f, err)
+	}
+	return more
+}
+
+// read reads a piece of f's content. The window before the piece must be what it was, else the
+// file has been truncated and written anew.
+func (s *shard) read(f *file, h *os.File, now time.Time) (again bool, err error) {
+	c := f.content
+	if f.gz {
+		return s.readGzip(f, h, now)
+	}
+	if f.length < c.pos {
+		return s.truncated(f, h, now), nil
+	}
+	win := len(c.window)
+	turn := turnBytes
+	if f.tmpfs {
+		turn *= 4 // as much as may be, it may be the last
+	}
+	data := s.buffer(win + turn + f.longer)
+	n, err := h.ReadAt(data, c.pos-int64(win))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	if n < win || !bytes.Equal(data[:win], c.window) {
+		return s.truncated(f, h, now), nil
+	}
+	c.size = max(f.length, c.pos-int64(win)+int64(n))
+	f.pos.Store(c.pos - int64(win) + int64(n)) // it is in memory now
+	if f.tmpfs {
+		f.close()
+	}
+	atEnd := err != nil
+	final := atEnd && f.isDeleted() && s.isOver(f, now)
+	again = s.take(f, data[:n], win, atEnd, final, now)
+	if final && !again {
+		s.finish(f)
+	}
+	return again, nil
+}
+
+// isOver says whether nobody will write to f, which has been deleted: some write on in a file that
+// has no name any more, but not for long once the pod's directory is gone too.
+func (s *shard) isOver(f *file, now time.Time) bool {
+	still := now.Sub(f.grew)
+	if still < quiet/2 {
+		return false
+	}
+	_, err := os.Lstat(f.dir)
+	return err != nil || still >= s.run.cfg.CloseInactive
+}
+
+// take gives the reader data, whose first win bytes are the window, and says whether there is more to do now.
+func (s *shard) take(f *file, data []byte, win int, atEnd, final bool, now time.Time) (again bool) {
+	c := f.content
+	fresh := data[win:]
+	from := c.pos
+	if len(fresh) > 0 || final {
+		c.begin(fresh)
+		if c.extend(from, from+int64(len(fresh)), now) {
+			s.run.positions.set(c)
+		}
+		s.out.begin(f, data, from-int64(win), now)
+		consumed, more := c.reader.Read(fresh, from, final, now, s.out.publish)
+		if s.run.refused.Load() {
+			return false
+		}
+		s.run.metrics.bytes.Add(uint64(consumed))
+		c.advance(from+int64(consumed), data[:win+consumed])
+		f.longer = 0
+		if more && !atEnd {
+			f.longer = min(max(2*len(fresh), turnBytes), c.reader.MaxRead())
+			again = true
+		}
+		if consumed > 0 && !atEnd {
+			again = true
+		}
+		fresh = fresh[consumed:]
+	}
+	f.pos.Store(c.pos)
+	f.caughtUp = atEnd
+	if atEnd {
+		s.atEnd(f, fresh, data, now)
+	}
+	return again
+}
+
+// atEnd sees to what waits at the end of a file: time-outs, and positions that no message will move.
+func (s *shard) atEnd(f *file, tail, data []byte, now time.Time) {
+	c := f.content
+	f.behind.Store(0)
+	if c.reader.Waiting() || len(tail) > 0 && s.run.cfg.PartialTimeout > 0 {
+		s.out.begin(f, data, c.pos+int64(len(tail))-int64(len(data)), now)
+		if n := c.reader.Expire(tail, c.pos, now, s.out.publish); n > 0 {
+			c.advance(c.pos+int64(n), data[:len(data)-len(tail)+n])
+			f.pos.Store(c.pos)
+		}
+		f.wake.Store(true)
+	}
+	if f.isDeleted() {
+		f.wake.Store(true)
+	}
+	if !c.reader.Waiting() {
+		s.run.positions.settle(c, c.pos, sumOf(c.window))
+	}
+}
+
+// failed says that f cannot be read now; it gets a turn at the next scan or change.
+func (s *shard) failed(f *file, err error) bool {
+	f.close()
+	if errors.Is(err, os.ErrClosed) { // the tracker's doing
+		f.wake.Store(true)
+		return false
+	}
+	s.run.metrics.errors.Inc()
+	s.run.log.Errorf("Cannot read %s, trying again: %v", f.path(), err)
+	f.wake.Store(true)
+	return false
+}
+
+// look notes what the file system says of f.
+func (f *file) look(info find.Info, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.used = now
+	f.note(info, now)
+}
+
+// note is look for those who hold f.mu.
+func (f *file) note(info find.Info, now time.Time) {
+	f.size.Store(info.Size)
+	if info.Links == 0 && f.deleted.IsZero() {
+		f.deleted = now
+	}
+	if info.Size > f.pos.Load() && f.behind.Load() == 0 {
+		f.behind.Store(now.UnixNano())
+	}
+}
+
+func (f *file) isDeleted() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.deleted.IsZero()
+}
+
+// unread says whether f has bytes that should be read before its successor's.
+func (f *file) unread() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.open != nil && !f.givenUp && f.copyOf == nil && !f.caughtUp
+}
+
+// buffer is the shard's buffer, made longer if need be.
+func (s *shard) buffer(n int) []byte {
+	if n > cap(s.buf) {
+		s.buf = make([]byte, n)
+	}
+	return s.buf[:n]
+}

@@ -1,0 +1,120 @@
+package follow
+
+import (
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"time"
+)
+
+// A text is what a file holds, decompressed, for looking at parts of it.
+type text struct {
+	size int64 // of compressed files: more than there can be
+	read func(offset int64, n int) []byte
+}
+
+func textOf(f *file, h *os.File) *text {
+	if f.gz {
+		return &text{math.MaxInt64, func(offset int64, n int) []byte {
+			r, err := newGzipReader(h, offset)
+			if err != nil {
+				return nil
+			}
+			b := make([]byte, n)
+			n, _ = io.ReadFull(r, b)
+			return b[:n]
+		}}
+	}
+	return &text{f.size.Load(), func(offset int64, n int) []byte {
+		b := make([]byte, n)
+		n, _ = h.ReadAt(b, offset)
+		return b[:n]
+	}}
+}
+
+func (t *text) sum(offset int64, n int) sum { return sumOf(t.read(offset, n)) }
+
+// holds says whether the text is c as far as c has been read.
+func (t *text) holds(c *content) bool {
+	head, before := c.rec.Head, c.before()
+	if t.size < c.pos || t.size < int64(head.Len) || head.Len > 0 && t.sum(0, head.Len) != head {
+		return false
+	}
+	return before.Len == 0 || t.sum(c.pos-int64(before.Len), before.Len) == before
+}
+
+// gzipReader reads a compressed file in turns.
+type gzipReader struct {
+	*gzip.Reader
+	rest []byte // decompressed and not taken by the lines' reader
+}
+
+// newGzipReader reads what h holds, from offset on.
+func newGzipReader(h *os.File, offset int64) (*gzipReader, error) {
+	z, err := gzip.NewReader(bufio.NewReaderSize(io.NewSectionReader(h, 0, math.MaxInt64), 64<<10))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.CopyN(io.Discard, z, offset); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return &gzipReader{Reader: z}, nil
+}
+
+// readGzip is read for a compressed file. It has been quiet for a while, so its end is final.
+func (s *shard) readGzip(f *file, h *os.File, now time.Time) (again bool, err error) {
+	c := f.content
+	if f.done {
+		f.close()
+		return false, nil
+	}
+	if f.gzip == nil {
+		if f.gzip, err = newGzipReader(h, c.pos); err != nil {
+			s.spoilt(f, err)
+			return false, nil
+		}
+	}
+	win, rest := len(c.window), len(f.gzip.rest)
+	data := s.buffer(win + rest + turnBytes + f.longer)
+	copy(data, c.window)
+	copy(data[win:], f.gzip.rest)
+	n, err := io.ReadFull(f.gzip, data[win+rest:])
+	data = data[:win+rest+n]
+	atEnd := err != nil
+	from := c.pos
+	again = s.take(f, data, win, atEnd, atEnd, now)
+	f.gzip.rest = append(f.gzip.rest[:0], data[win+int(c.pos-from):]...)
+	if atEnd {
+		if _, err := f.gzip.Read(data[:1]); !errors.Is(err, io.EOF) { // gzip keeps its error
+			s.spoilt(f, err)
+		}
+		s.doneGzip(f)
+		return false, nil
+	}
+	return again, nil
+}
+
+// doneGzip notes that the compressed file f is read.
+func (s *shard) doneGzip(f *file) {
+	c := f.content
+	f.done, f.gzip = true, nil
+	f.close()
+	f.pos.Store(f.size.Load())
+	c.size = c.pos
+	c.mu.Lock()
+	c.rec.Whole = c.pos
+	c.mu.Unlock()
+	s.run.positions.set(c)
+	s.run.metrics.read.Inc()
+}
+
+// spoilt says that the rest of a compressed file cannot be read.
+func (s *shard) spoilt(f *file, err error) {
+	s.run.metrics.errors.Inc()
+	s.run.log.Errorf("Cannot decompress %s from byte %d of its text on: %v", f.path(), f.content.pos, err)
+	f.done, f.gzip = true, nil
+	f.close()
+}

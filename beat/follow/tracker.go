@@ -1,0 +1,356 @@
+package follow
+
+import (
+	"cmp"
+	"hash/fnv"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/podbeat/podbeat/beat/find"
+)
+
+// A tracker knows the files by their inodes and names, and gives them turns when something has
+// happened to them.
+type tracker struct {
+	run *run
+
+	mu    sync.Mutex
+	files map[inode]*file
+	paths map[string]*file
+	known map[inode]*content // of the last run, not found yet
+	began atomic.Bool        // the first scan has ended
+	early []*file            // found by it
+}
+
+func newTracker(r *run) *tracker {
+	return &tracker{run: r, files: map[inode]*file{}, paths: map[string]*file{}, known: map[inode]*content{}}
+}
+
+// handle hears what find has seen. It is called from one goroutine.
+func (t *tracker) handle(e find.Event) {
+	switch e.Op {
+	case find.Seen:
+		t.seen(e.Path, e.Info)
+	case find.Changed:
+		t.changed(e.Path)
+	case find.Gone:
+		t.gone(e.Path)
+	case find.Scanned:
+		t.scanned(e.Failed)
+	}
+}
+
+func (t *tracker) seen(path string, info find.Info) {
+	t.mu.Lock()
+	key := inodeOf(info)
+	f, before := t.files[key], t.paths[path]
+	if before != nil && before != f {
+		before.unname(path)
+		t.give(before)
+	}
+	if f == nil {
+		f = t.add(path, key, info)
+		if f == nil {
+			t.mu.Unlock()
+			return
+		}
+		f.after = before
+	}
+	f.name(path)
+	t.paths[path] = f
+	fresh := f.size.Swap(info.Size) != info.Size || before != f
+	t.mu.Unlock()
+	if fresh {
+		t.give(f)
+	}
+}
+
+// add makes a file of what was found at path, or returns nil if it is too old to be read.
+func (t *tracker) add(path string, key inode, info find.Info) *file {
+	now := t.run.now()
+	c := t.known[key]
+	if old := t.run.cfg.IgnoreOlder; c == nil && old > 0 && now.Sub(info.ModTime) > old {
+		t.run.metrics.ignored.Inc()
+		return nil
+	}
+	f := &file{inode: key, born: now.UnixNano(), tmpfs: info.Tmpfs, gz: strings.HasSuffix(path, ".gz"), dir: filepath.Dir(path),
+		src: t.run.cfg.Source(path, t.run.node), grew: info.ModTime}
+	f.length = -1
+	f.shard = t.run.shardOf(f.dir)
+	if c != nil {
+		f.shard = t.run.shardOf(c.dir)
+		delete(t.known, key)
+		f.was = c
+	}
+	t.files[key] = f
+	t.run.metrics.found.Inc()
+	if !t.began.Load() {
+		t.early = append(t.early, f)
+	}
+	if !f.tmpfs && !f.gz && len(t.files) <= t.run.cfg.MaxOpenFiles {
+		f.name(path)
+		_, _ = f.opened(t.run.finder) // held, so that a deletion takes nothing; if it fails, its turn tries again
+	}
+	return f
+}
+
+func (t *tracker) changed(path string) {
+	t.mu.Lock()
+	f := t.paths[path]
+	t.mu.Unlock()
+	if f != nil {
+		t.give(f)
+		return
+	}
+	h, info, err := t.run.finder.Open(path)
+	if err != nil {
+		return
+	}
+	_ = h.Close()
+	t.seen(path, info)
+}
+
+func (t *tracker) gone(path string) {
+	t.mu.Lock()
+	f := t.paths[path]
+	delete(t.paths, path)
+	t.mu.Unlock()
+	if f != nil {
+		f.unname(path)
+		t.give(f)
+	}
+}
+
+// scanned ends a scan: files that have no name any more are away for good. The first one starts
+// the reading: only now it is known which file holds which content.
+func (t *tracker) scanned(failed bool) {
+	t.mu.Lock()
+	var lost []*content
+	early := t.early
+	if !t.began.Load() {
+		t.early = nil
+		t.began.Store(true)
+		slices.SortStableFunc(early, func(a, b *file) int {
+			return cmp.Or(cmp.Compare(a.dir, b.dir), a.grew.Compare(b.grew))
+		})
+		for i, f := range early {
+			if i > 0 && early[i-1].dir == f.dir && sameLog(early[i-1].path(), f.path()) {
+				f.after = early[i-1]
+			}
+		}
+	}
+	if !failed {
+		for key, c := range t.known {
+			lost = append(lost, c)
+			delete(t.known, key)
+		}
+		for _, f := range t.files {
+			f.mu.Lock()
+			if len(f.names) == 0 && f.open == nil {
+				f.missing = true
+				early = append(early, f)
+			}
+			f.mu.Unlock()
+		}
+	}
+	t.mu.Unlock()
+	for _, f := range early {
+		t.give(f)
+	}
+	for _, s := range t.run.shards {
+		s.do(func() { s.scanned(lost) })
+	}
+}
+
+// give gives f a turn, once the first scan has ended.
+func (t *tracker) give(f *file) {
+	if t.began.Load() {
+		f.shard.push(f)
+	}
+}
+
+// all returns the files there are.
+func (t *tracker) all() []*file {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Collect(maps.Values(t.files))
+}
+
+// forget drops a file that is away.
+func (t *tracker) forget(f *file) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.files, f.inode)
+	for path, other := range t.paths {
+		if other == f {
+			delete(t.paths, path)
+		}
+	}
+}
+
+// watch gives turns to files that wait for time to pass, or that have grown without inotify's
+// saying so, and closes those that nobody needs open.
+func (t *tracker) watch(ctx interface{ Done() <-chan struct{} }) {
+	const tick = 200 * time.Millisecond
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		all := t.all()
+		if !t.began.Load() {
+			continue
+		}
+		for _, f := range all {
+			if f.wake.Swap(false) || n%5 == 0 && f.grown(t.run.now()) {
+				t.give(f)
+			}
+		}
+		if n%5 == 0 {
+			t.bound(all)
+		}
+	}
+}
+
+// grown says whether an open file is not as it was last seen.
+func (f *file) grown(now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.open == nil {
+		return false
+	}
+	size, deleted := f.size.Load(), !f.deleted.IsZero()
+	info, err := find.Stat(f.open)
+	if err != nil {
+		return true
+	}
+	f.note(info, now)
+	return info.Size != size || deleted != !f.deleted.IsZero()
+}
+
+// bound closes files: those that have been idle, those beyond the most that may be open, and
+// deleted ones whose time or bytes are over.
+func (t *tracker) bound(all []*file) {
+	now := t.run.now()
+	type held struct {
+		*file
+		used, deleted time.Time
+		unread        int64
+	}
+	var idle, deleted []held
+	open := 0
+	for _, f := range all {
+		f.mu.Lock()
+		h := held{f, f.used, f.deleted, max(0, f.size.Load()-f.pos.Load())}
+		isOpen := f.open != nil
+		f.mu.Unlock()
+		switch {
+		case !isOpen:
+			continue
+		case !h.deleted.IsZero():
+			deleted = append(deleted, h)
+		case h.unread == 0:
+			idle = append(idle, h)
+		}
+		open++
+	}
+	slices.SortFunc(idle, func(a, b held) int { return a.used.Compare(b.used) })
+	for i, h := range idle {
+		old := now.Sub(h.used) > t.run.cfg.CloseInactive
+		if !old && open-i <= t.run.cfg.MaxOpenFiles {
+			break
+		}
+		h.close()
+		if old {
+			t.run.metrics.inactive.Inc()
+		} else {
+			t.run.metrics.limit.Inc()
+		}
+	}
+	slices.SortFunc(deleted, func(a, b held) int { return b.deleted.Compare(a.deleted) }) // the newest first
+	var sum int64
+	for _, h := range deleted {
+		sum += h.unread
+		tooLate := now.Sub(h.deleted) > t.run.cfg.Deleted.Timeout
+		if h.unread > 0 && (tooLate || sum > int64(t.run.cfg.Deleted.MaxBytes)) {
+			t.giveUp(h.file, tooLate)
+		}
+	}
+}
+
+// giveUp closes a deleted file with what is unread in it.
+func (t *tracker) giveUp(f *file, tooLate bool) {
+	f.mu.Lock()
+	f.givenUp, f.kept = true, f.pos.Load()
+	f.mu.Unlock()
+	f.close()
+	reason, option := "bytes", "deleted.max_bytes"
+	if tooLate {
+		reason, option = "timeout", "deleted.timeout"
+	}
+	t.run.abandon(f.src, f.path(), f.size.Load()-f.kept, reason, "the file was deleted, and "+option+" is over")
+	t.give(f)
+}
+
+// restore puts what earlier runs have left where the shards find it.
+func (t *tracker) restore(records []record) {
+	for _, rec := range records {
+		c := restored(rec)
+		s := t.run.shardOf(c.dir)
+		s.dirs[c.dir] = append(s.dirs[c.dir], c)
+		if key, ok := parseKey(rec.Key); ok {
+			t.known[key] = c
+		} else {
+			c.leave(t.run.now(), "truncated", "it was truncated")
+		}
+	}
+}
+
+// leave returns the records for the next run. No shard may be working.
+func (t *tracker) leave() []record {
+	var all []record
+	for _, s := range t.run.shards {
+		for _, list := range s.dirs {
+			for _, c := range list {
+				if !c.ended {
+					all = append(all, c.published())
+				}
+			}
+		}
+	}
+	return all
+}
+
+// close closes all files.
+func (t *tracker) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, f := range t.files {
+		f.close()
+	}
+}
+
+// shardOf is the shard of a directory.
+func (r *run) shardOf(dir string) *shard {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(dir))
+	return r.shards[h.Sum32()%uint32(len(r.shards))]
+}
+
+// abandon counts bytes that cannot be read any more, and says whose.
+func (r *run) abandon(src Source, path string, bytes int64, reason, why string) {
+	if bytes <= 0 {
+		return
+	}
+	r.metrics.abandon(src, bytes, reason)
+	r.log.Warnf("Gave up %d unread bytes of %s (%s): %s.", bytes, strconv.Quote(path), src.Volume, why)
+}
