@@ -126,6 +126,21 @@ func TestKeyThatSigns(t *testing.T) {
 	f(a(`,"key_ops":["verify"]`), "")
 }
 
+func TestKeyThatVerifies(t *testing.T) {
+	k := keysOf(t, `{"keys":[`+jwkOf(secretA, "")+`,`+jwkOf(secretB, `,"kid":"b","nbf":9999999999`)+`]}`)
+	f := func(header, secret string, want error) {
+		t.Helper()
+		if _, err := k.Verify(forge(header, plainPayload, secret), now); !errors.Is(err, want) {
+			t.Errorf("%s: got error %v, want %v", header, err, want)
+		}
+	}
+	f(plainHeader, secretA, nil)
+	f(plainHeader, secretB, nil) // a key that does not sign yet may sign elsewhere
+	f(`{"alg":"HS256","kid":"b"}`, secretB, nil)
+	f(`{"alg":"HS256","kid":""}`, secretA, ErrSignature) // a key without a name has no empty one
+	f(`{"alg":"HS256","kid":"B"}`, secretB, ErrSignature)
+}
+
 // TestRotation follows tokens through a year of rotations.
 func TestRotation(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
@@ -369,6 +384,8 @@ func TestReload(t *testing.T) {
 	f(time.Second, ErrSignature, nil, "no key")
 	write(onlyA)
 	f(time.Second, nil, ErrSignature, "<nil>")
+	write(`{"keys":[]}`)
+	f(time.Second, nil, ErrSignature, "no key") // once more, as it was fine in between
 	write(onlyB)
 	f(-time.Hour, ErrSignature, nil, "<nil>") // the clock was set back
 }

@@ -87,7 +87,7 @@ func isMethod(s string) bool {
 // not UTF-8.
 func Segments(u *url.URL) ([]string, error) {
 	path := u.EscapedPath()
-	if u.Opaque != "" || u.RawPath != "" && u.RawPath != path {
+	if u.RawPath != "" && u.RawPath != path {
 		return nil, errors.New("the path holds characters that must be percent-encoded")
 	}
 	if path == "/" {
