@@ -102,6 +102,9 @@ const (
 	// often is the time between two looks at what inotify does not tell of.
 	often = time.Second
 
+	// soon is when a link is looked at again whose target has just gone.
+	soon = 20 * time.Millisecond
+
 	// burst is how long events may gather before they are read.
 	burst = 3 * time.Millisecond
 
@@ -122,12 +125,13 @@ type Finder struct {
 	queue  []Event // to be handed out when no directory is open
 	base   base
 
-	inotify  int // -1: none
-	addWatch func(fd int, path string, mask uint32) (int, error)
-	watches  map[int]*watch
-	buf      []byte // for directories and for events, never both
-	batch    uint64 // number of the events read together
-	listing  uint64 // number of the directory reading
+	inotify     int // -1: none
+	initWatches func(flags int) (int, error)
+	addWatch    func(fd int, path string, mask uint32) (int, error)
+	watches     map[int]*watch
+	buf         []byte // for directories and for events, never both
+	batch       uint64 // number of the events read together
+	listing     uint64 // number of the directory reading
 
 	overflow  bool          // inotify's queue was full: a scan must follow, and watches may be lost
 	rewatch   bool          // during that scan
@@ -181,14 +185,15 @@ func New(log *logp.Logger, o Options) (*Finder, error) {
 	}
 	f := &Finder{
 		log: log, o: o,
-		openat2:   hasOpenat2(),
-		inotify:   -1,
-		addWatch:  unix.InotifyAddWatch,
-		watches:   map[int]*watch{},
-		buf:       make([]byte, 64<<10),
-		unwatched: map[*dir]bool{},
-		touched:   map[entry]int{},
-		base:      base{fd: -1},
+		openat2:     hasOpenat2(),
+		inotify:     -1,
+		initWatches: unix.InotifyInit1,
+		addWatch:    unix.InotifyAddWatch,
+		watches:     map[int]*watch{},
+		buf:         make([]byte, 64<<10),
+		unwatched:   map[*dir]bool{},
+		touched:     map[entry]int{},
+		base:        base{fd: -1},
 	}
 	for _, glob := range o.Globs {
 		prefix, p, err := parseGlob(glob, o.Recursive)

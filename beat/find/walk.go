@@ -243,6 +243,10 @@ func (f *Finder) look(d *dir, fd int, name string, kind uint8) (sub *dir, isNew 
 		to, fd, info, err := f.openLink(join(d.path, name))
 		if err != nil {
 			f.stats.linksRefused.Add(1)
+			if known != nil { // its target is being rotated, perhaps
+				f.lookAgain(d)
+				f.nextOften = time.Now().Add(soon)
+			}
 			break
 		}
 		unix.Close(fd)

@@ -31,7 +31,7 @@ func (f *Finder) startInotify() {
 	if f.o.NoInotify {
 		return
 	}
-	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	fd, err := f.initWatches(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		why := ""
 		if errors.Is(err, unix.EMFILE) {
