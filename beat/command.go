@@ -48,7 +48,7 @@ func NewCommand() *cmd.BeatsRootCmd {
   podbeat explain k8s_web_web-7d4b9c8f6-x2v5k_shop_8f6c2a1e-0000-4000-8000-000000000000_0
   podbeat migrate journalbeat.yml > podbeat.yml`
 	root.SilenceUsage = true
-	root.AddCommand(newExplainCmd(Name), journalbeat.NewMigrateCommand())
+	root.AddCommand(newExplainCmd(Name), newTokenCmd(), journalbeat.NewMigrateCommand())
 	for _, parent := range []*cobra.Command{root.ExportCmd, root.TestCmd, root.KeystoreCmd} {
 		parent.Args = cobra.ArbitraryArgs
 		parent.RunE = refuseUnknown // libbeat prints the help, and says all is well

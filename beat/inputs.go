@@ -15,6 +15,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/logp"
 
+	"github.com/podbeat/podbeat/beat/emptydir"
 	"github.com/podbeat/podbeat/beat/journal"
 	"github.com/podbeat/podbeat/beat/push"
 )
@@ -24,6 +25,7 @@ func inputs(_ beat.Info, log *logp.Logger, store *registry) []v2.Plugin {
 	return []v2.Plugin{
 		journal.Plugin(log, store),
 		push.Plugin(log),
+		emptydir.Plugin(log, store),
 		filestream.Plugin(log, store),
 		kafka.Plugin(),
 	}

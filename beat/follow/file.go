@@ -173,17 +173,17 @@ func stem(name string) (stem string, rotated bool) {
 	return dir + base + ext, rotated
 }
 
-// maybeCopy says whether a rotation may have copied the file called of, of which pos bytes have been
-// read, to the name. A short text with a name that is rotated itself is no evidence: logs that are
-// begun anew every day have such names, and many begin alike.
-func maybeCopy(name, of string, pos int64) bool {
+// maybeCopy says whether a rotation may have copied the file called of to the name. That both names
+// are rotated ones is no evidence: logs that are begun anew every day have such names, and many begin
+// alike. But one that is away may have been compressed after further rotations.
+func maybeCopy(name, of string, away bool) bool {
 	a, rotated := stem(name)
 	b, again := stem(of)
 	if !rotated || a != b || name == of {
 		return false
 	}
 	original, compressed := strings.CutSuffix(name, ".gz")
-	return !again || compressed && (original == of || pos >= windowSize)
+	return !again || compressed && (original == of || away)
 }
 
 // sameLog says whether rotations have made both names of one.

@@ -32,22 +32,22 @@ func TestStem(t *testing.T) {
 }
 
 func TestMaybeCopy(t *testing.T) {
-	f := func(name, of string, pos int64, want bool) {
+	f := func(name, of string, away, want bool) {
 		t.Helper()
-		if got := maybeCopy(name, of, pos); got != want {
-			t.Errorf("maybeCopy(%q, %q, %d) = %v, want %v", name, of, pos, got, want)
+		if got := maybeCopy(name, of, away); got != want {
+			t.Errorf("maybeCopy(%q, %q, %v) = %v, want %v", name, of, away, got, want)
 		}
 	}
-	f("app.log.1", "app.log", 10, true)
-	f("app-2026-11-21.log", "app.log", 10, true)
-	f("app.log.3.gz", "app.log", 10, true)
-	f("app.log.1.gz", "app.log.1", 10, true)
-	f("app.log.3.gz", "app.log.1", 1000, true)
-	f("app.log.3.gz", "app.log.1", 10, false)
-	f("app.log", "app.log", 1000, false)
-	f("app.log", "app.log.1", 1000, false)
-	f("app.log.2", "app.log.1", 1000, false)
-	f("app-22.log", "app-21.log", 1000, false)
-	f("other.log", "app.log", 1000, false)
-	f("other.log.1", "app.log", 1000, false)
+	f("app.log.1", "app.log", false, true)
+	f("app-2026-11-21.log", "app.log", false, true)
+	f("app.log.3.gz", "app.log", false, true)
+	f("app.log.1.gz", "app.log.1", false, true)
+	f("app.log.3.gz", "app.log.1", true, true)
+	f("app.log.3.gz", "app.log.1", false, false)
+	f("app.log", "app.log", true, false)
+	f("app.log", "app.log.1", true, false)
+	f("app.log.2", "app.log.1", true, false)
+	f("app-22.log", "app-21.log", true, false)
+	f("other.log", "app.log", true, false)
+	f("other.log.1", "app.log", true, false)
 }

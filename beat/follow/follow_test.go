@@ -36,6 +36,7 @@ type node struct {
 	held     bool         // the output takes nothing …
 	released *sync.Cond
 	noAck    bool // … or takes all and acknowledges nothing
+	killed   bool // nothing reaches the output any more
 
 	stop  func()
 	store storeOf
@@ -103,11 +104,15 @@ func (n *node) start() {
 func (n *node) kill() {
 	n.t.Helper()
 	left := n.t.TempDir()
+	n.mu.Lock()
+	n.killed = true
+	n.mu.Unlock()
+	n.released.Broadcast()
 	if err := os.CopyFS(left, os.DirFS(n.registry)); err != nil {
 		n.t.Fatal(err)
 	}
 	n.stop()
-	n.registry = left
+	n.registry, n.killed = left, false
 }
 
 type storeOf struct{ *statestore.Registry }
@@ -129,10 +134,10 @@ type client struct {
 func (c *client) Publish(e beat.Event) {
 	n := c.node
 	n.mu.Lock()
-	for n.held && !c.closed {
+	for n.held && !c.closed && !n.killed {
 		n.released.Wait()
 	}
-	if c.closed {
+	if c.closed || n.killed {
 		n.mu.Unlock()
 		c.config.Events.DroppedOnPublish(e)
 		return

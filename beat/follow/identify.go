@@ -25,6 +25,10 @@ func (s *shard) identify(f *file, h *os.File, now time.Time) bool {
 		f.was = nil
 		if c.home == nil && t.holds(c) {
 			s.adopt(c, f, t)
+			for _, copy := range c.copies { // it may not have looked like one had c been here
+				s.unpark(copy)
+				s.push(copy)
+			}
 			return true
 		}
 		if c.home == nil { // truncated while nobody looked
@@ -70,7 +74,7 @@ func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool
 	for _, c := range s.dirs[f.dir] {
 		n := int64(c.rec.Head.Len)
 		switch {
-		case n == 0 || !maybeCopy(f.path(), c.rec.Path, c.pos):
+		case n == 0 || !maybeCopy(f.path(), c.rec.Path, c.home == nil && n >= 64):
 			continue
 		case t.size < n:
 			if !strings.HasPrefix(string(c.head), string(t.read(0, int(t.size)))) && c.head != nil {
@@ -151,7 +155,7 @@ func (s *shard) finish(f *file) {
 // unpark has f wait for no original.
 func (s *shard) unpark(f *file) {
 	if c := f.copyOf; c != nil {
-		c.copies = slices.DeleteFunc(c.copies, func(o *file) bool { return o == f })
+		c.copies = slices.DeleteFunc(slices.Clone(c.copies), func(o *file) bool { return o == f })
 		f.copyOf = nil
 		f.pos.Store(0)
 	}
