@@ -57,7 +57,7 @@ func (p *pod) emptyDirs(rng *rand.Rand) func(l *log, i int) {
 	return func(l *log, i int) {
 		title := "web"
 		if two && i > 0 {
-			title = "db-endname-x" // the name ends at the first -endname-
+			title = "a-endname-b" // the name ends at the first -endname-, and has at most 63 characters
 		}
 		volume := "applog-" + service + "-endname-" + title
 		l.path = filepath.Join(root, "volumes", "kubernetes.io~empty-dir", volume, []string{"app.log", "access.log", "slow query.log"}[i])

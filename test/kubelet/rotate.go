@@ -55,6 +55,9 @@ func (l *log) rotate(ctx context.Context) error {
 	case "copytruncate with date":
 		return l.copyTruncate(ctx, l.dated())
 	case "recreate":
+		if err := pause(ctx, time.Until(l.made.Add(l.pod.n.o.Settle))); err != nil {
+			return err
+		}
 		l.kept = l.kept[:len(l.kept)-1]
 		if err := remove(l.path, []*File{l.file}); err != nil {
 			return err

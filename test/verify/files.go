@@ -143,18 +143,6 @@ func difference(got, want string) string {
 	return fmt.Sprintf("%.60q from byte %d of %d on, want %.60q of %d", got[i:], i, len(got), want[i:], len(want))
 }
 
-// Saveable returns how many of the lines written a reader could have.
-func (f *Files) Saveable() (n int) {
-	for _, file := range f.ledger.Files {
-		for _, line := range file.Lines {
-			if f.saveable(line) {
-				n++
-			}
-		}
-	}
-	return n
-}
-
 // Missing returns the lines that did not arrive.
 func (f *Files) Missing() (missing []*kubelet.Line) {
 	for _, file := range f.ledger.Files {
@@ -173,12 +161,14 @@ func (f *Files) Report() FilesReport {
 	r.Examples = slices.Clone(r.Examples)
 	r.Expected = f.ledger.Written()
 	r.Outages = len(f.outages)
+	r.LostIn = map[string]int{}
 	for _, line := range f.Missing() {
 		if !f.saveable(line) {
 			r.Unsaveable++
 			continue
 		}
 		r.Lost++
+		r.LostIn[line.File.Way]++
 		r.example("lost", f.describe(line))
 	}
 	return r
@@ -187,10 +177,11 @@ func (f *Files) Report() FilesReport {
 // A FilesReport counts lines. Expected = Arrived + Lost + Unsaveable.
 type FilesReport struct {
 	Report
-	Unsaveable  int // not arrived, and nobody could have saved them
-	Outages     int // times in which files could go unread
-	Mislabelled int // arrived with a wrong identity
-	Misplaced   int // arrived with a wrong offset
+	LostIn      map[string]int // lost lines by the rotation of their files
+	Unsaveable  int            // not arrived, and nobody could have saved them
+	Outages     int            // times in which files could go unread
+	Mislabelled int            // arrived with a wrong identity
+	Misplaced   int            // arrived with a wrong offset
 }
 
 // Exact says whether every line that could be saved arrived once, unchanged, in its order and under its name.
@@ -201,6 +192,9 @@ func (r FilesReport) Exact() bool {
 func (r FilesReport) String() string {
 	counts, examples, _ := strings.Cut(r.Report.String(), "\n")
 	counts += fmt.Sprintf(", %d mislabelled, %d misplaced, %d not saveable in %d outages", r.Mislabelled, r.Misplaced, r.Unsaveable, r.Outages)
+	if len(r.LostIn) > 0 {
+		counts += fmt.Sprintf("\n\tlost by way of rotation: %v", r.LostIn)
+	}
 	return strings.TrimSpace(counts + "\n" + examples)
 }
 
