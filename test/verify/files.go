@@ -3,6 +3,7 @@ package verify
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -80,26 +81,26 @@ func (f *Files) Arrived(d FileDoc) {
 	}
 	if f.seen[token] {
 		r.Doubled++
-		r.example("doubled", f.describe(line)+", again as "+fmt.Sprintf("%s at %d", filepath.Base(d.Path), d.Offset))
+		r.bad("doubled", line, f.describe(line)+", again as "+fmt.Sprintf("%s at %d", filepath.Base(d.Path), d.Offset))
 		return
 	}
 	f.seen[token] = true
 	r.Arrived++
 	if want := f.ledger.Text(line); d.Message != want {
 		r.Changed++
-		r.example("changed", fmt.Sprintf("%s is now %s", f.describe(line), difference(d.Message, want)))
+		r.bad("changed", line, fmt.Sprintf("%s is now %s", f.describe(line), difference(d.Message, want)))
 	}
 	if wrong := f.wrong(d, line); wrong != "" {
 		r.Mislabelled++
-		r.example("mislabelled", f.describe(line)+" has "+wrong)
+		r.bad("mislabelled", line, f.describe(line)+" has "+wrong)
 	}
 	if d.Offset != line.Offset {
 		r.Misplaced++
-		r.example("misplaced", fmt.Sprintf("%s has offset %d", f.describe(line), d.Offset))
+		r.bad("misplaced", line, fmt.Sprintf("%s has offset %d", f.describe(line), d.Offset))
 	}
 	if line.Offset < f.last[line.File] {
 		r.Reordered++
-		r.example("reordered", fmt.Sprintf("%s came after the one at %d", f.describe(line), f.last[line.File]))
+		r.bad("reordered", line, fmt.Sprintf("%s came after the one at %d", f.describe(line), f.last[line.File]))
 	}
 	f.last[line.File] = max(f.last[line.File], line.Offset)
 }
@@ -158,18 +159,16 @@ func (f *Files) Missing() (missing []*kubelet.Line) {
 // Report says how things stand.
 func (f *Files) Report() FilesReport {
 	r := f.report
-	r.Examples = slices.Clone(r.Examples)
+	r.Examples, r.Ways = slices.Clone(r.Examples), maps.Clone(r.Ways)
 	r.Expected = f.ledger.Written()
 	r.Outages = len(f.outages)
-	r.LostIn = map[string]int{}
 	for _, line := range f.Missing() {
 		if !f.saveable(line) {
 			r.Unsaveable++
 			continue
 		}
 		r.Lost++
-		r.LostIn[line.File.Way]++
-		r.example("lost", f.describe(line))
+		r.bad("lost", line, f.describe(line))
 	}
 	return r
 }
@@ -177,11 +176,21 @@ func (f *Files) Report() FilesReport {
 // A FilesReport counts lines. Expected = Arrived + Lost + Unsaveable.
 type FilesReport struct {
 	Report
-	LostIn      map[string]int // lost lines by the rotation of their files
-	Unsaveable  int            // not arrived, and nobody could have saved them
-	Outages     int            // times in which files could go unread
-	Mislabelled int            // arrived with a wrong identity
-	Misplaced   int            // arrived with a wrong offset
+	Unsaveable  int // not arrived, and nobody could have saved them
+	Outages     int // times in which files could go unread
+	Mislabelled int // arrived with a wrong identity
+	Misplaced   int // arrived with a wrong offset
+	// Ways counts the bad ones by what is bad and the rotation of their files, as `lost: rename`.
+	Ways map[string]int
+}
+
+// bad notes what is wrong with a line.
+func (r *FilesReport) bad(kind string, line *kubelet.Line, text string) {
+	if r.Ways == nil {
+		r.Ways = map[string]int{}
+	}
+	r.Ways[strings.TrimSuffix(kind+": "+line.File.Way, ": ")]++
+	r.example(kind, text)
 }
 
 // Exact says whether every line that could be saved arrived once, unchanged, in its order and under its name.
@@ -192,8 +201,8 @@ func (r FilesReport) Exact() bool {
 func (r FilesReport) String() string {
 	counts, examples, _ := strings.Cut(r.Report.String(), "\n")
 	counts += fmt.Sprintf(", %d mislabelled, %d misplaced, %d not saveable in %d outages", r.Mislabelled, r.Misplaced, r.Unsaveable, r.Outages)
-	if len(r.LostIn) > 0 {
-		counts += fmt.Sprintf("\n\tlost by way of rotation: %v", r.LostIn)
+	if len(r.Ways) > 0 {
+		counts += fmt.Sprintf("\n\tby way of rotation: %v", r.Ways)
 	}
 	return strings.TrimSpace(counts + "\n" + examples)
 }
