@@ -30,6 +30,7 @@ var ours = []section{
 	{"# This file lists every option of podbeat with its default. It is generated: change the code.\n\n" +
 		banner("podbeat", "=") + "podbeat:", "beat", "options", "  "},
 	{"\n" + banner("Input journal", "-") + "# An element of podbeat.inputs, or of a file that podbeat.config.inputs names.\n#- type: journal", "beat/journal", "options", "  "},
+	{"\n" + banner("Input emptydir", "-") + "# An element of podbeat.inputs, or of a file that podbeat.config.inputs names.\n#- type: emptydir", "beat/emptydir", "options", "  "},
 	{"\n" + banner("Input push", "-") + "# An element of podbeat.inputs, or of a file that podbeat.config.inputs names.\n#- type: push", "beat/push", "options", "  "},
 	{"\n" + banner("Processor k8sname", "-") + "# An element of processors, here or of an input.\n#- k8sname:", "processors/k8sname", "options", "    "},
 	{"\n" + banner("Processor pausedrop", "-") + "# An element of processors, here or of an input.\n#- pausedrop:", "processors/pausedrop", "options", "    "},
