@@ -93,10 +93,9 @@ func (c *codec) begin(data []byte, at int64, final bool) int {
 	}
 	if at == 0 {
 		switch {
+		case len(data) < 2 && !final:
+			return -1
 		case len(data) < 2:
-			if !final {
-				return -1
-			}
 		case data[0] == 0xfe && data[1] == 0xff:
 			c.setOrder('b')
 			return 2

@@ -179,7 +179,7 @@ func parseTime(s []byte) (t time.Time, ok bool) {
 	switch {
 	case len(s) == 1 && s[0] == 'Z':
 	case len(s) == 6 && (s[0] == '+' || s[0] == '-') && s[3] == ':':
-		if offset = num(s[1:3], 23)*3600 + num(s[4:6], 59)*60; s[0] == '-' {
+		if offset = num(s[1:3], 24)*3600 + num(s[4:6], 60)*60; s[0] == '-' {
 			offset = -offset
 		}
 	default:

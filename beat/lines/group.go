@@ -31,9 +31,9 @@ type group struct {
 const (
 	// partsWait is how long a line's first parts wait for the last one. A runtime writes them at once.
 	partsWait = 5 * time.Second
-	// window is how far the file may be read while a group waits. What is finished behind a group must
-	// wait for it, in memory; so from here on it is sent as if its time were over.
-	window = 1 << 20
+	// maxBehind is how far the file is read on while a group waits. What is finished behind a group
+	// waits for it, in memory; so from there on it is sent as if its time were over.
+	maxBehind = 1 << 20
 )
 
 // start makes m the group's first line. Nothing of m's text is kept but a copy.
@@ -224,8 +224,8 @@ func (r *Reader) waiting(yield func(*group) bool) {
 
 // crowd ends the groups that are too far behind.
 func (r *Reader) crowd(pos int64) {
-	if r.open > 0 && r.oldest() < pos-window {
-		r.flush(func(g *group) bool { return g.m.End < pos-window })
+	if r.open > 0 && r.oldest() < pos-r.behind {
+		r.flush(func(g *group) bool { return g.m.End < pos-r.behind })
 	}
 }
 

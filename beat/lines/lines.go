@@ -97,6 +97,7 @@ type Reader struct {
 	open   int       // groups that wait
 	held   []Message // finished messages that wait for older ones, by End
 	idle   int64     // the last place in the file where nothing waited
+	behind int64     // maxBehind
 	strict bool      // only from idle will the same groups come again
 	attrs  attrsCache
 	docks  parser // of docker's lines
@@ -105,7 +106,7 @@ type Reader struct {
 
 // NewReader returns a Reader for one file, or for one anew when a file is truncated.
 func (o *Options) NewReader(f Format) *Reader {
-	r := &Reader{opts: o}
+	r := &Reader{opts: o, behind: maxBehind}
 	r.multi, r.json, r.container = o.parts()
 	r.container = r.container || f == Container
 	r.codec, _ = newCodec(o.Encoding) // Validate has seen to it
@@ -129,6 +130,14 @@ func (r *Reader) MaxRead() int { return r.maxRaw + margin }
 
 // Waiting says whether messages wait for lines to come, so that Expire must be called.
 func (r *Reader) Waiting() bool { return r.open > 0 || len(r.held) > 0 || r.long.open }
+
+// Head tells a Reader that is to read on in the middle of a file how the file begins; two bytes suffice.
+// Files in UTF-16 say their byte order there. Without it the first newline shows it.
+func (r *Reader) Head(head []byte) {
+	if r.codec.unit == 2 {
+		r.codec.begin(head, 0, true)
+	}
+}
 
 // Read takes data, the file's bytes from offset at on, which must be the first that has not been
 // consumed, and calls emit for every message that is complete, in the order of their End. It returns
