@@ -59,7 +59,7 @@ func (p *publisher) publish(m *lines.Message) {
 
 // event makes the event of a message. Every map is its own: processors may change them.
 func (p *publisher) event(c *content, m *lines.Message) beat.Event {
-	fields := make(common.MapStr, 10)
+	fields := make(common.MapStr, 8)
 	c.src.Put(fields)
 	fields["log"] = common.MapStr{"file": common.MapStr{"path": p.path}, "offset": m.Start, "stream": c.src.Stream}
 	p.id = c.appendID(p.id[:0], m.Start, m.Text)
