@@ -120,7 +120,8 @@ func TestNoDescriptors(t *testing.T) {
 		h.onEvent = func(Event) {
 			fds, _ := filepath.Glob("/proc/self/fd/*")
 			for _, fd := range fds {
-				if to, _ := os.Readlink(fd); strings.HasPrefix(to, h.dir) {
+				to, _ := os.Readlink(fd)
+				if info, err := os.Stat(to); err == nil && info.IsDir() && strings.HasPrefix(to, h.dir) {
 					h.Errorf("%s is open", to)
 				}
 			}
