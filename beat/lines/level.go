@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // levels are the journal's names of levels, by other ones. Numbers are syslog's and bunyan's.
@@ -20,9 +21,6 @@ var levels = map[string]string{
 	"debug": "debug", "dbg": "debug", "dbug": "debug", "fine": "debug", "verbose": "debug",
 	"trace": "trace", "trc": "trace", "finer": "trace", "finest": "trace",
 }
-
-var usualLevel = regexp.MustCompile(`\b(?:level|lvl|severity)=["']?(\w+)|` +
-	`\b(EMERG|EMERGENCY|PANIC|ALERT|CRIT|CRITICAL|FATAL|ERR|ERROR|SEVERE|WARN|WARNING|NOTICE|INFO|DEBUG|TRACE)\b`)
 
 const (
 	// searched is how much of a message is searched for its level and time.
@@ -52,7 +50,42 @@ func (l *Level) find(text string) string {
 	if l.Pattern != nil {
 		return l.level(firstGroup(l.Pattern.Regexp, text))
 	}
-	return l.level(firstGroup(usualLevel, text))
+	return l.level(usualLevel(text))
+}
+
+// usualLevel returns the first word that is a level's name in capitals, or stands behind `level=`.
+func usualLevel(text string) string {
+	for i := 0; i < len(text); {
+		start := i
+		for i < len(text) && isLetter(text[i]) {
+			i++
+		}
+		word := text[start:i]
+		switch word {
+		case "":
+			i++
+			continue
+		case "level", "lvl", "severity":
+			if value, ok := strings.CutPrefix(text[i:], "="); ok {
+				value = strings.TrimLeft(value, `"'`)
+				end := strings.IndexFunc(value, func(r rune) bool { return r >= utf8.RuneSelf || !isLetter(byte(r)) })
+				if end < 0 {
+					end = len(value)
+				}
+				return value[:end]
+			}
+		case strings.ToUpper(word):
+			if len(word) > 2 && len(word) < 12 && levels[strings.ToLower(word)] != "" {
+				return word
+			}
+		}
+	}
+	return ""
+}
+
+// isLetter says whether c can be part of a word; digits and _ are, so that ERROR_CODE and E2E are none.
+func isLetter(c byte) bool {
+	return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || c == '_'
 }
 
 // firstGroup returns what the first group that took part in a match has, or the match if there is no group.
@@ -69,11 +102,44 @@ func firstGroup(r *regexp.Regexp, text string) string {
 	return ""
 }
 
-// isoLayouts are the layouts of times if no others are given, those with a zone first.
-var isoLayouts = []string{
-	"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05",
-	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05 Z0700", "2006-01-02 15:04:05",
-	"2006/01/02 15:04:05",
+// parseISO reads a time such as 2024-05-17 12:00:00,123 +0200, with a T or a blank in it, / for -, with
+// or without a fraction and a zone. It returns what stands behind it.
+func parseISO(s string, zone *time.Location) (t time.Time, rest string, ok bool) {
+	const seconds = "2006-01-02T15:04:05"
+	if len(s) < len(seconds) || s[4] != '-' && s[4] != '/' || s[10] != 'T' && s[10] != ' ' {
+		return t, s, false
+	}
+	var b [len(seconds) + 16]byte
+	out := append(b[:0], s[:len(seconds)]...)
+	if s[4] == '/' && s[7] == '/' {
+		out[4], out[7] = '-', '-'
+	}
+	out[10], s = 'T', s[len(seconds):]
+	if s != "" && (s[0] == '.' || s[0] == ',') {
+		digits := 1
+		for digits < len(s) && s[digits]-'0' <= 9 {
+			digits++
+		}
+		if digits > 1 {
+			out = append(append(out, '.'), s[1:min(digits, 10)]...)
+			s = s[digits:]
+		}
+	}
+	name := strings.TrimPrefix(s, " ")
+	switch n := len(name); {
+	case n > 0 && name[0] == 'Z':
+		out, s = append(out, 'Z'), name[1:]
+	case n >= 6 && (name[0] == '+' || name[0] == '-') && name[3] == ':':
+		out, s = append(out, name[:6]...), name[6:]
+	case n >= 5 && (name[0] == '+' || name[0] == '-') && name[1]-'0' <= 9 && name[4]-'0' <= 9:
+		out, s = append(append(append(out, name[:3]...), ':'), name[3:5]...), name[5:]
+	default:
+		t, ok = parseTime(append(out, 'Z'))
+		year, month, day := t.Date()
+		return time.Date(year, month, day, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), zone), s, ok
+	}
+	t, ok = parseTime(out)
+	return t, s, ok
 }
 
 var errTime = errors.New("it is in none of the layouts, or too long ago, or in the future")
@@ -89,11 +155,14 @@ func (o *Timestamp) find(text string, now time.Time) (time.Time, error) {
 
 // parse reads a time; more says that other text may stand behind it.
 func (o *Timestamp) parse(text string, more bool, now time.Time) (time.Time, error) {
-	layouts := o.Layouts
-	if len(layouts) == 0 {
-		layouts = isoLayouts
+	if len(o.Layouts) == 0 {
+		t, rest, ok := parseISO(text, o.Timezone.Location)
+		if !ok || rest != "" && !more || !o.plausible(t, now) {
+			return time.Time{}, errTime
+		}
+		return t.UTC(), nil
 	}
-	for _, layout := range layouts {
+	for _, layout := range o.Layouts {
 		t, err := o.parseAs(layout, text, more)
 		if err != nil {
 			continue

@@ -91,7 +91,7 @@ type Level struct {
 	// Where the level stands: `message`, or a key of the JSON object such as `level` or `log.level`. Empty leaves `log.level` alone.
 	From string `config:"from"`
 	// Regular expression whose first group is the level, searched in the message's first 256 bytes. Without it, it is a level's name in
-	// capitals (`ERROR`) or behind `level=`.
+	// capitals (`ERROR`), or what is behind `level=`.
 	Pattern *Regexp `config:"pattern"`
 	// Levels by further names, such as `{"50": err}`. Usual ones are known, and written as the journal's: emerg, alert, crit, err, warning,
 	// notice, info, debug; also trace.

@@ -191,7 +191,7 @@ func (p *putter) known(keys common.MapStr) {
 	}
 	if p.r.json.OverwriteKeys && p.r.json.Target == "" {
 		if s, ok := keys["@timestamp"].(string); ok {
-			iso := Timestamp{Layouts: isoLayouts[:2], Timezone: Zone{time.UTC}, MaxAge: o.Timestamp.MaxAge}
+			iso := Timestamp{Timezone: Zone{time.UTC}, MaxAge: o.Timestamp.MaxAge}
 			t, err := iso.parse(s, false, p.r.now)
 			if p.take(t, err); err == nil {
 				delete(keys, "@timestamp")
