@@ -27,6 +27,7 @@ import (
 func TestTmpfs(t *testing.T) {
 	n := newNode(t, "tmpfs", kubelet.EmptyDir)
 	n.o.Pods, n.o.AtOnce, n.o.Lines, n.o.MaxLife = 20, 10, 20_000, 4*time.Second // the load, beside the volumes in memory
+	n.o.Ways = []string{"rename"}
 	out := sink.New(sink.Options{})
 	server := httptest.NewServer(out)
 	defer server.Close()
