@@ -141,6 +141,7 @@ type Finder struct {
 	took      time.Duration // … and how long it was
 	nextScan  time.Time
 	nextOften time.Time
+	often     time.Duration // often; tests have it otherwise
 
 	touches []touch       // what the events read together tell of …
 	touched map[entry]int // … where in touches a name is
@@ -194,6 +195,7 @@ func New(log *logp.Logger, o Options) (*Finder, error) {
 		unwatched:   map[*dir]bool{},
 		touched:     map[entry]int{},
 		base:        base{fd: -1},
+		often:       often,
 	}
 	for _, glob := range o.Globs {
 		prefix, p, err := parseGlob(glob, o.Recursive)
@@ -298,10 +300,10 @@ func (f *Finder) scan() {
 	f.took = f.scanned.Sub(start)
 	every := f.o.ScanEvery
 	if f.inotify < 0 {
-		every = min(every, often)
+		every = min(every, f.often)
 	}
 	f.nextScan = f.scanned.Add(max(every, f.took))
-	f.nextOften = f.scanned.Add(max(often, f.took))
+	f.nextOften = f.scanned.Add(max(f.often, f.took))
 	f.scanAfterOverflow()
 }
 
@@ -324,7 +326,7 @@ func (f *Finder) lookOften() {
 		f.visit(d, false)
 	}
 	f.flush()
-	f.nextOften = time.Now().Add(max(often, 10*time.Since(start)))
+	f.nextOften = time.Now().Add(max(f.often, 10*time.Since(start)))
 }
 
 // waits says whether a prefix is not there yet.

@@ -33,9 +33,9 @@ type hunt struct {
 
 // modes are the ways to find: all behave alike, but for the time it takes.
 var modes = map[string]func(*Finder){
-	"inotify": func(f *Finder) { f.o.ScanEvery = time.Hour },
+	"inotify": func(f *Finder) { f.o.ScanEvery, f.often = time.Hour, time.Hour },
 	"segments": func(f *Finder) { // as with a kernel without openat2
-		f.o.ScanEvery = time.Hour
+		f.o.ScanEvery, f.often = time.Hour, time.Hour
 		f.openat2 = false
 	},
 	"scans": func(f *Finder) {

@@ -67,6 +67,7 @@ func TestOverflow(t *testing.T) {
 // theirs when there is room.
 func TestNoRoomForWatches(t *testing.T) {
 	h := newHunt(t, Options{Globs: []string{"$/*/*/*.log"}, ScanEvery: time.Hour})
+	h.f.often = 10 * time.Millisecond
 	var room atomic.Int64
 	room.Store(2)
 	h.f.addWatch = func(fd int, path string, mask uint32) (int, error) {
@@ -97,6 +98,7 @@ func TestNoRoomForWatches(t *testing.T) {
 
 func TestNoInotify(t *testing.T) {
 	h := newHunt(t, Options{Globs: []string{"$/*/*.log"}, ScanEvery: time.Hour})
+	h.f.often = 10 * time.Millisecond
 	h.f.initWatches = func(int) (int, error) { return -1, unix.EMFILE }
 	h.start()
 	h.write("a/x.log")
@@ -295,6 +297,7 @@ func TestMount(t *testing.T) {
 
 func mountInNamespace(t *testing.T) {
 	h := newHunt(t, Options{Globs: []string{"$/*/v/*.log"}, ScanEvery: time.Hour})
+	h.f.often = time.Hour
 	h.start()
 	for i := range 20 {
 		name := fmt.Sprintf("%d/v", i)
@@ -312,6 +315,8 @@ func mountInNamespace(t *testing.T) {
 			t.Error("not known to be in memory")
 		}
 		h.mu.Unlock()
+		h.write(name + "/z.log")
+		h.want(name+"/x.log", name+"/z.log")
 		must(t, unix.Unmount(h.path(name), 0))
 		h.want()
 		h.write(name + "/y.log")
