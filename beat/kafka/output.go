@@ -1,23 +1,26 @@
 // Package kafka is podbeat's output.kafka: importing it puts it in the place of libbeat's output of
-// that name. It takes libbeat's options and leaves the sending to libbeat, whose 7.17 client loses
-// events in two ways: it drops, and counts as delivered, what is too large or cannot be sent; that
-// goes to the dead-letter file before it sees it. And it acknowledges what was not sent while
-// brokers are away; that is handed back. See docs/decisions/006-kafka-too-large.md.
+// that name. It takes libbeat's options, connects as libbeat's does and publishes itself, so that each
+// event ends in exactly one of three places: in Kafka, in the dead-letter file with the reason, or
+// back in the queue. What 7.17's own client does instead is in docs/decisions/006-kafka-output.md.
 //
-//	batch → sort: topic, size ── sendable ──→ libbeat's client → Kafka
-//	                  └── too large, not sendable ──→ dead-letter.ndjson
+//	queue → message: topic, key, JSON → send → what sarama says of each
+//	           │                         ↑        │
+//	           │                         └────────┤ refused with others: halve and send
+//	           │                                  ├ delivered
+//	           └── cannot be sent ── dead letter ─┤ refused alone
+//	queue ← wait ─────────────────────────────────┘ any other error
 package kafka
 
 import (
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 	_ "unsafe" // for go:linkname
 
+	"github.com/Shopify/sarama"
+
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/common"
-	"github.com/elastic/beats/v7/libbeat/common/backoff"
 	"github.com/elastic/beats/v7/libbeat/common/fmtstr"
 	"github.com/elastic/beats/v7/libbeat/logp"
 	"github.com/elastic/beats/v7/libbeat/monitoring"
@@ -46,19 +49,12 @@ func init() {
 
 const what = "kafka output"
 
-// deadLetter counts the events written to the dead-letter file.
-var deadLetter = monitoring.NewUint(monitoring.Default, "podbeat.output.kafka.dead_letter")
-
-// options are those of libbeat's that tell what it would send; libbeat's factory has checked them.
-type options struct {
-	MaxMessageBytes int                       `config:"max_message_bytes"`
-	Key             *fmtstr.EventFormatString `config:"key"`
-	Codec           codec.Config              `config:"codec"`
-	Backoff         struct {
-		Init time.Duration `config:"init"`
-		Max  time.Duration `config:"max"`
-	} `config:"backoff"`
-}
+// deadLetter counts the events written to the dead-letter file, split the requests that were sent
+// because another was refused for one of its events, or for its size.
+var (
+	deadLetter = monitoring.NewUint(monitoring.Default, "podbeat.output.kafka.dead_letter")
+	split      = monitoring.NewUint(monitoring.Default, "podbeat.output.kafka.split")
+)
 
 // makeOutput is an outputs.Factory.
 func makeOutput(im outputs.IndexManager, info beat.Info, observer outputs.Observer, cfg *common.Config) (outputs.Group, error) {
@@ -66,77 +62,110 @@ func makeOutput(im outputs.IndexManager, info beat.Info, observer outputs.Observ
 	if err != nil {
 		return outputs.Fail(err)
 	}
-	for i, c := range group.Clients {
-		host, ok := c.(outputs.NetworkClient)
-		if !ok {
-			return outputs.Fail(fmt.Errorf("%s: libbeat's client %T cannot connect", what, c))
-		}
-		if group.Clients[i], err = newClient(host, info, observer, cfg); err != nil {
+	for i, theirs := range group.Clients {
+		if group.Clients[i], err = newClient(theirs, info, observer); err != nil {
 			return outputs.Fail(fmt.Errorf("%s: %w", what, err))
 		}
 	}
 	return group, nil
 }
 
-// A client sorts out what Kafka cannot take and leaves the rest to libbeat's client. libbeat's
-// pipeline calls Connect and Publish from one goroutine, Close from another.
+// A client publishes one batch at a time. libbeat's pipeline calls Connect and Publish from one
+// goroutine, Close from another.
 type client struct {
-	outputs.NetworkClient // libbeat's
-	log                   *logp.Logger
-	observer              outputs.Observer
-	limit                 int // of bytes in a message: key, value and overhead
-	index                 string
-	frame                 int // bytes that the names of the beat add to an event, at most
-	topic                 outil.Selector
-	key                   *fmtstr.EventFormatString // nil for none
-	codec, letters        codec.Codec               // of messages, of the events in dead letters
-	isJSON                bool                      // the codec is one whose size can be bounded
-	file                  deadletter.File
-	fileWait, kafkaWait   backoff.Backoff
-	latest                atomic.Int32 // outcome at Kafka, none since pause has looked
-	proven                bool         // an event has had a topic and an encoding: see bury
+	libbeat  outputs.Client // never connected
+	log      *logp.Logger
+	observer outputs.Observer
+	hosts    []string
+	config   sarama.Config
+	topic    outil.Selector
+	key      *fmtstr.EventFormatString // nil for none
+	codec    codec.Codec               // of messages
+	letters  codec.Codec               // of the events in dead letters
+	index    string
+	message  messageType
+	file     deadletter.File
 
-	closing sync.Once
-	done    chan struct{} // closed by Close: ends every wait
+	backoff  func(failures, _ int) time.Duration // of libbeat's options
+	failures int                                 // in a row
+	proven   bool                                // an event has been delivered: see bury
+
+	mu       sync.Mutex           // held while producer is used, so Close waits for that
+	producer sarama.AsyncProducer // nil unless connected
+	closing  sync.Once
+	done     chan struct{} // closed by Close: ends every wait
 }
 
-func newClient(host outputs.NetworkClient, info beat.Info, observer outputs.Observer, cfg *common.Config) (*client, error) {
-	o := options{MaxMessageBytes: 1_000_000} // sarama's default
-	o.Backoff.Init, o.Backoff.Max = time.Second, time.Minute
-	if err := cfg.Unpack(&o); err != nil {
-		return nil, err
-	}
+// newClient makes a client of the parts that libbeat has made for its own from the options.
+func newClient(theirs outputs.Client, info beat.Info, observer outputs.Observer) (*client, error) {
 	c := &client{
-		NetworkClient: host, log: logp.NewLogger("kafka"), observer: observer,
-		limit: o.MaxMessageBytes, index: info.IndexPrefix, key: o.Key,
-		frame:   escaped * (len(info.IndexPrefix) + len(info.Version)),
+		libbeat: theirs, log: logp.NewLogger("kafka"), observer: observer,
 		letters: json.New(info.Version, json.Config{}),
 		file:    deadletter.File{Path: paths.Resolve(paths.Data, "dead-letter.ndjson"), MaxBytes: 64 << 20, Files: 8},
 		done:    make(chan struct{}),
 	}
-	first, longest := max(o.Backoff.Init, time.Millisecond), max(o.Backoff.Max, time.Millisecond)
-	c.fileWait = backoff.NewEqualJitterBackoff(c.done, first, longest)
-	c.kafkaWait = backoff.NewEqualJitterBackoff(c.done, first, longest)
-	var err error
-	if c.codec, err = codec.CreateEncoder(info, o.Codec); err != nil {
-		return nil, err
-	}
-	_, c.isJSON = c.codec.(*json.Encoder)
-	c.topic, err = outil.BuildSelectorFromConfig(cfg, outil.Settings{ // as libbeat's buildTopicSelector
-		Key: "topic", MultiKey: "topics", EnableSingleOnly: true, FailEmpty: true, Case: outil.SelectorKeepCase,
-	})
+	err := c.takeOver(theirs)
 	return c, err
 }
 
-// Close ends every wait.
+// Connect makes the producer, which sees to its connections by itself from then on.
+func (c *client) Connect() error {
+	producer, err := sarama.NewAsyncProducer(c.hosts, &c.config)
+	if err != nil {
+		c.fail()
+		return fmt.Errorf("%s: cannot connect to %q: %w", what, c.hosts, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed() {
+		return producer.Close()
+	}
+	c.producer = producer
+	return nil
+}
+
+// Close ends every wait. What is on its way to Kafka then has a moment to arrive: see grace.
 func (c *client) Close() error {
 	c.closing.Do(func() { close(c.done) })
-	return c.NetworkClient.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.producer != nil {
+		go c.producer.Close() // returns when sarama has given up what Publish has: nobody waits for that any more
+		c.producer = nil
+	}
+	return nil
 }
+
+func (c *client) closed() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// fail waits, longer after each failure.
+func (c *client) fail() {
+	c.wait(c.failures)
+	c.failures++
+}
+
+// wait waits as long as is due after so many failures, and no longer than until Close.
+func (c *client) wait(failures int) {
+	timer := time.NewTimer(c.backoff(failures, 0))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.done:
+	}
+}
+
+func (c *client) String() string { return fmt.Sprint(c.libbeat) }
 
 // Test is `test output`'s.
 func (c *client) Test(d testing.Driver) {
-	if t, ok := c.NetworkClient.(testing.Testable); ok {
+	if t, ok := c.libbeat.(testing.Testable); ok {
 		t.Test(d)
 	}
 }
