@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Shopify/sarama"
+
 	"github.com/podbeat/podbeat/bench/journalgen"
 	"github.com/podbeat/podbeat/test/harness"
 	"github.com/podbeat/podbeat/test/services"
@@ -52,7 +54,16 @@ func TestKafkaTooLarge(t *testing.T) {
 	for i, text := range texts {
 		c.Expect(verify.Want{ID: verify.ID(chain, uint64(i)+1), CRC32: crc32.ChecksumIEEE([]byte(text))})
 	}
-	letters := 0
+	letters := readLetters(t, p, "too-large", c)
+	wantExact(t, c, verify.Kafka(addr, "too-large", c.Arrived))
+	if letters < 2 || letters > 3 || counted != letters {
+		t.Errorf("%d dead letters, %d counted; want those of 1,040,000 and 1,048,576 bytes and perhaps that of 999,000", letters, counted)
+	}
+}
+
+// readLetters has the events in the dead-letter file arrive, each of which was too large for the topic.
+func readLetters(t *testing.T, p *harness.Podbeat, topic string, c *verify.Check) (n int) {
+	t.Helper()
 	data, err := os.ReadFile(filepath.Join(p.Dir, "data", "dead-letter.ndjson"))
 	if err != nil {
 		t.Fatal(err)
@@ -68,44 +79,77 @@ func TestKafkaTooLarge(t *testing.T) {
 			t.Fatalf("cannot parse dead letter %.200q: %v", line, err)
 		}
 		d, err := verify.Event([]byte(letter.Message))
-		if err != nil || d.ID != letter.Event.ID || letter.Error.Type != "message_too_large" || letter.Kafka.Topic != "too-large" {
+		if err != nil || d.ID != letter.Event.ID || letter.Error.Type != "message_too_large" || letter.Kafka.Topic != topic {
 			t.Errorf("dead letter %.300q does not hold its event and why it is here (%v)", line, err)
 		}
-		letters++
+		n++
 		c.Arrived(d)
 	}
-	wantExact(t, c, verify.Kafka(addr, "too-large", c.Arrived))
-	if letters < 2 || letters > 3 || counted != letters {
-		t.Errorf("%d dead letters, %d counted; want those of 1,040,000 and 1,048,576 bytes and perhaps that of 999,000", letters, counted)
+	return n
+}
+
+// A topic that takes less than max_message_bytes refuses whole requests. All that fits in it comes to it.
+func TestKafkaTakesLess(t *testing.T) {
+	const most = 20_000
+	addr := services.Kafka(t)
+	admin, err := sarama.NewClusterAdmin([]string{addr}, sarama.NewConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	limit := fmt.Sprint(most)
+	if err := admin.CreateTopic("takes-less", &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1, ConfigEntries: map[string]*string{"max.message.bytes": &limit}}, false); err != nil {
+		t.Fatal(err)
+	}
+	j := readOnly(t, journalgen.Defaults(entries))
+	p := harness.New(t, config(j.dir, fmt.Sprintf(`output.kafka: {hosts: [%q], topic: takes-less, version: "2.0.0"}`, addr)))
+	p.Wait("everything has been delivered", func(s harness.Stats) bool { return drained(s, j.entries) })
+	j.wantCounts(t, p.Stats())
+	counted := int(p.Stats()["podbeat.output.kafka.dead_letter"])
+	p.Term()
+	c := j.expect(false)
+	letters := readLetters(t, p, "takes-less", c)
+	wantExact(t, c, verify.Kafka(addr, "takes-less", c.Arrived))
+	if letters == 0 || counted != letters {
+		t.Errorf("%d dead letters, %d counted", letters, counted)
 	}
 }
 
-// The broker is killed in the middle and stays away for longer than sarama's circuit breaker is open, twice.
-// Kafka may have an event twice afterwards, but lacks none.
+// The broker is killed in the middle and stays away for longer than sarama's circuit breaker is open, twice;
+// the second time podbeat is stopped and started meanwhile. Kafka may have an event twice then, but lacks none.
+// The batches are so small that many of them hear of nothing but the circuit breaker.
 func TestKafkaKilled(t *testing.T) {
 	j := readOnly(t, journalgen.Defaults(entries))
 	broker := services.OwnKafka(t)
-	p := harness.New(t, config(j.dir, fmt.Sprintf(`output.kafka: {hosts: [%q], topic: killed, version: "2.0.0", bulk_max_size: 200, backoff: {init: 100ms, max: 2s}}`, broker.Addr)))
-	for i := range 2 {
+	p := harness.New(t, config(j.dir, fmt.Sprintf(
+		`output.kafka: {hosts: [%q], topic: killed, version: "2.0.0", bulk_max_size: 2, backoff: {init: 100ms, max: 2s}}`, broker.Addr)))
+	for i, stop := range []bool{false, true} {
 		p.Wait("some events have been delivered", func(s harness.Stats) bool { return input(s, "acked") > 5000*(i+1) })
 		broker.Kill9()
 		back := time.Now().Add(25 * time.Second) // the breaker opens for 10 seconds, after 3 attempts
-		p.Wait("the circuit breaker has been open", func(harness.Stats) bool {
-			return time.Now().After(back)
-		})
-		if s := p.Stats(); drained(s, j.entries) {
-			t.Errorf("everything counts as delivered while the broker is away: %s", s)
+		p.Wait("the circuit breaker has been open", func(harness.Stats) bool { return time.Now().After(back) })
+		if s := p.Stats(); drained(s, j.entries) || !strings.Contains(p.Log(), "circuit breaker is open") {
+			t.Errorf("the circuit breaker was not open, or everything counts as delivered while the broker is away: %s", s)
+		}
+		if stop {
+			p.Term()
+			p.Start()
 		}
 		broker.Start()
 	}
-	p.Wait("everything has been delivered", func(s harness.Stats) bool { return drained(s, j.entries) })
-	j.wantCounts(t, p.Stats())
+	var c *verify.Check
+	look := time.Now()
+	p.Wait("everything has been delivered", func(s harness.Stats) bool {
+		if time.Now().Before(look) {
+			return false
+		}
+		c, look = j.expect(true), time.Now().Add(2*time.Second)
+		if err := verify.Kafka(broker.Addr, "killed", c.Arrived); err != nil {
+			t.Fatal(err)
+		}
+		return len(c.Missing()) == 0
+	})
 	p.Term()
-
-	c := j.expect(true)
-	if err := verify.Kafka(broker.Addr, "killed", c.Arrived); err != nil {
-		t.Fatal(err)
-	}
 	r := c.Report()
 	t.Log(r)
 	if r.Doubled = 0; !r.Exact() {
