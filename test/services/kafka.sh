@@ -1,6 +1,7 @@
 #!/bin/bash
 # kafka.sh start|stop|status|run [PORT] [DATADIR]
-# One real Kafka broker (KRaft, no ZooKeeper) on loopback; its controller listens on PORT+1.
+# One real Kafka broker (KRaft, no ZooKeeper) on loopback; its controller listens on PORT+1. It keeps messages
+# of any age: podbeat gives them the time of the event.
 set -u
 name=kafka
 port=${2:-9092}
@@ -22,6 +23,7 @@ controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
 advertised.listeners=PLAINTEXT://127.0.0.1:$port
 log.dirs=$dir/data
+log.retention.ms=-1
 num.partitions=1
 offsets.topic.num.partitions=1
 offsets.topic.replication.factor=1
