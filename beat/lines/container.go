@@ -13,6 +13,9 @@ import (
 // do not say theirs.
 var streams = [...]string{"", "stdout", "stderr"}
 
+// streamLevels are the levels that docker gives the two outputs in the journal.
+var streamLevels = map[string]string{"stdout": "info", "stderr": "err"}
+
 // part takes a line of a container's file.
 func (r *Reader) part(m *Message) {
 	var lane int
@@ -22,9 +25,13 @@ func (r *Reader) part(m *Message) {
 	} else {
 		lane, last = cri(m)
 	}
-	if lane == 0 {
+	switch {
+	case lane == 0:
 		m.Flags |= Unparsed
 		r.Counters.Unparsed++
+	case r.only != 0 && lane != r.only:
+		r.Counters.Excluded++
+		return
 	}
 	m.Stream = streams[lane]
 	r.join(m, &r.lanes[lane], last)

@@ -62,7 +62,7 @@ type Counters struct {
 	Skipped   uint64 // bytes that were cut off
 	Binary    uint64 // messages with bytes that are no text
 	Unparsed  uint64 // lines of containers' files that no runtime would write
-	Excluded  uint64 // messages that include_lines or exclude_lines left out
+	Excluded  uint64 // messages that include_lines or exclude_lines left out, lines of an output that is not wanted
 	NULs      uint64 // bytes of holes in front of lines
 	JSON      uint64 // messages that were to be JSON and are none
 	Conflicts uint64 // messages with keys that could not be written under their names
@@ -77,6 +77,7 @@ type Reader struct {
 	multi     *Multiline
 	json      *NDJSON
 	container bool
+	only      int // see parts
 	codec     *codec
 	maxRaw    int // most bytes of a line that are looked at
 
@@ -107,7 +108,7 @@ type Reader struct {
 // NewReader returns a Reader for one file, or for one anew when a file is truncated.
 func (o *Options) NewReader(f Format) *Reader {
 	r := &Reader{opts: o, behind: maxBehind}
-	r.multi, r.json, r.container = o.parts()
+	r.multi, r.json, r.container, r.only = o.parts()
 	r.container = r.container || f == Container
 	r.codec, _ = newCodec(o.Encoding) // Validate has seen to it
 	r.maxRaw = int(o.MaxLineBytes) * r.codec.ratio

@@ -140,6 +140,7 @@ type Parser struct {
 	Multiline *Multiline
 	NDJSON    *NDJSON
 	Container bool
+	Stream    string // of containers: all, stdout or stderr
 }
 
 // Unpack reads a section with the parser's name over its options. It is go-ucfg's hook.
@@ -168,7 +169,8 @@ func (p *Parser) Unpack(v any) error {
 			if err := section(v, &o, "container"); err != nil {
 				return err
 			}
-			return errors.Join(oneOf("container.stream", o.Stream, "all"), oneOf("container.format", o.Format, "auto", "cri", "docker", "json-file"))
+			p.Stream = o.Stream
+			return errors.Join(oneOf("container.stream", o.Stream, "all", "stdout", "stderr"), oneOf("container.format", o.Format, "auto", "cri", "docker", "json-file"))
 		default:
 			return fmt.Errorf("unknown parser %q: want multiline, ndjson or container", name)
 		}
@@ -270,11 +272,13 @@ func (o *Options) Validate() error {
 	return nil
 }
 
-// parts returns what is asked for, wherever it stands.
-func (o *Options) parts() (multi *Multiline, json *NDJSON, container bool) {
+// parts returns what is asked for, wherever it stands: of containers, the lane whose lines are taken, 0 for all.
+func (o *Options) parts() (multi *Multiline, json *NDJSON, container bool, only int) {
 	multi, json = o.Multiline, o.NDJSON
 	for _, p := range o.Parsers {
-		container = container || p.Container
+		if p.Container {
+			container, only = true, max(0, slices.Index(streams[:], p.Stream))
+		}
 		if p.Multiline != nil {
 			multi = p.Multiline
 		}
@@ -282,7 +286,7 @@ func (o *Options) parts() (multi *Multiline, json *NDJSON, container bool) {
 			json = p.NDJSON
 		}
 	}
-	return multi, json, container
+	return multi, json, container, only
 }
 
 func oneOf(option, got string, want ...string) error {

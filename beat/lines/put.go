@@ -20,6 +20,7 @@ const maxID = 512
 // Put writes what the message says into an event's fields: `message`, `log.flags`, `log.level`,
 // `stream`, `docker.attrs`, `error`, and the keys of a JSON object. What fields has already stays. It
 // returns the time that the message says it is of, zero if it does not, and the document's id, or "".
+// Where no level is asked for or found, it is that which a container's output has in the journal.
 //
 // Keys whose values Elasticsearch would refuse, and all that podbeat alone may say, are written
 // as JSON into the text `log.unmapped`. Values are strings, int64, float64, bool, nil, and MapStr and
@@ -38,6 +39,8 @@ func (r *Reader) Put(m *Message, fields common.MapStr) (t time.Time, id string) 
 	}
 	if p.level != "" {
 		p.log()["level"] = p.level
+	} else if level := streamLevels[m.Stream]; level != "" && fields["log.level"] == nil && p.log()["level"] == nil {
+		p.log()["level"] = level
 	}
 	if r.opts.Timestamp.From == "message" {
 		p.take(r.opts.Timestamp.find(p.text, r.now))

@@ -237,16 +237,38 @@ func TestPutTime(t *testing.T) {
 }
 
 func TestPutContainer(t *testing.T) {
-	const want = `{"@timestamp":"2026-05-17T10:00:00.5Z","message":"one","stream":"stderr"}`
+	const want = `{"@timestamp":"2026-05-17T10:00:00.5Z","log":{"level":"err"},"message":"one","stream":"stderr"}`
 	if got := put(t, "", Container, "2026-05-17T10:00:00.5Z stderr F one"); got != want {
 		t.Error(cmp.Diff(want, got))
 	}
 	const docker = `{"log":"one\n","stream":"stderr","attrs":{"a":"1","a.b":"2","c":3},"time":"2026-05-17T10:00:00.5Z"}`
-	const labelled = `{"@timestamp":"2026-05-17T10:00:00.5Z","docker":{"attrs":{"a":"1","a_b":"2"}},"message":"one","stream":"stderr"}`
+	const labelled = `{"@timestamp":"2026-05-17T10:00:00.5Z","docker":{"attrs":{"a":"1","a_b":"2"}},"log":{"level":"err"},"message":"one","stream":"stderr"}`
 	if got := put(t, "", Container, docker); got != labelled {
 		t.Error(cmp.Diff(labelled, got))
 	}
 	if got := put(t, "", Container, "what?"); got != `{"log":{"flags":["unparsed"]},"message":"what?"}` {
 		t.Error(got)
 	}
+}
+
+// TestPutStreamLevel: what is known better than by the output stays.
+func TestPutStreamLevel(t *testing.T) {
+	f := func(config, text, want string) {
+		t.Helper()
+		var got struct {
+			Log    struct{ Level string }
+			Dotted string `json:"log.level"`
+		}
+		if err := json.Unmarshal([]byte(put(t, config, Container, "2026-05-17T10:00:00.5Z stdout F "+text)), &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Log.Level+got.Dotted != want {
+			t.Errorf("%s: level of %q is %q, want %q", config, text, got.Log.Level+got.Dotted, want)
+		}
+	}
+	f("", "ERROR x", "info")
+	f("level: {from: message}", "ERROR x", "err")
+	f("level: {from: message}", "x", "info")
+	f("ndjson: true", `{"log.level":"WARN"}`, "WARN")
+	f("ndjson: true", `{"log":{"level":"WARN"}}`, "WARN")
 }
