@@ -39,6 +39,12 @@ type limits struct {
 	key, value int // characters of a label's
 }
 
+// future is the time that is too far from now: the end of a day (UTC), since that is what indices are made for.
+func (l *limits) future(now time.Time) time.Time {
+	const day = 24 * time.Hour
+	return now.Add(l.ahead).Truncate(day).Add(day)
+}
+
 // Bounds of an entry's type, and of its id and the Idempotency-Key, in characters.
 const (
 	maxType = 128
@@ -219,7 +225,7 @@ func (p *parser) time(r *jsonReader) (time.Time, error) {
 	switch {
 	case t.Before(p.oldest):
 		return t, r.fail("%d is before %s: want %s", n, p.oldest.Format(time.RFC3339), want)
-	case t.After(p.now.Add(p.ahead)):
+	case !t.Before(p.future(p.now)):
 		return t, r.fail("%d is more than %v in the future: want %s", n, p.ahead, want)
 	}
 	return t, nil

@@ -30,7 +30,7 @@ type handler struct {
 	prefix    []string
 	publisher *publisher
 	repeats   remembered
-	openapi   []byte
+	openapi   *description
 	stopping  chan struct{} // closed when podbeat stops: nothing is taken any more
 	stopped   chan struct{} // closed when nobody may wait any more
 }
@@ -74,7 +74,7 @@ func newHandler(o *options, keys *token.Keys, p *publisher, m *metrics, log *log
 			return nil, fmt.Errorf("cannot use prefix %q: %w", o.Prefix, err)
 		}
 	}
-	h.openapi, err = describe(o)
+	h.openapi, err = newDescription(o)
 	return h, err
 }
 
@@ -192,7 +192,8 @@ func (h *handler) public(r *http.Request, name string) answer {
 		return a
 	}
 	if name == "openapi.json" {
-		return answer{status: http.StatusOK, body: h.openapi}
+		text, _ := h.openapi.at(time.Now()) // newDescription has tried
+		return answer{status: http.StatusOK, body: text}
 	}
 	select {
 	case <-h.stopping:
@@ -307,8 +308,9 @@ func (h *handler) push(r *http.Request, s stamp) answer {
 		h.publisher.room.bytes.give(taken)
 		return answer{refusal: bad, bytes: len(body)}
 	}
+	h.publisher.room.bytes.give(taken - int64(len(body)))
 	s.key = requestKey(s.app, s.user, key)
-	b := &batch{entries: p.entries, stamp: s, bytes: taken, done: make(chan struct{})}
+	b := &batch{entries: p.entries, stamp: s, bytes: int64(len(body)), done: make(chan struct{})}
 	if key == "" {
 		h.publisher.submit(b)
 	} else {
@@ -316,7 +318,7 @@ func (h *handler) push(r *http.Request, s stamp) answer {
 		if first := h.repeats.claim(s.key, b); first == b {
 			h.publisher.submit(b)
 		} else {
-			h.publisher.room.bytes.give(taken)
+			h.publisher.room.bytes.give(b.bytes)
 			h.metrics.repeated.Inc()
 			if first.digest != b.digest {
 				return refused(http.StatusUnprocessableEntity, "key", "the header Idempotency-Key was used for a request with another body: give each request its own")

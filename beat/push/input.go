@@ -205,6 +205,8 @@ func (in *input) serve(ctx context.Context, log *logp.Logger, h *handler, l net.
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          stdlog.New(debugLog{log}, "", 0),
 		Protocols:         new(http.Protocols),
+
+		DisableGeneralOptionsHandler: true, // OPTIONS * wants a token too
 	}
 	server.Protocols.SetHTTP1(true)
 	var running sync.WaitGroup

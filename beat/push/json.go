@@ -170,7 +170,7 @@ func within(name string, err error) error {
 	return err
 }
 
-// integer reads a whole number, written without a fraction or an exponent.
+// integer reads a whole number, written without an exponent; a fraction of zeros is none.
 func (r *jsonReader) integer(want string) (int64, error) {
 	r.space()
 	begin := r.pos
@@ -178,6 +178,9 @@ func (r *jsonReader) integer(want string) (int64, error) {
 		r.pos++
 	}
 	text := string(r.data[begin:min(r.pos, begin+64)])
+	if whole, zeros, ok := strings.Cut(text, "."); ok && zeros != "" && strings.Trim(zeros, "0") == "" {
+		text = whole
+	}
 	digits := strings.TrimPrefix(text, "-")
 	switch {
 	case digits == "" || !isDigit(digits[0]):

@@ -54,7 +54,7 @@ type options struct {
 	Annotations annotationOptions `config:"annotations"`
 	// Oldest time of an entry. The default refuses times in seconds and milliseconds.
 	Oldest string `config:"oldest" default:"'2000-01-01T00:00:00Z'"`
-	// How far in the future an entry's time may be.
+	// How far in the future an entry's time may be, to the end of that day (UTC).
 	MaxAhead time.Duration `config:"max_ahead" default:"24h"`
 
 	// Most bytes of bodies that are being read or wait for their acknowledgement, all requests together. Beyond it the answer is 429.
