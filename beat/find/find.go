@@ -69,9 +69,9 @@ type Op int
 const (
 	// Seen: the file is there. It is new, or a scan came by; Info is fresh.
 	Seen Op = iota + 1
-	// Changed: the file was written to, or closed after it was. Only Path is set.
+	// Changed: the file was written to, or closed after it was. Info is not set.
 	Changed
-	// Gone: the path does not lead to that file any more. Only Path is set.
+	// Gone: the path does not lead to that file any more. Info is not set.
 	Gone
 	// Scanned: a full scan has ended. Every file that was there when it began has been Seen since the
 	// previous Scanned, unless Failed: then a directory could not be read, or was too much to remember.

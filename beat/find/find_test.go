@@ -390,6 +390,20 @@ func TestPrefix(t *testing.T) {
 	})
 }
 
+// A directory above the prefix goes and comes back: nothing tells, but what happens below does.
+func TestPrefixMoved(t *testing.T) {
+	inModes(t, Options{Globs: []string{"$/p/q/*/*.log"}}, func(h *hunt) {
+		h.write("p/q/a/x.log")
+		h.write("p/q/b/y.log")
+		h.want("p/q/a/x.log", "p/q/b/y.log")
+		h.rename("p", "o")
+		h.write("o/q/a/z.log")
+		h.want()
+		h.rename("o", "p")
+		h.want("p/q/a/x.log", "p/q/a/z.log", "p/q/b/y.log")
+	})
+}
+
 // Two globs find the same file, by a directory's name and by a link to it.
 func TestTwoPaths(t *testing.T) {
 	inModes(t, Options{Globs: []string{"$/data/*/*.log", "$/link/*.log"}}, func(h *hunt) {
@@ -427,6 +441,39 @@ func TestScanned(t *testing.T) {
 				t.Errorf("%d files in a scan, failed %v", len(seen), e.Failed)
 			}
 			clear(seen)
+		}
+	}
+}
+
+// A file that is renamed while a scan goes on, from a directory that has not been read yet into one
+// that has, is told of before that scan's end.
+func TestRenamedWhileScanned(t *testing.T) {
+	for i := range 4 {
+		h := newHunt(t, Options{Globs: []string{"$/*/*.log"}, ScanEvery: time.Hour})
+		for d := range 4 {
+			for n := range batchEvents {
+				h.write(fmt.Sprintf("%d/%d.log", d, n))
+			}
+		}
+		from := fmt.Sprintf("%d/0.log", i)
+		h.f.handle = h.handle
+		h.f.startInotify()
+		h.f.scan()
+		h.mu.Lock()
+		mover, begin := h.there[h.path(from)].Info.Ino, len(h.events)
+		h.mu.Unlock()
+		moved := false
+		h.onEvent = func(e Event) {
+			if !moved {
+				moved = true
+				h.rename(from, strings.TrimPrefix(filepath.Dir(e.Path), h.dir+"/")+"/moved.log")
+			}
+		}
+		h.f.scan()
+		h.f.stopInotify()
+		last := len(h.events) - 1
+		if !slices.ContainsFunc(h.events[begin:last], func(e Event) bool { return e.Op == Seen && e.Info.Ino == mover }) || h.events[last].Op != Scanned {
+			t.Errorf("the file of directory %d was not seen", i)
 		}
 	}
 }

@@ -111,6 +111,9 @@ func (f *Finder) visit(d *dir, all bool) {
 	for todo := []*dir{d}; len(todo) > 0; {
 		last := len(todo) - 1
 		d, todo = todo[last], todo[:last]
+		if d.gone { // with all of its root
+			continue
+		}
 		todo = f.list(d, all, todo)
 		if len(f.queue) >= batchEvents {
 			f.flush()
@@ -373,6 +376,9 @@ func (f *Finder) empty(d *dir) {
 // lost forgets a directory that is gone. One that is there but cannot be read is counted, and tried again soon.
 func (f *Finder) lost(d *dir, err error) {
 	if isGone(err) {
+		if f.base.root != d.root { // openDir has not even found the prefix
+			d = d.root.dir
+		}
 		f.drop(d)
 		return
 	}

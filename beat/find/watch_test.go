@@ -302,8 +302,7 @@ func mountInNamespace(t *testing.T) {
 	for i := range 20 {
 		name := fmt.Sprintf("%d/v", i)
 		h.mkdir(name)
-		dirs := h.f.Stats().Dirs
-		h.wait("the directory", func() bool { return h.f.Stats().Dirs >= dirs })
+		h.wait("the directory to be known", func() bool { return h.f.Stats().Watches == 3 })
 		if err := unix.Mount("tmpfs", h.path(name), "tmpfs", 0, "size=1m"); err != nil {
 			t.Logf("no mount to be had: %v", err)
 			return
@@ -321,8 +320,8 @@ func mountInNamespace(t *testing.T) {
 		h.want()
 		h.write(name + "/y.log")
 		h.want(name + "/y.log")
-		h.remove(name)
-		h.want()
+		h.remove(fmt.Sprint(i))
+		h.wait("it to be forgotten", func() bool { return h.f.Stats().Watches == 1 })
 	}
 	if s := h.f.Stats(); s.Scans != 1 {
 		t.Errorf("%+v", s)
