@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/elastic/beats/v7/libbeat/logp"
@@ -30,6 +31,7 @@ type handler struct {
 	prefix    []string
 	publisher *publisher
 	repeats   remembered
+	strangers throttle // of 401 in the log
 	openapi   *description
 	stopping  chan struct{} // closed when podbeat stops: nothing is taken any more
 	stopped   chan struct{} // closed when nobody may wait any more
@@ -93,9 +95,27 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.refusal != nil {
 		h.metrics.refused[a.reason].Inc()
 	}
-	if h.opts.AccessLog {
+	if h.opts.AccessLog && (status != http.StatusUnauthorized || h.strangers.allow(began)) {
 		h.logRequest(r, a, status, time.Since(began))
 	}
+}
+
+// A throttle lets a few things pass each second: what anybody can cause must not fill the log.
+type throttle struct {
+	mu     sync.Mutex
+	second int64
+	passed int
+}
+
+func (t *throttle) allow(now time.Time) bool {
+	const most = 10
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := now.Unix(); s != t.second {
+		t.second, t.passed = s, 0
+	}
+	t.passed++
+	return t.passed <= most
 }
 
 func (h *handler) write(w http.ResponseWriter, a answer) int {

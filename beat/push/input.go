@@ -203,7 +203,7 @@ func (in *input) serve(ctx context.Context, log *logp.Logger, h *handler, l net.
 		IdleTimeout:       in.opts.IdleTimeout,
 		WriteTimeout:      in.opts.ReadTimeout + in.opts.AckTimeout + 10*time.Second,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          stdlog.New(debugLog{log}, "", 0),
+		ErrorLog:          stdlog.New(serverLog{log}, "", 0),
 		Protocols:         new(http.Protocols),
 
 		DisableGeneralOptionsHandler: true, // OPTIONS * wants a token too
@@ -245,10 +245,14 @@ func (in *input) serve(ctx context.Context, log *logp.Logger, h *handler, l net.
 // maxHeader bounds a request's line and headers, in bytes: a token has at most 8 KiB.
 const maxHeader = 32 << 10
 
-// debugLog is where net/http tells of broken connections, which anybody can cause.
-type debugLog struct{ log *logp.Logger }
+// serverLog is where net/http tells of broken connections, which anybody can cause, and of panics.
+type serverLog struct{ log *logp.Logger }
 
-func (d debugLog) Write(text []byte) (int, error) {
-	d.log.Debug(clip(strings.TrimSpace(string(text))))
+func (s serverLog) Write(text []byte) (int, error) {
+	if line := strings.TrimSpace(string(text)); strings.HasPrefix(line, "http: panic") {
+		s.log.Error(line)
+	} else {
+		s.log.Debug(clip(line))
+	}
 	return len(text), nil
 }

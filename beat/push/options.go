@@ -78,7 +78,7 @@ type options struct {
 	Region string `config:"region"`
 	// Zone (`zone`) of the events, unless the token says another.
 	Zone string `config:"zone"`
-	// Log each request: method, path, status, entries, bytes, user, client, duration; never a token.
+	// Log each request: method, path, status, entries, bytes, user, client, duration; never a token. Of 401, at most ten a second.
 	AccessLog bool `config:"access_log" default:"true"`
 }
 

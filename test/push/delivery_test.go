@@ -2,10 +2,14 @@ package push
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +18,7 @@ import (
 
 	"github.com/podbeat/podbeat/bench/sink"
 	"github.com/podbeat/podbeat/test/harness"
+	"github.com/podbeat/podbeat/test/services"
 )
 
 // A store is an Elasticsearch that counts, behind a gate.
@@ -279,4 +284,109 @@ func TestKills(t *testing.T) {
 	}
 	f("memory", "queue.mem: {events: 4096, flush.min_events: 200, flush.timeout: 50ms}\n", n, kills)
 	f("disk", "queue.disk.max_size: 100MB\n", n, kills)
+}
+
+// An entry that a disk queue cannot hold is refused, and nobody else's answer gets mixed up by that.
+func TestTooLongForQueue(t *testing.T) {
+	s := newStore(t)
+	a := start(t, "  max_entry_bytes: 4MiB\n", "queue.disk.max_size: 10MB\n"+s.output())
+	for i := range 3 {
+		long := fmt.Sprintf(`{"timestemp":%d,"appid":%q,"type":"applog","message":%q}`, micros, app, strings.Repeat("x", 2<<20))
+		r := a.push("[" + entryOf(message(20*i)) + "," + long + "," + entryOf(message(1000)) + "]")
+		if r.status != 413 || !strings.Contains(r.body, `"entry":1`) || !strings.Contains(r.body, "queue.disk") {
+			t.Errorf("%d %s", r.status, r.body)
+		}
+		if r := a.push(messages(20*i+1, 19)); r.status != 202 {
+			t.Errorf("after it: %d %s", r.status, r.body)
+		}
+	}
+	a.Wait("all is delivered", func(h harness.Stats) bool { return s.Stats().Docs == 60 && h[inFlight] == 0 })
+	s.arrived(t, 60)
+}
+
+// An Elasticsearch with podbeat's template has the documents in the day's index, each once, under the types of the fields.
+func TestElasticsearch(t *testing.T) {
+	es := services.Elasticsearch(t, 7)
+	a := start(t, "", quick+fmt.Sprintf("output.elasticsearch.hosts: [%q]\n", es))
+	withID := strings.Replace(body("by id"), `{"`, `{"id":"1","annotations":[{"key":"n","value":"1"},{"key":"n","value":"x"}],"`, 1)
+	for range 2 {
+		for _, r := range []result{a.push(body("once", "once"), "Idempotency-Key: k"), a.push(withID), a.push(body("each time"))} {
+			if r.status != 202 {
+				t.Fatalf("%d %s", r.status, r.body)
+			}
+		}
+		a.Term() // the keys are forgotten
+		a.Start()
+		a.await()
+	}
+	get := func(method, path, body string, to any) {
+		t.Helper()
+		req, _ := http.NewRequest(method, es+path, strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if err := json.NewDecoder(resp.Body).Decode(to); err != nil || resp.StatusCode != 200 {
+			t.Fatalf("%s: %d %v", path, resp.StatusCode, err)
+		}
+	}
+	var nothing map[string]any
+	get("POST", "/_refresh", "", &nothing)
+	var found struct {
+		Hits struct {
+			Hits []struct {
+				Index  string         `json:"_index"`
+				Source map[string]any `json:"_source"`
+			}
+		}
+	}
+	get("POST", "/logstash-podbeat-*/_search?size=100", `{"query":{"bool":{"filter":[{"term":{"log.stream":"push"}},{"term":{"client.ip":"127.0.0.0/8"}},{"range":{"@timestamp":{"gte":"2018-01-24","lte":"2018-01-25"}}}]}}}`, &found)
+	var got []string
+	for _, h := range found.Hits.Hits {
+		got = append(got, h.Source["message"].(string))
+		if !strings.HasSuffix(h.Index, "-2018.01.24") || h.Source["@timestamp"] != "2018-01-24T11:13:39.231221Z" {
+			t.Errorf("%s has a document of %v", h.Index, h.Source["@timestamp"])
+		}
+	}
+	slices.Sort(got)
+	if want := []string{"by id", "each time", "each time", "once", "once"}; !slices.Equal(got, want) {
+		t.Errorf("stored are %q, want %q", got, want)
+	}
+	get("POST", "/logstash-podbeat-*/_search", `{"query":{"term":{"labels.n":"x"}}}`, &found)
+	if len(found.Hits.Hits) != 1 {
+		t.Errorf("%d documents have the label", len(found.Hits.Hits))
+	}
+}
+
+// An input that a file brings listens again on the same address when the file has changed.
+func TestReload(t *testing.T) {
+	s := newStore(t)
+	a := start(t, "", quick+"podbeat.config.inputs: {path: inputs.d/*.yml, reload: {enabled: true, period: 100ms}}\n"+s.output())
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	if err := os.Mkdir(filepath.Join(a.Dir, "inputs.d"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i, prefix := range []string{"/a", "/b", "/c"} {
+		text := fmt.Sprintf("- {type: push, id: second, listen: %q, prefix: %q, keys: %q}\n", addr, prefix, filepath.Join(a.dir, "keys.json"))
+		if err := os.WriteFile(filepath.Join(a.Dir, "inputs.d", "push.yml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		second := *a
+		second.addr, second.url = addr, "http://"+addr+prefix
+		a.Wait("the input answers", func(harness.Stats) bool {
+			r, err := second.try(http.DefaultClient, "GET", "/health", "")
+			return err == nil && r.status == 200
+		})
+		if r := second.push(messages(10*i, 10)); r.status != 202 {
+			t.Errorf("%s: %d %s", prefix, r.status, r.body)
+		}
+	}
+	s.arrived(t, 30)
 }
