@@ -117,6 +117,7 @@ func FuzzRead(f *testing.F) {
 		f.Add(which, uint64(2), "1a\n3b\n4c\n1d\n2e\n2f\n6a5\n5b\n2a\n1a\n1b\n5c5\nxx\n3é\xc3\n1\xa9\n4a")
 		f.Add(which, uint64(3), "\xff\xfea\x00\n\x00\n\x01b\x00\r\x00\n\x00")
 	}
+	f.Add(len(fuzzed)-1, uint64(4), "1\n2\n20\n1\n20\n1\n10")
 	f.Fuzz(func(t *testing.T, which int, seed uint64, text string) {
 		c := fuzzed[uint(which)%uint(len(fuzzed))]
 		if c.format == Container {

@@ -167,12 +167,10 @@ func (r *Reader) finish(m *Message) {
 		r.send(m)
 		return
 	}
-	if len(m.Text) > 0 {
-		h := *m
-		h.Text = bytes.Clone(m.Text)
-		i, _ := slices.BinarySearchFunc(r.held, h.End, func(o Message, end int64) int { return int(o.End - end) })
-		r.held = slices.Insert(r.held, i, h)
-	}
+	h := *m // also if it is empty: reading again must not start within it
+	h.Text = bytes.Clone(m.Text)
+	i, _ := slices.BinarySearchFunc(r.held, h.End, func(o Message, end int64) int { return int(o.End - end) })
+	r.held = slices.Insert(r.held, i, h)
 	r.release()
 }
 

@@ -29,11 +29,12 @@ type Options struct {
 	ExcludeLines []match.Matcher `config:"exclude_lines"`
 	// Join lines to messages.
 	Multiline *Multiline `config:"multiline"`
-	// Read messages as JSON objects: a section, or `true` for its defaults. A message that is none stays as it is.
+	// Read messages as JSON objects: a section, or `true` for its defaults. A message that is none stays as it is. Keys that Elasticsearch
+	// would refuse (`host: x` where `host` is an object), and what podbeat alone says, are in the text `log.unmapped`.
 	NDJSON *NDJSON `config:"ndjson"`
-	// filestream's list of the same: `- multiline: …`, `- ndjson: …`, `- container: …`.
+	// filestream's list of the same: `- container: …`, `- multiline: …`, `- ndjson: …`, in this order.
 	Parsers []Parser `config:"parsers"`
-	// Take `log.level` from the message.
+	// Take `log.level` from the message. Without it a container's line has the level that docker gives its output in the journal: `info` or `err`.
 	Level Level `config:"level"`
 	// Take the event's time from the message.
 	Timestamp Timestamp `config:"timestamp"`
