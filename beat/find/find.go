@@ -141,7 +141,7 @@ type Finder struct {
 	took      time.Duration // … and how long it was
 	nextScan  time.Time
 	nextOften time.Time
-	often     time.Duration // often; tests have it otherwise
+	often     time.Duration // the constant, but in tests
 
 	touches []touch       // what the events read together tell of …
 	touched map[entry]int // … where in touches a name is

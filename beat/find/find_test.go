@@ -3,6 +3,8 @@ package find
 import (
 	"context"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"github.com/elastic/beats/v7/libbeat/logp"
+	"golang.org/x/sys/unix"
 )
 
 // A hunt runs a Finder on a directory of its own and keeps what it is told.
@@ -401,6 +404,59 @@ func TestPrefixMoved(t *testing.T) {
 		h.want()
 		h.rename("o", "p")
 		h.want("p/q/a/x.log", "p/q/a/z.log", "p/q/b/y.log")
+	})
+}
+
+// Whatever is done to a tree, what is told ends up as what is there.
+func TestRandomly(t *testing.T) {
+	inModes(t, Options{Globs: []string{"$/t/*/[a-c]/*.log", "$/t/*/*/*/x*"}}, func(h *hunt) {
+		random := rand.New(rand.NewPCG(1, 2))
+		name := func(depth int) string { // of a directory, or of a file at depth 4
+			path := "t"
+			for range depth - 1 {
+				path += "/" + string('a'+rune(random.IntN(4)))
+			}
+			if depth == 4 && random.IntN(2) == 0 {
+				path = filepath.Dir(path)
+			}
+			return path + []string{"/x.log", "/y.log", "/x", "/z"}[random.IntN(4)]
+		}
+		dir := func() string { return filepath.Dir(name(2 + random.IntN(3))) }
+		for i := range 40 {
+			for range 25 {
+				switch random.IntN(8) {
+				case 0, 1, 2:
+					if path := h.path(name(4)); os.MkdirAll(filepath.Dir(path), 0o777) == nil {
+						os.WriteFile(path, nil, 0o666) // there may be a directory of that name, as here and below
+					}
+				case 3:
+					os.Rename(h.path(name(4)), h.path(name(4)))
+				case 4:
+					os.Rename(h.path(dir()), h.path(dir()))
+				case 5:
+					unix.Renameat2(unix.AT_FDCWD, h.path(dir()), unix.AT_FDCWD, h.path(dir()), unix.RENAME_EXCHANGE)
+				case 6:
+					os.Remove(h.path(name(4)))
+				case 7:
+					os.RemoveAll(h.path(dir()))
+				}
+			}
+			there := map[string]uint64{}
+			for _, glob := range []string{"t/*/[a-c]/*.log", "t/*/*/*/x*"} {
+				paths, err := filepath.Glob(h.path(glob))
+				must(h, err)
+				for _, path := range paths {
+					var st unix.Stat_t
+					must(h, unix.Stat(path, &st))
+					if st.Mode&unix.S_IFMT == unix.S_IFREG {
+						there[path] = st.Ino
+					}
+				}
+			}
+			h.wait(fmt.Sprintf("round %d: the files %v", i, there), func() bool {
+				return maps.EqualFunc(there, h.there, func(ino uint64, e Event) bool { return e.Info.Ino == ino })
+			})
+		}
 	})
 }
 
