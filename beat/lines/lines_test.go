@@ -2,6 +2,7 @@ package lines
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -91,15 +92,18 @@ func TestRead(t *testing.T) {
 	f("include_lines: ['^a', b]\nexclude_lines: [c$]", Plain, "a1\nxb\nxx\nac\n", "0-3 a1", "3-6 xb")
 }
 
+// TestReadContainer takes @ for the runtime's time, which every line has.
 func TestReadContainer(t *testing.T) {
-	const at = "2026-05-17T10:00:00.000000001+02:00 "
 	f := func(config, data string, want ...string) {
 		t.Helper()
 		r := opts(t, config).NewReader(Container)
 		var got []string
+		data = strings.ReplaceAll(data, "@", "2026-05-17T10:00:00.5+02:00")
 		r.Read([]byte(data), 0, true, start, func(m *Message) {
-			got = append(got, show(m))
-			if wall := time.Date(2026, 5, 17, 8, 0, 0, 1, time.UTC); m.Flags&Unparsed == 0 && m.Time != wall {
+			_, place, _ := strings.Cut(show(m), "-")
+			_, rest, _ := strings.Cut(place, " ")
+			got = append(got, strings.Join(m.Flags.list(), " ")+"|"+rest)
+			if wall := time.Date(2026, 5, 17, 8, 0, 0, 5e8, time.UTC); m.Flags&Unparsed == 0 && m.Time != wall {
 				t.Errorf("%q: time is %v", m.Text, m.Time)
 			}
 		})
@@ -107,7 +111,194 @@ func TestReadContainer(t *testing.T) {
 			t.Errorf("%s: %q:\n%s", config, data, d)
 		}
 	}
-	f("", at+"stdout F one\n"+at+"stderr F two \n", "0-49 stdout one", "49-99 stderr two ")
-	f("", at+"stdout P one\n"+at+"stderr P two\n"+at+"stdout F three\n"+at+"stderr F four\n",
-		"0-149<49 stdout onethree", "49-199 stderr twofour")
+	f("", "@ stdout F one\n@ stderr F  two \n", "|stdout one", "|stderr  two ")
+	f("", "@ stdout P one\n@ stderr P two\n@ stdout F three\n@ stderr F four\n", "|stdout onethree", "|stderr twofour")
+	f("", "@ stdout P é\xc3\n@ stdout P:x \xa9\n@ stdout F:y:z \n", "|stdout éé")
+	f("", "@ stdout P one\n@ stdout P two", "partial|stdout onetwo")
+	f("", "@ stdout F \n@ stdout F\n@ stdout F  \n", "|stdout  ")
+	f("", "@ stdout F one\r\n", "|stdout one")
+	f("max_line_bytes: 16", "@ stdout P 0123456789\n@ stdout P 0123456789\n@ stdout P 0123456789\n@ stdout F x\n@ stdout F y\n",
+		"truncated|stdout 0123456789012345", "|stdout y")
+	f("max_line_bytes: 16", "@ stdout P 012345678901234\n@ stdout F éx\n", "truncated|stdout 012345678901234")
+	for _, no := range []string{"what?", "@", "@ ", "@ stdout", "@ stdout ", "@ stdin F x", "@ stdout X x", "@ stdout PF x", "@ stdout  x", "2026-05-17 stdout F x",
+		"2026-02-30T10:00:00Z stdout F x", "2026-05-17T10:00:00 stdout F x", "0000-01-01T00:00:00Z stdout F x", "9999-12-31T23:59:59-01:00 stdout F x", "\x01", "{", "{}", `{"log":"x"}`, `{"log":"x","stream":"stdin","time":"@"}`,
+		`{"log":"x\n","stream":"stdout","time":"now"}`, `{"log":"x\n","stream":"stdout","time":"@"}}`, `{"log":1,"stream":"stdout","time":"@"}`, `{"message":"x"}`} {
+		full := strings.ReplaceAll(no, "@", "2026-05-17T10:00:00.5+02:00")
+		f("", no+"\n@ stdout F x\n", "unparsed|"+full, "|stdout x")
+	}
+
+	f("", `{"log":"one\n","stream":"stdout","time":"@"}`+"\n"+` { "time" : "@" , "x":[1,{}], "stream":"stderr","log":"two\r\n"} `+"\n", "|stdout one", `unparsed| { "time" : "2026-05-17T10:00:00.5+02:00" , "x":[1,{}], "stream":"stderr","log":"two\r\n"} `)
+	f("", `{ "time" : "@" , "x":[1,{}], "stream":"stderr","log":"two\r\n"} `, "|stderr two")
+	f("", `{"log":"\u003ca\u003e\t\"\\ud83d\ude00\ud83d\ude00\u0000\n","stream":"stdout","time":"@"}`, "|stdout <a>\t\"\\ud83d\ufffd😀\x00")
+	f("", `{"log":"one ","stream":"stdout","time":"@"}`+"\n"+`{"log":"two\n","stream":"stderr","time":"@"}`+"\n"+`{"log":"","stream":"stdout","time":"@"}`+"\n"+
+		`{"log":"more\n","stream":"stdout","time":"@"}`+"\n", "|stderr two", "|stdout one more")
+	f("", `{"log":"one","stream":"stdout","time":"@"}`+"\n@ stdout F  two", "|stdout one two")
+
+	f("multiline: {type: indent}", "@ stdout F one\n@ stderr F two\n@ stdout P  in\n@ stdout F dented\n@ stderr F three\n@ stdout F four\n",
+		"|stderr two", "multiline|stdout one\n indented", "|stderr three", "|stdout four")
+	f("parsers: [container: {stream: stderr}]", "@ stdout P x\n@ stderr F y\n@ stdout F z\n?\n", "|stderr y", "unparsed|?")
+}
+
+// TestParserContainer: a plain file is read as a container's if the list of parsers says so.
+func TestParserContainer(t *testing.T) {
+	got := read(opts(t, "parsers: [container: ~, ndjson: ~]").NewReader(Plain), "2026-05-17T10:00:00.5Z stdout F one\n")
+	if d := cmp.Diff([]string{"0-36 stdout one"}, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestMultiline(t *testing.T) {
+	f := func(config, data string, want ...string) {
+		t.Helper()
+		var got []string
+		r := opts(t, "multiline: {"+config+"}\nmax_line_bytes: 20").NewReader(Plain)
+		r.Read([]byte(strings.ReplaceAll(data, "|", "\n")), 0, true, start, func(m *Message) {
+			s := strings.ReplaceAll(string(m.Text), "\n", "|")
+			if m.Flags&Cut != 0 {
+				s += "…"
+			}
+			if (m.Lines > 1) != (m.Flags&Several != 0) {
+				t.Errorf("%q: %d lines, %v", s, m.Lines, m.Flags.list())
+			}
+			got = append(got, s)
+		})
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: %q:\n%s", config, data, d)
+		}
+	}
+	f("pattern: '^ ', match: after", " x|a| b| c|d", " x", "a| b| c", "d")
+	f("pattern: '^[a-z]', negate: true, match: after", "1|a|2||3|b", "1", "a|2||3", "b")
+	f(`pattern: '\\$', match: before`, `a\|b\|c|d`, `a\|b\|c`, "d")
+	f("pattern: ';$', negate: true, match: before", "a|b;|c;|d", "a|b;", "c;", "d")
+	f("pattern: '^b', negate: true, match: after, flush_pattern: '^e'", "b|x|e|y|b|e|e|b", "b|x|e", "y", "b|e", "e", "b")
+	f("type: indent", "a|\tb|| c|d", "a|\tb", " c", "d")
+	f("type: count, count_lines: 2", "a|b||c|d", "a|b", "c", "d") // as filestream: no newline stands first
+	f("type: while_pattern, pattern: '^a'", "a|a1|b|a2|c|d", "a|a1", "b", "a2", "c", "d")
+	f("type: while_pattern, pattern: '^a', negate: true", "a|b|c|a|d", "a", "b|c", "a", "d")
+	f("type: indent, max_lines: 2", "a| b| c|d", "a| b…", "d")
+	f("type: indent, skip_newline: true", "a| b| c", "a b c")
+	f("type: indent", "0123456789| 123456789| x|y", "0123456789| 12345678…", "y")
+	f("type: indent", "0123456789| 1234567é| x|y", "0123456789| 1234567…", "y")
+	f("type: count, count_lines: 600, max_lines: 3", strings.Repeat("a|", 600), "a|a|a…")
+}
+
+// TestExpire: what waits too long is sent, and what comes behind it is on its own.
+func TestExpire(t *testing.T) {
+	f := func(config string, format Format, first string, wait time.Duration, second string, want ...string) {
+		t.Helper()
+		r, got := opts(t, config).NewReader(format), []string{}
+		emit := func(m *Message) { got = append(got, show(m)) }
+		data := []byte(first)
+		n, _ := r.Read(data, 0, false, start, emit)
+		sent := len(got)
+		n += r.Expire(data[n:], int64(n), start.Add(wait-1), emit)
+		if len(got) != sent {
+			t.Errorf("%s: %q: too early: %q", config, first, got[sent:])
+		}
+		if waiting := n < len(data) || r.Waiting(); !waiting {
+			t.Errorf("%s: %q: nothing waits", config, first)
+		}
+		n += r.Expire(data[n:], int64(n), start.Add(wait), emit)
+		got = append(got, "-")
+		r.Read(append(data[n:], second...), int64(n), true, start.Add(wait), emit)
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: %q:\n%s", config, first, d)
+		}
+	}
+	f("partial_timeout: 2s", Plain, "one\ntwo", 2*time.Second, " more\nx\n", "0-4 one", "4-7[partial] two", "-", "7-13  more", "13-15 x")
+	f("partial_timeout: 2s", Plain, "on\xc3", 2*time.Second, "\xa9\n", "0-2[partial] on", "-", "2-5 é")
+	f("{partial_timeout: 2s, encoding: utf-16le-bom}", Plain, "o\x00n", 2*time.Second, "\x00\n\x00", "0-2[partial] o", "-", "2-6 n")
+	f("multiline: {type: indent}", Plain, "one\n two\n", 5*time.Second, " more\n", "0-9[multiline] one\n two", "-", "9-15  more")
+	f("multiline: {type: count, count_lines: 3, timeout: 1s}", Plain, "one\n two\n", time.Second, "a\nb\n", "0-9[multiline] one\n two", "-", "9-13[multiline] a\nb")
+	const p, e = "2026-05-17T10:00:00Z stdout P one\n", "2026-05-17T10:00:00Z stderr F two\n"
+	f("", Container, p+e, 5*time.Second, "2026-05-17T10:00:00Z stdout F more\n", "0-34[partial] stdout one", "34-68 stderr two", "-", "68-103 stdout more")
+}
+
+// TestExpireNever: without time-outs what waits does so until the end.
+func TestExpireNever(t *testing.T) {
+	r, got := opts(t, "multiline: {type: indent, timeout: 0}").NewReader(Plain), []string{}
+	emit := func(m *Message) { got = append(got, show(m)) }
+	data := []byte("one\ntail")
+	n, _ := r.Read(data, 0, false, start, emit)
+	if n += r.Expire(data[n:], int64(n), start.Add(1000*time.Hour), emit); n != 4 || len(got) != 0 || !r.Waiting() {
+		t.Errorf("%d bytes consumed, %q", n, got)
+	}
+	r.Read(data[n:], int64(n), true, start, emit)
+	if d := cmp.Diff([]string{"0-4 one", "4-8 tail"}, got); d != "" || r.Waiting() {
+		t.Error(d)
+	}
+}
+
+// TestBounded: endless lines, parts and holes take no more memory than their limits, and are counted.
+func TestBounded(t *testing.T) {
+	f := func(config string, format Format, piece string, limit int, want Counters) {
+		t.Helper()
+		r, at, count := opts(t, config).NewReader(format), int64(0), 0
+		data := []byte(strings.Repeat(piece, 1+r.MaxRead()/len(piece)))
+		run := func(times int) {
+			for range times {
+				n, more := r.Read(data, at, false, start, func(*Message) { count++ })
+				if more {
+					t.Fatalf("%.20q: no progress", piece)
+				}
+				at += int64(n)
+			}
+		}
+		run(10)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		run(1000)
+		runtime.ReadMemStats(&after)
+		if grown := int(after.TotalAlloc - before.TotalAlloc); grown > limit {
+			t.Errorf("%.20q: %d bytes allocated, want at most %d", piece, grown, limit)
+		}
+		got := r.Counters
+		for _, c := range []*uint64{&got.Skipped, &got.NULs, &got.Unparsed} {
+			*c = min(*c, 1)
+		}
+		if got != want {
+			t.Errorf("%.20q: %+v, want %+v", piece, got, want)
+		}
+	}
+	f("max_line_bytes: 64KiB", Plain, "x", 64<<10, Counters{Skipped: 1})
+	f("max_line_bytes: 64KiB", Plain, "\x00", 64<<10, Counters{NULs: 1})
+	f("{max_line_bytes: 64KiB, encoding: utf-16-bom}", Plain, "x\x00", 64<<10, Counters{Skipped: 1})
+	f("max_line_bytes: 64KiB", Container, "2026-05-17T10:00:00Z stdout P one\n", 1<<20, Counters{Skipped: 1})
+	f("{max_line_bytes: 64KiB, multiline: {type: indent}}", Plain, " x\n", 64<<10, Counters{Skipped: 1})
+}
+
+func TestOptions(t *testing.T) {
+	f := func(config, want string) {
+		t.Helper()
+		if _, err := unpack(config); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", config, err, want)
+		}
+	}
+	f("encoding: klingon", `cannot use encoding "klingon"`)
+	f("encoding: iso-2022-kr", `cannot use encoding "iso-2022-kr": it has no newline`)
+	f("max_line_bytes: 3", "max_line_bytes")
+	f("partial_timeout: -1s", "below 0")
+	f("multiline: {match: after}", "multiline needs a pattern")
+	f("multiline: {pattern: x}", `multiline.match ""`)
+	f("multiline: {type: x}", `multiline.type "x"`)
+	f("multiline: {type: count}", "count_lines")
+	f("multiline: {type: indent, max_lines: 0}", "max_lines")
+	f("multiline: {type: indent, patern: x}", `unknown option "patern", did you mean "pattern"?`)
+	f("multiline: {pattern: '(', match: after}", "missing closing )")
+	f("multiline: 5", `"multiline" is a section`)
+	f("ndjson: no", `"ndjson" is a section`)
+	f("ndjson: {taget: x}", `unknown option "taget"`)
+	f("ndjson: {target: log}", `ndjson.target "log"`)
+	f("ndjson: {target: kubernetes.x}", `ndjson.target "kubernetes.x"`)
+	f("ndjson: {target: x, keys_under_root: true}", "keys_under_root")
+	f("ndjson: {max_depth: 0}", "max_depth")
+	f("parsers: [{ndjson: ~}, {multiline: {type: indent}}]", "put multiline before ndjson")
+	f("parsers: [{ndjson: ~}, {container: ~}]", "put container first")
+	f("parsers: [{ndjson: ~}, {ndjson: ~}]", "ndjson is given twice")
+	f("{multiline: {type: indent}, parsers: [{multiline: {type: indent}}]}", "multiline is given twice")
+	f("parsers: [{syslog: ~}]", `unknown parser "syslog"`)
+	f("parsers: [{container: {stream: x}}]", `container.stream "x"`)
+	f("level: {from: level}", "messages are not read as JSON")
+	f("timestamp: {from: message, timezone: Mars/Olympus}", `timezone "Mars/Olympus"`)
+	f("level: {from: message, pattern: '('}", "regular expression")
 }
