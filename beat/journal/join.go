@@ -346,16 +346,6 @@ func (j *joiner) expire(now time.Time) []message {
 	return j.done
 }
 
-// flush lets out all that waits, because nothing more will ever come. When reading only stops it is
-// not for use: the parts are read again.
-func (j *joiner) flush() []message {
-	j.done = j.done[:0]
-	for j.head != nil {
-		j.end(j.head, true, nil)
-	}
-	return j.done
-}
-
 // A part is what an entry says about the message it belongs to.
 type part struct {
 	kind    kind

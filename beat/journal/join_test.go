@@ -97,6 +97,9 @@ func show(m message) string {
 	return fmt.Sprintf("%dx%d%s %s", m.Entry.Seqnum, m.Parts, partial, m.Text)
 }
 
+// expireAll has what still waits expire.
+func expireAll(j *joiner) []message { return j.expire(j.now().Add(1 << 62)) }
+
 func joinAll(t *testing.T, o joinOptions, entries []Entry) (got []string) {
 	t.Helper()
 	j := newJoiner(o, testMetrics(t), 1<<20, position{})
@@ -105,7 +108,7 @@ func joinAll(t *testing.T, o joinOptions, entries []Entry) (got []string) {
 			got = append(got, show(m))
 		}
 	}
-	for _, m := range j.flush() {
+	for _, m := range expireAll(j) {
 		got = append(got, show(m))
 	}
 	return got
@@ -266,7 +269,7 @@ func TestJoinAccounts(t *testing.T) {
 	for _, e := range randomJournal(r, 5000) {
 		out += uint64(len(j.add(&e, position{})))
 	}
-	out += uint64(len(j.flush()))
+	out += uint64(len(expireAll(j)))
 	if got := out + m.joined.Get(); got != 5000 || m.joined.Get() == 0 || m.truncated.Get() == 0 {
 		t.Errorf("%d out, %d joined, %d not whole", out, m.joined.Get(), m.truncated.Get())
 	}
@@ -337,7 +340,7 @@ func TestJoinAgain(t *testing.T) {
 				out = append(out, j.add(&entries[i], position{Cursor: entries[i].Cursor})...)
 			}
 			if upTo == len(entries) {
-				out = append(out, j.flush()...)
+				out = append(out, expireAll(j)...)
 				if listed := j.position().Joined; len(listed) > 0 {
 					t.Errorf("seed %d: at the end the position still lists %v", seed, listed)
 				}
@@ -406,7 +409,7 @@ func TestJoinGenerated(t *testing.T) {
 		e.SeqnumID, e.Seqnum = chainA, n
 		take(j.add(&e, position{}))
 	}
-	take(j.flush())
+	take(expireAll(j))
 	split := map[string]int{}
 	for _, want := range g.Messages() {
 		m, ok := got[uint64(want.First+1)]
@@ -481,7 +484,7 @@ func FuzzJoin(f *testing.F) {
 				t.Fatalf("%d messages wait, want at most %d", len(j.waiting), o.MaxOpen)
 			}
 		}
-		take(j.flush())
+		take(expireAll(j))
 		if in != out || parts != entries || j.head != nil || j.tail != nil || len(j.waiting) > 0 || j.bytes != 0 {
 			t.Fatalf("%d bytes in %d entries came out as %d bytes of %d, %d wait", in, entries, out, parts, len(j.waiting))
 		}
