@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -202,13 +200,13 @@ func TestTemplate(t *testing.T) {
 			if form == template.IndexTemplateIndex {
 				path = "/_index_template/podbeat"
 			}
-			request(t, "PUT", url+path, templateOf(t, version, index+"-*", form))
+			services.Call(t, "PUT", url+path, templateOf(t, version, index+"-*", form).String(), 200)
 			for file, doc := range samples(t) {
 				schema := strings.Split(file, ".")[1]
-				request(t, "POST", url+"/"+index+"-"+schema+"/_doc?refresh=true", doc)
+				services.Call(t, "POST", url+"/"+index+"-"+schema+"/_doc?refresh=true", doc.String(), 201)
 			}
 			// What k8sname writes with schema: legacy has a text where ECS has an object.
-			request(t, "POST", url+"/"+index+"-legacy/_doc", common.MapStr{"container": "web", "journal": common.MapStr{"priority": "none"}})
+			services.Call(t, "POST", url+"/"+index+"-legacy/_doc", `{"container": "web", "journal": {"priority": "none"}}`, 201)
 			for name, kind := range mapped(t, url, index+"-ecs") {
 				want := kinds(t)[name]
 				if strings.HasPrefix(name, "journald.custom.") {
@@ -223,7 +221,7 @@ func TestTemplate(t *testing.T) {
 					t.Errorf("Elasticsearch %d: %s is mapped to %q", major, name, kind)
 				}
 			}
-			request(t, "DELETE", url+path, nil)
+			services.Call(t, "DELETE", url+path, "", 200)
 		}
 	}
 }
@@ -254,7 +252,7 @@ func mapped(t *testing.T, url, index string) map[string]string {
 		Properties properties
 	}
 	var answer map[string]struct{ Mappings node }
-	if err := json.Unmarshal(request(t, "GET", url+"/"+index+"/_mapping", nil), &answer); err != nil {
+	if err := json.Unmarshal(services.Call(t, "GET", url+"/"+index+"/_mapping", "", 200), &answer); err != nil {
 		t.Fatal(err)
 	}
 	out := map[string]string{}
@@ -277,27 +275,4 @@ func mapped(t *testing.T, url, index string) map[string]string {
 		t.Fatalf("%s has no fields", index)
 	}
 	return out
-}
-
-func request(t *testing.T, method, url string, body common.MapStr) []byte {
-	t.Helper()
-	var in io.Reader
-	if body != nil {
-		in = strings.NewReader(body.String())
-	}
-	req, err := http.NewRequest(method, url, in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode >= 300 {
-		t.Fatalf("%s %s: %s: %.2000s %v", method, url, resp.Status, answer, err)
-	}
-	return answer
 }

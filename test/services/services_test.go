@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,11 +24,11 @@ func TestElasticsearch(t *testing.T) {
 		t.Helper()
 		url := Elasticsearch(t, major)
 		var info struct{ Version struct{ Number string } }
-		if err := json.Unmarshal(call(t, "GET", url, "", 200), &info); err != nil || info.Version.Number != wantVersion {
+		if err := json.Unmarshal(Call(t, "GET", url, "", 200), &info); err != nil || info.Version.Number != wantVersion {
 			t.Errorf("version %q (%v), want %q", info.Version.Number, err, wantVersion)
 		}
-		call(t, "PUT", url+"/services/_create/1", `{"message":"x"}`, 201)
-		call(t, "PUT", url+"/services/_create/1", `{"message":"x"}`, 409)
+		Call(t, "PUT", url+"/services/_create/1", `{"message":"x"}`, 201)
+		Call(t, "PUT", url+"/services/_create/1", `{"message":"x"}`, 409)
 		if again := Elasticsearch(t, major); again != url {
 			t.Errorf("second call gave %s, want the same server %s", again, url)
 		}
@@ -120,25 +119,6 @@ func TestServerEndsWithItsOwner(t *testing.T) {
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("its folder is still there: %v", err)
 	}
-}
-
-func call(t *testing.T, method, url, body string, want int) []byte {
-	t.Helper()
-	req, err := http.NewRequest(method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != want {
-		t.Fatalf("%s %s: %s %s (%v), want %d", method, url, resp.Status, answer, err, want)
-	}
-	return answer
 }
 
 func link(t *testing.T, tool, dir string) {

@@ -3,11 +3,8 @@
 package template
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,13 +47,13 @@ output.elasticsearch.hosts: [%q]
 	p.Wait("everything has been delivered", func(s harness.Stats) bool { return int(s["libbeat.output.events.acked"]) >= want })
 	p.Term()
 
-	call(t, http.MethodPost, url+"/_refresh", nil)
+	services.Call(t, "POST", url+"/_refresh", "", 200)
 	n, err := verify.Count(url, "logstash-podbeat-*")
 	if err != nil || n != want {
 		t.Errorf("%d documents in logstash-podbeat-* (%v), want %d", n, err, want)
 	}
 	var indices []struct{ Index string }
-	decode(t, call(t, http.MethodGet, url+"/_cat/indices/logstash-podbeat-*?format=json", nil), &indices)
+	decode(t, services.Call(t, "GET", url+"/_cat/indices/logstash-podbeat-*?format=json", "", 200), &indices)
 	for _, i := range indices {
 		if !strings.HasSuffix(i.Index, "-2024.05.17") {
 			t.Errorf("index %s: want the day of the events, 2024.05.17", i.Index)
@@ -69,7 +66,7 @@ output.elasticsearch.hosts: [%q]
 				Mapping map[string]struct{ Type string }
 			}
 		}
-		decode(t, call(t, http.MethodGet, url+"/logstash-podbeat-*/_mapping/field/"+field, nil), &mapping)
+		decode(t, services.Call(t, "GET", url+"/logstash-podbeat-*/_mapping/field/"+field, "", 200), &mapping)
 		for index, m := range mapping {
 			leaf := field[strings.LastIndexByte(field, '.')+1:]
 			if got := m.Mappings[field].Mapping[leaf].Type; got != want {
@@ -93,27 +90,8 @@ func exported(t *testing.T, url, version, form, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	call(t, http.MethodPut, url+path, out)
-	call(t, http.MethodDelete, url+path, nil)
-}
-
-func call(t *testing.T, method, url string, body []byte) []byte {
-	t.Helper()
-	req, err := http.NewRequest(method, url, bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s %s: %s %s (%v)", method, url, resp.Status, answer, err)
-	}
-	return answer
+	services.Call(t, "PUT", url+path, string(out), 200)
+	services.Call(t, "DELETE", url+path, "", 200)
 }
 
 func decode(t *testing.T, text []byte, to any) {
