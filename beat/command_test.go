@@ -2,7 +2,9 @@ package beat
 
 import (
 	"reflect"
+	"sync"
 	"testing"
+	_ "unsafe" // for go:linkname
 
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/common"
@@ -13,6 +15,19 @@ import (
 )
 
 var info = beat.Info{Beat: Name, Version: Version}
+
+//go:linkname globalCallbackRegistry github.com/elastic/beats/v7/libbeat/outputs/elasticsearch.globalCallbackRegistry
+var globalCallbackRegistry struct {
+	callbacks map[uuid.UUID]libes.ConnectCallback
+	mutex     sync.Mutex
+}
+
+// callbacks counts what libbeat runs on every connection to Elasticsearch.
+func callbacks() int {
+	globalCallbackRegistry.mutex.Lock()
+	defer globalCallbackRegistry.mutex.Unlock()
+	return len(globalCallbackRegistry.callbacks)
+}
 
 // TestLicenseCheckIsOut sees that libbeat registers its check and that we have deregistered it: the
 // key we note is the key libbeat used.
