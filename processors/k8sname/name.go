@@ -156,7 +156,7 @@ func parseDocker(s string) (Name, Reason) {
 	n := split(s, parts[:])
 	switch n {
 	case 4:
-		return parseSandbox(parts)
+		return check(Name{Form: Sandbox, Container: PauseContainer, Pod: parts[0], Namespace: parts[1], UID: parts[2], Attempt: parts[3]})
 	case 5:
 		if container, hash, ok := strings.Cut(parts[0], "."); ok {
 			return parseDockertools(container, hash, parts)
@@ -169,34 +169,25 @@ func parseDocker(s string) (Name, Reason) {
 	if n == 6 {
 		name.Form, name.Random = DockershimConflict, parts[5]
 	}
+	return check(name)
+}
+
+// check returns the name if what its form has is as Kubernetes checks it.
+func check(name Name) (Name, Reason) {
+	hasPod, hasUID := name.Form != PodsLogUID, name.Form != ContainersLog
 	switch {
 	case !isContainer(name.Container):
 		return Name{}, BadContainer
-	case !isSubdomain(name.Pod):
+	case hasPod && !isSubdomain(name.Pod):
 		return Name{}, BadPod
-	case !isLabel(name.Namespace):
+	case hasPod && !isLabel(name.Namespace):
 		return Name{}, BadNamespace
-	case !isUID(name.UID):
+	case hasUID && !isUID(name.UID):
 		return Name{}, BadUID
-	case !isAttempt(name.Attempt):
+	case hasUID && !isAttempt(name.Attempt):
 		return Name{}, BadAttempt
-	case n == 6 && !isHex(name.Random, 8, 8):
+	case name.Form == DockershimConflict && !isHex(name.Random, 8, 8):
 		return Name{}, BadRandom
-	}
-	return name, ""
-}
-
-func parseSandbox(parts [6]string) (Name, Reason) {
-	name := Name{Form: Sandbox, Container: PauseContainer, Pod: parts[0], Namespace: parts[1], UID: parts[2], Attempt: parts[3]}
-	switch {
-	case !isSubdomain(name.Pod):
-		return Name{}, BadPod
-	case !isLabel(name.Namespace):
-		return Name{}, BadNamespace
-	case !isUID(name.UID):
-		return Name{}, BadUID
-	case !isAttempt(name.Attempt):
-		return Name{}, BadAttempt
 	}
 	return name, ""
 }

@@ -77,14 +77,8 @@ func parseContainersLog(dir, base string) (Name, Reason) {
 		return Name{}, Cut // few hex digits, if any, may as well be the container's: web-cafe
 	case !isHex(id, 1, 64):
 		return Name{}, BadID
-	case !isSubdomain(name.Pod):
-		return Name{}, BadPod
-	case !isLabel(name.Namespace):
-		return Name{}, BadNamespace
-	case !isContainer(name.Container):
-		return Name{}, BadContainer
 	}
-	return name, ""
+	return check(name)
 }
 
 // parsePodsLog reads <namespace>_<pod>_<uid>/<container>/<attempt>.log below any directory, and
@@ -98,33 +92,17 @@ func parsePodsLog(dir, base string) (Name, Reason) {
 	if isUID(container) && strings.HasSuffix(up, "pods") {
 		name := Name{Form: PodsLogUID, UID: container}
 		name.Container, name.Attempt, _ = strings.Cut(stem, "_")
-		return checkPodsLog(name)
+		return check(name)
 	}
 	above, pod := cutLast(up)
 	if isUID(pod) && strings.HasSuffix(above, "pods") {
-		return checkPodsLog(Name{Form: PodsLogUID, UID: pod, Container: container, Attempt: stem})
+		return check(Name{Form: PodsLogUID, UID: pod, Container: container, Attempt: stem})
 	}
 	var parts [3]string
 	if split(pod, parts[:]) != 3 {
 		return Name{}, NotKubernetes
 	}
-	return checkPodsLog(Name{Form: PodsLog, Namespace: parts[0], Pod: parts[1], UID: parts[2], Container: container, Attempt: stem})
-}
-
-func checkPodsLog(name Name) (Name, Reason) {
-	switch {
-	case name.Form == PodsLog && !isLabel(name.Namespace):
-		return Name{}, BadNamespace
-	case name.Form == PodsLog && !isSubdomain(name.Pod):
-		return Name{}, BadPod
-	case !isUID(name.UID):
-		return Name{}, BadUID
-	case !isContainer(name.Container):
-		return Name{}, BadContainer
-	case !isAttempt(name.Attempt):
-		return Name{}, BadAttempt
-	}
-	return name, ""
+	return check(Name{Form: PodsLog, Namespace: parts[0], Pod: parts[1], UID: parts[2], Container: container, Attempt: stem})
 }
 
 // cutLogSuffix cuts .log off, and what the kubelet appends when it rotates (.20060102-150405)
