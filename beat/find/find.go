@@ -146,7 +146,6 @@ type Finder struct {
 	touches []touch       // what the events read together tell of …
 	touched map[entry]int // … where in touches a name is
 	dirty   []*dir
-	wanting []*root
 	changed []*file
 
 	complained      time.Time // that a directory cannot be read
