@@ -130,7 +130,7 @@ func (f File) discard(oldest string) error {
 		return err
 	}
 	discarded.Add(uint64(n))
-	logp.NewLogger("deadletter").Errorf("LOST %d dead letters: %s was removed to make room, since %d files of %d bytes are full. Read the files and raise max_bytes or files of dead_letter_file",
+	logp.NewLogger("deadletter").Errorf("LOST %d dead letters: %s was removed to make room, since %d files of %d bytes are full. Read the files; output.elasticsearch can have more of them (max_bytes and files of dead_letter_file)",
 		n, oldest, f.Files, f.MaxBytes)
 	return nil
 }
