@@ -57,6 +57,7 @@ type parser struct {
 	app     string // the UUID of the path, in lower case
 	now     time.Time
 	entries []entry
+	ids     map[string]int // of entries that have one
 }
 
 // The members of an entry, in the order in which member knows them.
@@ -180,6 +181,15 @@ func (p *parser) entry(r *jsonReader) error {
 		if !given[indexOf(entryMembers, name)] {
 			return &syntaxError{field: name, reason: "the member is missing"}
 		}
+	}
+	if e.id != "" {
+		if first, ok := p.ids[e.id]; ok { // of the two, Elasticsearch would keep one
+			return &otherAnswer{409, "key", "id", fmt.Sprintf("entry %d has the same id", first)}
+		}
+		if p.ids == nil {
+			p.ids = map[string]int{}
+		}
+		p.ids[e.id] = len(p.entries)
 	}
 	p.entries = append(p.entries, e)
 	return nil

@@ -182,6 +182,8 @@ func TestEntriesRefused(t *testing.T) {
 	note(`[{"key":"a","value":"","key":"b"}]`, "annotations[0].key", "twice")
 	note(`[{"key":"a","value":""},{"key":"a","value":""},{"key":"a","value":""},{"key":"a","value":""}]`, "annotations", "more than 3 annotations")
 
+	f("["+good(`"id":"a",`)+","+good(`"id":"b",`)+","+good(`"id":"a",`)+"]", 409, 2, "id", "entry 0 has the same id")
+
 	for _, s := range []string{`\ud800`, `\udc00`, `\ud800x`, `\ud800\n`, `\ud800\ud800`, `\ud800\u12`} {
 		one(strings.Replace(good(""), `"m"`, `"`+s+`"`, 1), "message", "half a surrogate")
 	}
@@ -238,7 +240,7 @@ func FuzzEntries(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		p := newParser()
 		if bad := p.array(body); bad != nil {
-			if bad.status != 400 && bad.status != 403 && bad.status != 413 || bad.Error == "" {
+			if bad.status != 400 && bad.status != 403 && bad.status != 409 && bad.status != 413 || bad.Error == "" {
 				t.Fatalf("%q is refused by %+v", body, bad)
 			}
 			return

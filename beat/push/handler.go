@@ -341,7 +341,7 @@ func (h *handler) push(r *http.Request, s stamp) answer {
 			h.publisher.room.bytes.give(b.bytes)
 			h.metrics.repeated.Inc()
 			if first.digest != b.digest {
-				return refused(http.StatusUnprocessableEntity, "key", "the header Idempotency-Key was used for a request with another body: give each request its own")
+				return refused(http.StatusConflict, "key", "the header Idempotency-Key was used for a request with another body: give each request its own")
 			}
 			b = first
 		}

@@ -26,7 +26,7 @@ type metrics struct {
 }
 
 // statuses are all that the handler answers.
-var statuses = []int{200, 202, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 503}
+var statuses = []int{200, 202, 400, 401, 403, 404, 405, 408, 409, 413, 415, 429, 503}
 
 // reasons are the values of refusal.reason.
 var reasons = []string{"token", "forbidden", "path", "method", "type", "size", "slow", "syntax", "entry", "key", "full", "output", "stopping"}

@@ -147,7 +147,7 @@ func TestAnswers(t *testing.T) {
 	taken("a key", "1", body("p"), []string{"p"}, auth, json, "Idempotency-Key: k")
 	taken("repeated", "1", body("p"), nil, auth, json, "Idempotency-Key: k")
 	taken("repeated, gzip", "1", zip(body("p")), nil, auth, json, zipped, "Idempotency-Key: k")
-	refused("another body", 422, "another body", body("q"), auth, json, "Idempotency-Key: k")
+	refused("another body", 409, "another body", body("q"), auth, json, "Idempotency-Key: k")
 	taken("another user", "1", body("q"), []string{"q"}, "Authorization: "+a.token("other", "POST /api"+path), json, "Idempotency-Key: k")
 	taken("no key", "1", body("p"), []string{"p"}, auth, json)
 

@@ -57,7 +57,7 @@ func TestDescription(t *testing.T) {
 		statuses = append(statuses, status)
 	}
 	slices.Sort(statuses)
-	if want := "[202 400 401 403 404 405 408 413 415 422 429 503]"; fmt.Sprint(statuses) != want {
+	if want := "[202 400 401 403 404 405 408 409 413 415 429 503]"; fmt.Sprint(statuses) != want {
 		t.Errorf("described are %v, want %s", statuses, want)
 	}
 	if len(d.Servers) != 1 || d.Servers[0].URL != "/api" {
