@@ -267,6 +267,16 @@ func TestBounded(t *testing.T) {
 	f("{max_line_bytes: 64KiB, multiline: {type: indent}}", Plain, " x\n", 64<<10, Counters{Skipped: 1})
 }
 
+// TestCrowd: what waits for a line's last part is sent once the file has been read 1 MiB further.
+func TestCrowd(t *testing.T) {
+	r, got := opts(t, "").NewReader(Container), []string(nil)
+	data := []byte("2026-05-17T10:00:00Z stdout P one\n" + strings.Repeat("2026-05-17T10:00:00Z stderr F two\n", 40_000))
+	r.Read(data, 0, false, start, func(m *Message) { got = append(got, show(m)) })
+	if len(got) != 40_001 || got[0] != "0-34[partial] stdout one" || got[1] != "34-68 stderr two" || r.Waiting() {
+		t.Errorf("%d messages, waiting: %v: %q", len(got), r.Waiting(), got[:min(2, len(got))])
+	}
+}
+
 func TestOptions(t *testing.T) {
 	f := func(config, want string) {
 		t.Helper()

@@ -146,10 +146,10 @@ func (p *putter) json(text []byte) {
 	}
 	p.known(keys)
 	if o.ExpandKeys {
-		keys = p.expand(keys)
+		p.expand(keys, "")
 	}
 	if o.Target != "" {
-		p.free(p.fields, o.Target, o.Target, keys)
+		p.leaf(p.fields, nil, o.Target, o.Target, keys, storable(keys))
 		return
 	}
 	if p.text != "" && o.MessageKey != "message" {
@@ -158,7 +158,7 @@ func (p *putter) json(text []byte) {
 			delete(keys, "message")
 		}
 	}
-	p.merge(p.fields, "", keys)
+	p.merge(p.fields, keys, "")
 }
 
 // fail says that the message is not what it should be.

@@ -2,12 +2,14 @@ package lines
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/google/go-cmp/cmp"
+	"gopkg.in/yaml.v3"
 )
 
 // put returns what Put makes of the first message in data, with what an input has in the event before,
@@ -122,7 +124,7 @@ func TestPutRefuses(t *testing.T) {
 		`{"@metadata":{"_id":"x","pipeline":"p"}}`, `{"@metadata":1}`, `{"@metadata.pipeline":"p"}`, `{"@timestamp":5}`,
 		`{"kubernetes":"x"}`, `{"kubernetes.pod.uid":"2"}`, `{"kubernetes.namespace.x":"2"}`, `{"host":"x"}`, `{"host.name":"x"}`,
 		`{"service.id":"x"}`, `{"service.id.x":"x"}`, `{"log.file.path":"x"}`, `{"log.offset":7}`, `{"log.file":"x"}`, `{"log.offset.x":1}`,
-		`{"agent":"x"}`, `{"ecs":"x"}`, `{"input":"x"}`, `{"container":"x"}`, `{"stream":"x"}`, `{"fields":"x"}`, `{"_id":"x"}`, `{"_source":1}`,
+		`{"agent":"x"}`, `{"ecs":"x"}`, `{"input":"x"}`, `{"container":"x"}`, `{"stream":"x"}`, `{"fields":"x"}`, `{"_id":"x"}`, `{"_source":1}`, `{"index":"x"}`, `{"namespace":"x"}`,
 		`{"error":"boom"}`, `{"user":"bob"}`, `{"event":"login"}`, `{"service":"x"}`, `{"process":["x"]}`, `{"labels":["x"]}`, `{"log":[1]}`, `{"trace":"x"}`,
 		`{"message.x":1}`, `{"tags.x":1}`, `{"process.pid":"x"}`, `{"process.pid":1.5}`, `{"log.level":["x",["y"]]}`,
 		`{"":1}`, `{" ":1}`, `{".":1}`, `{"a.":1}`, `{".a":1}`, `{"a..b":1}`, `{"x":18446744073709551615}`, `{"x":[1e39]}`, `{"a. .b":1}`,
@@ -271,4 +273,55 @@ func TestPutStreamLevel(t *testing.T) {
 	f("level: {from: message}", "x", "info")
 	f("ndjson: true", `{"log.level":"WARN"}`, "WARN")
 	f("ndjson: true", `{"log":{"level":"WARN"}}`, "WARN")
+}
+
+// TestKnown: no field of podbeat's own template can get a value of another shape from a line.
+func TestKnown(t *testing.T) {
+	text, err := os.ReadFile("../fields.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type field struct {
+		Name, Type       string
+		Fields, Unmapped []field
+	}
+	var sections []field
+	if err := yaml.Unmarshal(text, &sections); err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	var check func(prefix string, fields []field)
+	check = func(prefix string, fields []field) {
+		for _, f := range fields {
+			path := prefix + f.Name
+			if f.Type == "group" {
+				check(path+".", f.Fields)
+				continue
+			}
+			count++
+			ok := false
+			switch shapeOf(path) {
+			case own:
+				ok = true
+			case keyword:
+				ok = f.Type == "keyword" || f.Type == "text"
+			case long:
+				ok = f.Type == "long"
+			case branch:
+				ok = f.Type == "object"
+			case flat:
+				ok = f.Type == "object"
+			}
+			if !ok {
+				t.Errorf("%s is of type %s, and a line may write another one", path, f.Type)
+			}
+		}
+	}
+	for _, s := range sections {
+		check("", s.Fields)
+		check("", s.Unmapped)
+	}
+	if count < 50 {
+		t.Errorf("%d fields checked", count)
+	}
 }

@@ -28,11 +28,12 @@ var known = func() map[string]shape {
 		own: `@metadata @timestamp _id _index _type _source _routing _field_names _ignored _doc_count _size _seq_no _version
 			_nested_path _tier _feature _primary_term agent beat cloud container data_stream docker ecs fields host input journal
 			journald kubernetes log.file log.flags log.offset log.source log.stream log.syslog log.unmapped event.created
-			event.ingested event.kind event.sequence orchestrator region service.id stream systemd zone`,
+			event.ingested event.kind event.sequence orchestrator region service.id stream systemd zone
+			@realtime_timestamp client.ip kafka containerid container_name controler index namespace pod podid resourceid uuid`,
 		branch: `log log.origin event error process process.thread user user.group service service.node
 			client destination dll dns email faas file geo group hash http network observer organization package pe
 			registry related rule server source span threat tls trace transaction url user_agent vulnerability x509`,
-		keyword: `message message_id tags log.level log.logger event.dataset event.module error.code error.id error.message
+		keyword: `message message_id tags type log.level log.logger event.dataset event.module error.code error.id error.message
 			error.stack_trace error.type process.name process.executable process.command_line user.id user.name user.group.id
 			service.name service.version service.environment service.type trace.id transaction.id span.id`,
 	} {
@@ -43,35 +44,48 @@ var known = func() map[string]shape {
 	return out
 }()
 
-// merge puts keys into the object at path, those that may stand there.
-func (p *putter) merge(into common.MapStr, path string, keys common.MapStr) {
+// merge puts keys into the object at path, those that may stand there. Without such an object keys are to
+// become it: those that may not stand there are taken out.
+func (p *putter) merge(into, keys common.MapStr, path string) {
 	for key, v := range keys {
 		full := path + key
-		if !goodName(key) {
-			p.refuse(full, v)
-			continue
-		}
-		switch s := shapeOf(full); s {
-		case free:
-			p.free(into, key, full, v)
-		case branch, flat:
-			sub, ok := v.(common.MapStr)
-			if !ok {
-				p.refuse(full, v)
+		kept := goodName(key)
+		switch shape := shapeOf(full); {
+		case !kept:
+		case shape == free:
+			kept = storable(v)
+		case shape == keyword:
+			kept = isText(v)
+		case shape == long:
+			_, kept = v.(int64)
+		case shape == own:
+			if key == "ecs" && onlyVersion(v) {
+				delete(keys, key) // podbeat says its own
 				continue
 			}
-			p.branch(into, key, full, sub, s)
-		case keyword:
-			p.leaf(into, key, full, v, isText(v))
-		case long:
-			_, ok := v.(int64)
-			p.leaf(into, key, full, v, ok)
+			kept = false
 		default:
-			if key == "ecs" && onlyVersion(v) {
-				continue // podbeat says its own
+			if sub, ok := v.(common.MapStr); ok && p.branch(into, key, full, sub, shape) {
+				if into == nil && len(sub) == 0 {
+					delete(keys, key)
+				}
+				continue
 			}
-			p.refuse(full, v)
+			kept = false
 		}
+		p.leaf(into, keys, key, full, v, kept)
+	}
+}
+
+// leaf puts a value into the object, if it is in order and the event has no other one that stays.
+func (p *putter) leaf(into, keys common.MapStr, key, full string, v any, ok bool) {
+	_, there := into[key]
+	switch {
+	case !ok, there && !p.r.json.OverwriteKeys:
+		p.refuse(full, v)
+		delete(keys, key)
+	case into != nil:
+		into[key] = v
 	}
 }
 
@@ -91,93 +105,93 @@ func shapeOf(path string) shape {
 	return known[path]
 }
 
-// branch merges an object.
-func (p *putter) branch(into common.MapStr, key, full string, v common.MapStr, s shape) {
+// branch merges an object, and says whether it may stand there.
+func (p *putter) branch(into common.MapStr, key, full string, v common.MapStr, s shape) bool {
 	sub, ok := into[key].(common.MapStr)
 	if !ok && into[key] != nil {
-		p.refuse(full, v)
-		return
-	}
-	made := sub == nil
-	if made {
-		sub = common.MapStr{}
+		return false
 	}
 	if s == flat {
-		p.flat(sub, full, v)
-	} else {
-		p.merge(sub, full+".", v)
+		v = p.flat(v, full)
 	}
-	if made && len(sub) > 0 {
-		into[key] = sub
+	p.merge(sub, v, full+".")
+	if sub == nil && into != nil && len(v) > 0 {
+		into[key] = v
 	}
+	return true
 }
 
-// flat merges an object of texts. Their names have no dots, so that none is another one's beginning.
-func (p *putter) flat(into common.MapStr, path string, keys common.MapStr) {
+// flat returns what is text of an object. Names have no dots then, so that none is another one's beginning.
+func (p *putter) flat(keys common.MapStr, path string) common.MapStr {
+	out := make(common.MapStr, len(keys))
 	for key, v := range keys {
 		name := strings.ReplaceAll(key, ".", "_")
+		_, there := out[name]
 		switch v.(type) {
-		case string, int64, float64, bool, json.Number:
-			p.leaf(into, name, path+"."+key, plainText(v), goodName(name))
-		default:
+		case []any, common.MapStr:
 			p.refuse(path+"."+key, v)
+		default:
+			if text := plainText(v); !there || text < out[name].(string) { // whatever the order
+				out[name] = text
+			}
 		}
 	}
-}
-
-// free puts a value whose name is not podbeat's.
-func (p *putter) free(into common.MapStr, key, full string, v any) {
-	p.leaf(into, key, full, v, storable(v))
-}
-
-// leaf puts a value that is in order, unless the event has another one that stays.
-func (p *putter) leaf(into common.MapStr, key, full string, v any, ok bool) {
-	if _, there := into[key]; !ok || there && !p.r.json.OverwriteKeys {
-		p.refuse(full, v)
-		return
-	}
-	into[key] = v
-}
-
-// expand returns keys with the dots in them made levels.
-func (p *putter) expand(keys common.MapStr) common.MapStr {
-	out := make(common.MapStr, len(keys))
-	p.expandInto(out, keys, "")
 	return out
 }
 
-func (p *putter) expandInto(out, keys common.MapStr, path string) {
-	names := make([]string, 0, len(keys))
-	for key := range keys {
-		names = append(names, key)
+// expand makes levels of the dots in keys. Of two that clash the one without dots stays.
+func (p *putter) expand(keys common.MapStr, path string) {
+	var dotted []string
+	for key, v := range keys {
+		if sub, ok := v.(common.MapStr); ok {
+			p.expand(sub, path+key+".")
+		}
+		if strings.IndexByte(key, '.') >= 0 {
+			dotted = append(dotted, key)
+		}
 	}
-	slices.Sort(names) // whatever two keys clash, it is the same one that stays
-	for _, key := range names {
-		at, last := descend(out, key)
-		if at == nil {
-			p.refuse(path+key, keys[key])
+	slices.Sort(dotted) // whatever two clash, it is the same one that stays
+	for _, key := range dotted {
+		v := keys[key]
+		delete(keys, key)
+		if at, last := descend(keys, key); at == nil || !join(at, last, v) {
+			p.refuse(path+key, v)
+		}
+	}
+}
+
+// join puts v at key; objects are made one if no two values in them clash.
+func join(m common.MapStr, key string, v any) bool {
+	old, there := m[key]
+	if !there {
+		m[key] = v
+		return true
+	}
+	sub, ok := old.(common.MapStr)
+	more, both := v.(common.MapStr)
+	if !ok || !both || clash(sub, more) {
+		return false
+	}
+	for k, v := range more {
+		join(sub, k, v)
+	}
+	return true
+}
+
+// clash says whether two objects have different things at one place.
+func clash(a, b common.MapStr) bool {
+	for key, v := range b {
+		old, there := a[key]
+		if !there {
 			continue
 		}
-		there, taken := at[last]
-		switch v := keys[key].(type) {
-		case common.MapStr:
-			if sub, ok := there.(common.MapStr); ok || !taken {
-				if !taken {
-					sub = make(common.MapStr, len(v))
-					at[last] = sub
-				}
-				p.expandInto(sub, v, path+key+".")
-				continue
-			}
-			p.refuse(path+key, v)
-		default:
-			if taken {
-				p.refuse(path+key, v)
-				continue
-			}
-			at[last] = v
+		x, ok := old.(common.MapStr)
+		y, both := v.(common.MapStr)
+		if !ok || !both || clash(x, y) {
+			return true
 		}
 	}
+	return false
 }
 
 // descend returns the object that the last part of a dotted key belongs in, making what is not there,
