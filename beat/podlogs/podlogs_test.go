@@ -311,8 +311,9 @@ func TestJoins(t *testing.T) {
 	n.want("01 stdout one and more", "02 stderr two too", "05 stdout three")
 }
 
-// TestJoinsFarBehind: a message that waits while much is read is sent nevertheless, and nothing else is lost.
-func TestJoinsFarBehind(t *testing.T) {
+// TestJoinsNever: a line whose last part does not come is sent nevertheless, and nothing else is lost
+// that was read meanwhile.
+func TestJoinsNever(t *testing.T) {
 	n := newNode(t)
 	const path = "log/pods/" + pod + "/app/0.log"
 	want := []string{"01 stdout waits"}
@@ -414,4 +415,17 @@ func TestConfigure(t *testing.T) {
 	if _, err := configure(common.NewConfig()); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestStopsWithin: podbeat stops while a message waits for more, whose first part is before what was delivered.
+func TestStopsWithin(t *testing.T) {
+	n := newNode(t)
+	const path = "log/pods/" + pod + "/app/0.log"
+	n.write(path, cri(1, "stdout", "F", "zero")+cri(2, "stdout", "P", "one ")+cri(3, "stderr", "F", "two")+cri(4, "stdout", "P", "and "))
+	stop := n.start(nil)
+	n.want("01 stdout zero", "03 stderr two")
+	stop()
+	n.write(path, cri(5, "stdout", "F", "more")+cri(6, "stdout", "F", "three"))
+	n.start(nil)
+	n.want("01 stdout zero", "03 stderr two", "02 stdout one and more", "06 stdout three")
 }
