@@ -120,7 +120,7 @@ func (t *times) extend(from, to int64, now time.Time) bool {
 // newContent is the content of a file that nothing is known of. Its id is the same whenever it is made anew.
 func newContent(f *file, id uint64, reader *lines.Reader) *content {
 	c := &content{dir: f.dir, src: f.src, home: f, reader: reader}
-	c.rec = record{Key: f.inode.key(), ID: strconv.FormatUint(id, 36), Path: f.path()}
+	c.rec = record{Key: f.inode.key(), ID: idText(id), Path: f.path()}
 	c.last.content = c
 	return c
 }
@@ -136,8 +136,13 @@ func firstID(f *file) uint64 {
 	return h.Sum64()
 }
 
-// nextID is the id of what the file holds after the content has been truncated.
-func (c *content) nextID() uint64 { return xxhash.Sum64String(c.rec.ID) }
+// nextID is the id of what a file holds after the content with an id.
+func nextID(id string) uint64 { return xxhash.Sum64String(id) }
+
+func idText(id uint64) string { return strconv.FormatUint(id, 36) }
+
+// away says whether nothing holds c that anybody could still write to by its name.
+func (c *content) away() bool { return c.home == nil || c.home.isDeleted() }
 
 // appendID makes the event's id of the content, the message's place, and its text: a text that
 // was never sent cannot be taken for one that was, whatever has happened to positions.
@@ -203,7 +208,15 @@ func (c *content) firstRead(offset int64, now time.Time) time.Time {
 
 // leave says that no file holds c any more.
 func (c *content) leave(now time.Time, reason, why string) {
-	c.home, c.gone, c.reason, c.why = nil, now, reason, why
+	c.setHome(nil)
+	c.gone, c.reason, c.why = now, reason, why
+}
+
+// setHome sets the file that holds c, which others than the shard may ask for under mu.
+func (c *content) setHome(f *file) {
+	c.mu.Lock()
+	c.home = f
+	c.mu.Unlock()
 }
 
 // before is the sum of the bytes before pos.

@@ -52,10 +52,12 @@ type file struct {
 	src   Source
 	shard *shard
 
-	size   atomic.Int64 // as last seen
-	pos    atomic.Int64 // how far it has been read
-	behind atomic.Int64 // since when it has had unread bytes, in Unix nanoseconds; 0: it has none
-	wake   atomic.Bool  // have a turn at the next tick, although nothing is seen to change
+	size    atomic.Int64 // as last seen
+	pos     atomic.Int64 // how far it has been read
+	behind  atomic.Int64 // since when it has had unread bytes, in Unix nanoseconds; 0: it has none
+	reading atomic.Bool  // it has a content, and pos is where that has been read to
+	waits   atomic.Bool  // it is a copy, and waits for its original
+	wake    atomic.Bool  // have a turn at the next tick, although nothing is seen to change
 
 	mu      sync.Mutex
 	names   []string  // that lead to it, the oldest first; none: it was deleted, or moved out of sight
@@ -63,8 +65,8 @@ type file struct {
 	open    *os.File  // nil: closed
 	deleted time.Time // when it was seen to have no name in the file system
 	used    time.Time // when it was last read, or found changed
-	givenUp bool      // closed for good by the budget of deleted files …
-	kept    int64     // … but for the bytes before this one
+	givenUp string    // why it was closed for good although it was not read to its end, or ""
+	lost    int64     // from where on it was given up
 	missing bool      // a whole scan has not found it
 	queued  bool
 
@@ -72,6 +74,7 @@ type file struct {
 	content  *content  // nil: not identified, or a copy
 	copyOf   *content  // waits for what it is a copy of
 	after    *file     // had the name before, and is read first
+	old      *file     // that had the inode before, and may be the same
 	was      *content  // what it held when it was last seen, by an earlier run
 	done     bool      // a compressed file, read to its end
 	caughtUp bool      // the last turn came to its end
@@ -108,6 +111,21 @@ func (f *file) unname(path string) {
 	}
 }
 
+// unreadBytes is how many bytes are left to be read; a copy has none, as long as it waits.
+func (f *file) unreadBytes() int64 {
+	if f.waits.Load() {
+		return 0
+	}
+	return max(0, f.size.Load()-f.pos.Load())
+}
+
+// isAway says whether nothing leads to f and nothing holds it: its inode may be another file's.
+func (f *file) isAway() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.names) == 0 && f.open == nil
+}
+
 // errAway means that a file cannot be opened under any of its names.
 var errAway = errors.New("the file is not where it was")
 
@@ -118,7 +136,7 @@ func (f *file) opened(finder *find.Finder) (*os.File, error) {
 	if f.open != nil {
 		return f.open, nil
 	}
-	if f.givenUp {
+	if f.givenUp != "" {
 		return nil, errAway
 	}
 	for _, name := range f.names {

@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"cmp"
 	"os"
 	"slices"
 	"strconv"
@@ -14,6 +15,12 @@ import (
 // or something new. It returns false while there is nothing to be read from f.
 func (s *shard) identify(f *file, h *os.File, now time.Time) bool {
 	t := textOf(f, h)
+	if o := f.old; o != nil {
+		f.old = nil
+		if s.inherit(f, o, t) {
+			return true
+		}
+	}
 	if t.size == 0 {
 		if f.isDeleted() {
 			s.finish(f)
@@ -21,9 +28,12 @@ func (s *shard) identify(f *file, h *os.File, now time.Time) bool {
 		return false
 	}
 	id := firstID(f)
+	for slices.ContainsFunc(s.dirs[f.dir], func(c *content) bool { return c.rec.ID == idText(id) }) {
+		id = nextID(idText(id)) // an inode and a birth that were given out twice
+	}
 	if c := f.was; c != nil {
 		f.was = nil
-		if c.home == nil && t.holds(c) {
+		if c.home == nil && c.src.Volume == f.src.Volume && t.holds(c) {
 			s.adopt(c, f, t)
 			for _, copy := range c.copies { // it may not have looked like one had c been here
 				s.unpark(copy)
@@ -32,7 +42,7 @@ func (s *shard) identify(f *file, h *os.File, now time.Time) bool {
 			return true
 		}
 		if c.home == nil { // truncated while nobody looked
-			id = c.nextID()
+			id = nextID(c.rec.ID)
 			s.displace(c, now, "truncated", "it was truncated while podbeat was not running")
 		}
 	}
@@ -45,8 +55,9 @@ func (s *shard) identify(f *file, h *os.File, now time.Time) bool {
 		fallthrough // its file is known by name, and has not had its turn yet
 	case c != nil && c.home != nil:
 		f.copyOf = c
+		s.known(f)
 		c.copies = append(c.copies, f)
-		f.pos.Store(f.size.Load())
+		f.waits.Store(true)
 		return false
 	case c != nil:
 		s.adopt(c, f, t)
@@ -57,13 +68,31 @@ func (s *shard) identify(f *file, h *os.File, now time.Time) bool {
 	return true
 }
 
+// inherit gives f the content of the file that had its inode before, if it holds that, and ends that
+// file.
+func (s *shard) inherit(f, old *file, t *text) (ok bool) {
+	c := old.content
+	if ok = c != nil && c.src.Volume == f.src.Volume && c.rec.Head.Len > 0 && t.holds(c); ok {
+		old.content = nil
+		s.adopt(c, f, t)
+	}
+	old.mu.Lock()
+	old.missing = true
+	old.mu.Unlock()
+	s.away(old)
+	return ok
+}
+
 // start makes c, which is new, its file's content.
 func (s *shard) start(c *content, h *os.File) {
 	f := c.home
 	f.content = c
-	s.dirs[c.dir] = append(s.dirs[c.dir], c)
+	s.known(f)
+	s.list(c)
 	if at, err := h.Seek(0, unix.SEEK_DATA); !f.gz && err == nil {
 		c.pos = at // a hole, left by a writer that kept its place in a truncated file
+		c.head = textOf(f, h).read(0, int(min(at, headSize)))
+		c.rec.Head = sumOf(c.head)
 	}
 	f.pos.Store(c.pos)
 	s.run.positions.set(c)
@@ -71,10 +100,11 @@ func (s *shard) start(c *content, h *os.File) {
 
 // original looks for the content that f is a copy of. wait says that f is too short to tell yet.
 func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool) {
+	s.readFirst(f)
 	for _, c := range s.dirs[f.dir] {
 		n := int64(c.rec.Head.Len)
 		switch {
-		case n == 0 || !maybeCopy(f.path(), c.rec.Path, c.home == nil && n >= 64):
+		case n == 0 || !maybeCopy(f.path(), c.rec.Path, c.away() && n >= 64):
 			continue
 		case t.size < n:
 			if !strings.HasPrefix(string(c.head), string(t.read(0, int(t.size)))) && c.head != nil {
@@ -97,14 +127,40 @@ func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool
 	return nil, false
 }
 
+// readFirst gives turns to files that f may be a copy of and of which nothing has been read yet: only
+// then f can be told from a new log.
+func (s *shard) readFirst(f *file) {
+	var first []*file
+	for _, c := range s.dirs[f.dir] {
+		if c.home != nil && c.rec.Head.Len == 0 && maybeCopy(f.path(), c.rec.Path, false) {
+			first = append(first, c.home)
+		}
+	}
+	s.mu.Lock()
+	for _, g := range s.fresh[f.dir] {
+		if g != f && maybeCopy(f.path(), g.path(), false) {
+			first = append(first, g)
+		}
+	}
+	s.mu.Unlock()
+	for _, g := range first {
+		if s.turn(g) {
+			s.push(g)
+		}
+	}
+}
+
 // adopt makes f the file that holds c, and reading goes on there.
 func (s *shard) adopt(c *content, f *file, t *text) {
-	c.home, c.gone, c.src = f, time.Time{}, f.src
+	c.setHome(f)
+	c.gone, c.src = time.Time{}, f.src
 	f.content, f.copyOf = c, nil
+	f.waits.Store(false)
+	s.known(f)
 	if c.dir != f.dir {
 		s.unlist(c)
 		c.dir = f.dir
-		s.dirs[c.dir] = append(s.dirs[c.dir], c)
+		s.list(c)
 	}
 	if c.reader == nil {
 		c.reader = s.run.cfg.NewReader(s.run.cfg.Format)
@@ -133,7 +189,7 @@ func (s *shard) displace(c *content, now time.Time, reason, why string) {
 // truncated gives f, which does not hold its content any more, a new one.
 func (s *shard) truncated(f *file, h *os.File, now time.Time) (again bool) {
 	old := f.content
-	next := newContent(f, old.nextID(), s.run.cfg.NewReader(s.run.cfg.Format))
+	next := newContent(f, nextID(old.rec.ID), s.run.cfg.NewReader(s.run.cfg.Format))
 	f.content, f.gzip, f.done = nil, nil, false
 	s.displace(old, now, "truncated", "the file was truncated")
 	s.start(next, h)
@@ -143,13 +199,33 @@ func (s *shard) truncated(f *file, h *os.File, now time.Time) (again bool) {
 // finish ends the following of f: it is away, and all that could be read of it has been.
 func (s *shard) finish(f *file) {
 	f.close()
+	s.known(f)
 	s.unpark(f)
 	s.run.tracker.forget(f)
 	s.run.metrics.deleted.Inc()
 	if c := f.content; c != nil {
 		f.content = nil
-		s.release(c, s.run.now(), "deleted", "it was deleted")
+		s.release(c, s.run.now(), "closed", whyGivenUp[""])
 	}
+}
+
+// review looks again at f, which waits for what it is a copy of, when it has changed. It says whether
+// f is over.
+func (s *shard) review(f *file) (over bool) {
+	c := f.copyOf
+	if !f.isDeleted() || c.home == nil {
+		s.unpark(f) // it may be a copy no more
+		return false
+	}
+	// The original may have been truncated, and not have had its turn yet.
+	if h, err := c.home.opened(s.run.finder); err == nil && !textOf(c.home, h).holds(c) && s.turn(c.home) {
+		s.push(c.home)
+	}
+	if f.copyOf != c {
+		return false
+	}
+	s.finish(f)
+	return true
 }
 
 // unpark has f wait for no original.
@@ -157,7 +233,7 @@ func (s *shard) unpark(f *file) {
 	if c := f.copyOf; c != nil {
 		c.copies = slices.DeleteFunc(slices.Clone(c.copies), func(o *file) bool { return o == f })
 		f.copyOf = nil
-		f.pos.Store(0)
+		f.waits.Store(false)
 	}
 }
 
@@ -168,8 +244,10 @@ func (s *shard) release(c *content, now time.Time, reason, why string) {
 		f := c.copies[0]
 		c.copies = c.copies[1:]
 		f.copyOf = nil
+		f.waits.Store(false)
 		h, err := f.opened(s.run.finder)
 		if err != nil {
+			c.size = max(c.size, f.size.Load())
 			continue
 		}
 		s.adopt(c, f, textOf(f, h))
@@ -181,22 +259,31 @@ func (s *shard) release(c *content, now time.Time, reason, why string) {
 // away is the turn of a file that cannot be opened.
 func (s *shard) away(f *file) {
 	f.mu.Lock()
-	missing, givenUp, kept := f.missing, f.givenUp, f.kept
+	missing, givenUp, lost := f.missing, f.givenUp, f.lost
 	f.mu.Unlock()
-	if !missing && !givenUp {
+	if !missing && givenUp == "" {
 		return // the next scan will tell
 	}
-	unread := f.size.Load() - f.pos.Load()
-	if c := f.content; c != nil {
-		c.size = c.pos // what is missing is counted here
-	}
-	switch {
-	case givenUp && f.content != nil:
-		s.run.abandon(f.src, f.path(), kept-f.content.pos, "bytes", "its last line is not complete")
-	case !givenUp && f.copyOf == nil && !f.done:
-		s.run.abandon(f.src, f.path(), unread, "closed", "the file was deleted while it was not open")
+	reason, why := cmp.Or(givenUp, "closed"), whyGivenUp[givenUp]
+	switch c := f.content; {
+	case c != nil && givenUp != "":
+		s.run.abandon(f.src, f.path(), lost-c.pos, reason, why) // the end of what was in memory, which is no whole line
+		c.size = c.pos
+	case c != nil && !f.gz:
+		c.size = max(c.size, f.size.Load())
+	case f.copyOf != nil:
+		f.copyOf.size = max(f.copyOf.size, f.size.Load())
+	case c == nil && givenUp == "":
+		s.run.abandon(f.src, f.path(), f.size.Load(), reason, why)
 	}
 	s.finish(f)
+}
+
+// whyGivenUp are the reasons for which a file was given up, in words.
+var whyGivenUp = map[string]string{
+	"":        "the file was deleted while it was not open",
+	"timeout": "the file was deleted, and deleted.timeout is over",
+	"bytes":   "the file was deleted, and deleted.max_bytes is exceeded",
 }
 
 // scanned ends contents that no copy has come for since the scan before. lost are those of an
@@ -213,7 +300,7 @@ func (s *shard) scanned(lost []*content) {
 			if c.home != nil || c.gone.IsZero() || now.Sub(c.gone) < 2*quiet || now.Sub(c.gone) < s.run.cfg.ScanInterval {
 				continue
 			}
-			if c.reason != "deleted" && c.rec.Whole == 0 {
+			if c.rec.Whole == 0 {
 				s.run.abandon(c.src, c.rec.Path, c.size-c.pos, c.reason, c.why)
 			}
 			s.unlist(c)
@@ -222,13 +309,38 @@ func (s *shard) scanned(lost []*content) {
 	}
 }
 
+// list and unlist change dirs, which others may look at.
+func (s *shard) list(c *content) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dirs[c.dir] = append(s.dirs[c.dir], c)
+}
+
 func (s *shard) unlist(c *content) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	list := slices.DeleteFunc(s.dirs[c.dir], func(o *content) bool { return o == c })
 	if len(list) == 0 {
 		delete(s.dirs, c.dir)
 		return
 	}
 	s.dirs[c.dir] = list
+}
+
+// readElsewhere says how much of f, which has not had its turn yet, has been read from the file that it is
+// a copy of. Any goroutine may ask.
+func (s *shard) readElsewhere(f *file, h *os.File) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.dirs[f.dir] {
+		c.mu.Lock()
+		head, path, home := c.rec.Head, c.rec.Path, c.home
+		c.mu.Unlock()
+		if home != nil && head.Len > 0 && maybeCopy(f.path(), path, home.isDeleted()) && textOf(f, h).sum(0, head.Len) == head {
+			return home.pos.Load()
+		}
+	}
+	return 0
 }
 
 // parseKey reads what inode.key wrote. Contents without a file have other keys.

@@ -112,7 +112,7 @@ func (l *lag) add(f *file, now int64) {
 	if f.open != nil {
 		l.open++
 	}
-	if unread := f.size.Load() - f.pos.Load(); unread > 0 && !f.givenUp {
+	if unread := f.unreadBytes(); unread > 0 && f.givenUp == "" {
 		l.behind += unread
 		if since := f.behind.Load(); since != 0 {
 			l.seconds = max(l.seconds, float64(now-since)/1e9)

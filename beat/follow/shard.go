@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +34,7 @@ type shard struct {
 	some    *sync.Cond
 	queue   []job
 	stopped bool
+	fresh   map[string][]*file // by directory: those of which it is not known yet what they hold
 }
 
 // A job is a file's turn, or something else to be done by the shard.
@@ -42,7 +44,7 @@ type job struct {
 }
 
 func newShard(r *run, client beat.Client) *shard {
-	s := &shard{run: r, client: client, dirs: map[string][]*content{}, buf: make([]byte, windowSize+turnBytes)}
+	s := &shard{run: r, client: client, dirs: map[string][]*content{}, fresh: map[string][]*file{}, buf: make([]byte, windowSize+turnBytes)}
 	s.some = sync.NewCond(&s.mu)
 	s.out = &publisher{run: r, client: client}
 	return s
@@ -57,6 +59,25 @@ func (s *shard) push(f *file) {
 	if !queued {
 		s.add(job{file: f})
 	}
+}
+
+// welcome is told of a new file.
+func (s *shard) welcome(f *file) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fresh[f.dir] = append(s.fresh[f.dir], f)
+}
+
+// known notes that it is known what f holds.
+func (s *shard) known(f *file) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := slices.DeleteFunc(s.fresh[f.dir], func(o *file) bool { return o == f })
+	if len(list) == 0 {
+		delete(s.fresh, f.dir)
+		return
+	}
+	s.fresh[f.dir] = list
 }
 
 // do has the shard run what it alone may do.
@@ -140,12 +161,12 @@ func (s *shard) turn(f *file) (again bool) {
 		f.length, f.grew = info.Size, now
 	}
 	f.look(info, now)
-	if f.gz && now.Sub(info.ModTime) < quiet {
+	if f.gz && info.Links > 0 && now.Sub(info.ModTime) < quiet {
 		f.wake.Store(true) // it is being compressed
 		return false
 	}
-	if f.copyOf != nil && (grew || f.isDeleted()) {
-		s.unpark(f) // it may be a copy no more
+	if f.copyOf != nil && (grew || f.isDeleted()) && s.review(f) {
+		return false
 	}
 	if f.content == nil && (f.copyOf != nil || !s.identify(f, h, now)) {
 		return false
@@ -183,6 +204,7 @@ func (s *shard) read(f *file, h *os.File, now time.Time) (again bool, err error)
 	}
 	c.size = max(f.length, c.pos-int64(win)+int64(n))
 	f.pos.Store(c.pos - int64(win) + int64(n)) // it is in memory now
+	f.reading.Store(true)
 	if f.tmpfs {
 		f.close()
 	}
@@ -303,7 +325,7 @@ func (f *file) isDeleted() bool {
 func (f *file) unread() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.open != nil && !f.givenUp && f.copyOf == nil && !f.caughtUp
+	return f.open != nil && f.copyOf == nil && !f.caughtUp
 }
 
 // buffer is the shard's buffer, made longer if need be.

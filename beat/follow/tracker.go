@@ -54,8 +54,12 @@ func (t *tracker) seen(path string, info find.Info) {
 		before.unname(path)
 		t.give(before)
 	}
+	var old *file
+	if f != nil && f.isAway() {
+		old, f = f, nil // renamed while it was closed, or another one with its number: what it holds will tell
+	}
 	if f == nil {
-		f = t.add(path, key, info)
+		f = t.add(path, key, info, old)
 		if f == nil {
 			t.mu.Unlock()
 			return
@@ -71,11 +75,12 @@ func (t *tracker) seen(path string, info find.Info) {
 	}
 }
 
-// add makes a file of what was found at path, or returns nil if it is too old to be read.
-func (t *tracker) add(path string, key inode, info find.Info) *file {
+// add makes a file of what was found at path, or returns nil if it is too old to be read. old had the
+// inode before, if any.
+func (t *tracker) add(path string, key inode, info find.Info, old *file) *file {
 	now := t.run.now()
 	c := t.known[key]
-	if old := t.run.cfg.IgnoreOlder; c == nil && old > 0 && now.Sub(info.ModTime) > old {
+	if most := t.run.cfg.IgnoreOlder; c == nil && old == nil && most > 0 && now.Sub(info.ModTime) > most {
 		t.run.metrics.ignored.Inc()
 		return nil
 	}
@@ -88,13 +93,17 @@ func (t *tracker) add(path string, key inode, info find.Info) *file {
 		delete(t.known, key)
 		f.was = c
 	}
+	if old != nil {
+		f.shard, f.old = old.shard, old
+	}
 	t.files[key] = f
+	f.shard.welcome(f)
 	t.run.metrics.found.Inc()
 	if !t.began.Load() {
 		t.early = append(t.early, f)
 	}
-	if !f.tmpfs && !f.gz && len(t.files) <= t.run.cfg.MaxOpenFiles {
-		f.name(path)
+	f.name(path)
+	if !f.tmpfs && len(t.files) <= t.run.cfg.MaxOpenFiles {
 		_, _ = f.opened(t.run.finder) // held, so that a deletion takes nothing; if it fails, its turn tries again
 	}
 	return f
@@ -186,7 +195,9 @@ func (t *tracker) all() []*file {
 func (t *tracker) forget(f *file) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.files, f.inode)
+	if t.files[f.inode] == f {
+		delete(t.files, f.inode)
+	}
 	for path, other := range t.paths {
 		if other == f {
 			delete(t.paths, path)
@@ -250,7 +261,7 @@ func (t *tracker) bound(all []*file) {
 	open := 0
 	for _, f := range all {
 		f.mu.Lock()
-		h := held{f, f.used, f.deleted, max(0, f.size.Load()-f.pos.Load())}
+		h := held{f, f.used, f.deleted, f.unreadBytes()}
 		isOpen := f.open != nil
 		f.mu.Unlock()
 		switch {
@@ -287,17 +298,26 @@ func (t *tracker) bound(all []*file) {
 	}
 }
 
-// giveUp closes a deleted file with what is unread in it.
+// giveUp closes a deleted file with what is unread in it, and says so at once: its shard may be held
+// up for long.
 func (t *tracker) giveUp(f *file, tooLate bool) {
+	reason := "bytes"
+	if tooLate {
+		reason = "timeout"
+	}
+	h, err := f.opened(t.run.finder)
+	if err != nil {
+		return
+	}
+	read := f.pos.Load()
+	if !f.reading.Load() {
+		read = f.shard.readElsewhere(f, h)
+	}
 	f.mu.Lock()
-	f.givenUp, f.kept = true, f.pos.Load()
+	f.givenUp, f.lost = reason, read
 	f.mu.Unlock()
 	f.close()
-	reason, option := "bytes", "deleted.max_bytes"
-	if tooLate {
-		reason, option = "timeout", "deleted.timeout"
-	}
-	t.run.abandon(f.src, f.path(), f.size.Load()-f.kept, reason, "the file was deleted, and "+option+" is over")
+	t.run.abandon(f.src, f.path(), f.size.Load()-read, reason, whyGivenUp[reason])
 	t.give(f)
 }
 
@@ -305,6 +325,7 @@ func (t *tracker) giveUp(f *file, tooLate bool) {
 func (t *tracker) restore(records []record) {
 	for _, rec := range records {
 		c := restored(rec)
+		c.src = t.run.cfg.Source(rec.Path, t.run.node)
 		s := t.run.shardOf(c.dir)
 		s.dirs[c.dir] = append(s.dirs[c.dir], c)
 		if key, ok := parseKey(rec.Key); ok {
