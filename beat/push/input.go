@@ -65,7 +65,7 @@ func (m *manager) CheckConfig(cfg *common.Config) error {
 	if _, err := in.opts.openKeys(); err != nil {
 		return fmt.Errorf("push input: %w", err)
 	}
-	if _, err := in.opts.tls(); err != nil {
+	if _, err := in.opts.SSL.load(); err != nil {
 		return fmt.Errorf("push input: %w", err)
 	}
 	return nil
@@ -131,7 +131,7 @@ func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 	})
 	if err == nil {
 		err = persist(stop, log, func() (err error) {
-			listener, err = in.listen(m)
+			listener, err = in.listen(log, m)
 			return err
 		})
 	}
@@ -182,8 +182,8 @@ func persist(ctx context.Context, log *logp.Logger, do func() error) error {
 }
 
 // listen opens the address, and puts TLS and the bound of connections over it.
-func (in *input) listen(m *metrics) (net.Listener, error) {
-	tls, err := in.opts.tls()
+func (in *input) listen(log *logp.Logger, m *metrics) (net.Listener, error) {
+	tls, err := in.opts.SSL.serve(log)
 	if err != nil {
 		return nil, err
 	}

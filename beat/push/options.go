@@ -1,15 +1,11 @@
 package push
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"time"
 
-	"github.com/elastic/beats/v7/libbeat/common"
-	"github.com/elastic/beats/v7/libbeat/common/transport/tlscommon"
 	"github.com/elastic/beats/v7/libbeat/monitoring"
 	"github.com/elastic/beats/v7/libbeat/paths"
 
@@ -93,7 +89,7 @@ type annotationOptions struct {
 
 // sslOptions are those of libbeat's servers that are of use here, under their names.
 type sslOptions struct {
-	// The server's certificate, as PEM or a file of it. Without one there is no TLS.
+	// The server's certificate, as PEM or a file of it. Without one there is no TLS. A changed file is read again, as are the others here.
 	Certificate string `config:"certificate"`
 	// Its key.
 	Key string `config:"key"`
@@ -192,44 +188,4 @@ func (o *options) openKeys() (*token.Keys, error) {
 	}
 	keys.Rules.Issuer, keys.Rules.Audience = o.Issuer, o.Audience
 	return keys, nil
-}
-
-// tls returns the configuration of a TLS server, or nil without TLS.
-func (o *options) tls() (*tls.Config, error) {
-	s := &o.SSL
-	if s.Certificate == "" {
-		if s.Key != "" || len(s.CertificateAuthorities) > 0 || s.ClientAuthentication != "" {
-			return nil, errors.New("cannot use ssl without ssl.certificate and ssl.key")
-		}
-		return nil, nil
-	}
-	if !slices.Contains([]string{"", "none", "optional", "required"}, s.ClientAuthentication) {
-		return nil, fmt.Errorf("cannot use ssl.client_authentication %q: want none, optional or required", s.ClientAuthentication)
-	}
-	if len(s.CertificateAuthorities) == 0 && (s.ClientAuthentication == "optional" || s.ClientAuthentication == "required") {
-		return nil, fmt.Errorf("cannot use ssl.client_authentication %q without ssl.certificate_authorities", s.ClientAuthentication)
-	}
-	given := map[string]any{"certificate": s.Certificate, "key": s.Key, "supported_protocols": s.SupportedProtocols}
-	if s.KeyPassphrase != "" {
-		given["key_passphrase"] = s.KeyPassphrase
-	}
-	if len(s.CertificateAuthorities) > 0 {
-		given["certificate_authorities"] = s.CertificateAuthorities
-	}
-	if s.ClientAuthentication != "" {
-		given["client_authentication"] = s.ClientAuthentication
-	}
-	cfg, err := common.NewConfigFrom(given)
-	if err != nil {
-		return nil, fmt.Errorf("cannot use ssl: %w", err)
-	}
-	var server tlscommon.ServerConfig
-	if err := cfg.Unpack(&server); err != nil {
-		return nil, fmt.Errorf("cannot use ssl: %w", err)
-	}
-	loaded, err := tlscommon.LoadTLSServerConfig(&server)
-	if err != nil {
-		return nil, fmt.Errorf("cannot use ssl: %w", err)
-	}
-	return loaded.BuildServerConfig(""), nil
 }

@@ -93,7 +93,7 @@ func TestServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := in.listen(m)
+	l, err := in.listen(log, m)
 	if err != nil {
 		t.Fatal(err)
 	}

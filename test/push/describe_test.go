@@ -92,7 +92,7 @@ func TestDescription(t *testing.T) {
 func TestSchemathesis(t *testing.T) {
 	cases := "60"
 	if harness.Soak() {
-		cases = "2000"
+		cases = "500"
 	}
 	a := start(t, "  access_log: false\n", quick)
 	out, err := exec.Command("bash", "schemathesis.sh", "run", a.url+"/openapi.json", "--url", a.url,

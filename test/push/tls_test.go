@@ -13,8 +13,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/podbeat/podbeat/test/harness"
 )
 
 // An authority signs certificates.
@@ -126,4 +129,41 @@ func TestTLS(t *testing.T) {
 	f(server+authorities, map[string]bool{"ours": true})
 	f(server+authorities+"  ssl.client_authentication: required\n", map[string]bool{"ours": true})
 	f(server+authorities+"  ssl.client_authentication: optional\n", map[string]bool{"none": true, "ours": true})
+}
+
+// A new certificate is used without a restart; one that does not fit its key is not.
+func TestNewCertificate(t *testing.T) {
+	ours := newAuthority(t, "ours")
+	ours.sign("server", false)
+	a := start(t, "  ssl.certificate: "+ours.dir+"/server.crt\n  ssl.key: "+ours.dir+"/server.key\n", quick)
+	serial := func() string {
+		t.Helper()
+		resp, err := ours.client(nil, "").Get(a.url + "/health")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.TLS.PeerCertificates[0].SerialNumber.String()
+	}
+	old := serial()
+	key, err := os.ReadFile(ours.dir + "/server.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, _ := ours.sign("server", false)
+	good, err := os.ReadFile(ours.dir + "/server.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(key []byte) {
+		if err := os.WriteFile(ours.dir+"/server.key", key, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(key)
+	a.Wait("podbeat has seen it", func(harness.Stats) bool {
+		return serial() == old && strings.Contains(a.Log(), "The certificate stays as it was")
+	})
+	write(good)
+	a.Wait("the new certificate is used", func(harness.Stats) bool { return serial() == fresh.SerialNumber.String() })
 }
