@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,6 +49,9 @@ func newNode(t *testing.T, name string, shape kubelet.Shape) *node {
 	if shape != kubelet.EmptyDir {
 		n.input, n.paths = "podlogs", []string{dir + "/*/*/*.log"}
 		n.more = fmt.Sprintf("link_roots: [%q, %q]", dir, n.o.Containers)
+		if err := os.MkdirAll(n.o.Containers, 0o755); err != nil { // as every node has it
+			t.Fatal(err)
+		}
 	}
 	return n
 }
