@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -262,4 +263,46 @@ func dropNull(v any) any {
 		return plainText(f)
 	}
 	return v
+}
+
+// FuzzPut: whatever a line says, what podbeat says stays, names are ones that Elasticsearch takes, and
+// the event has a JSON form.
+func FuzzPut(f *testing.F) {
+	for _, s := range []string{`{"log":{"file":1,"level":"x"},"log.offset":1,"a.b":{"c.":[{"":1}]},"a":{"b":{"d":1e99}}}`, `{"@metadata":{"a":1},"service":{"id.x":1,"name":"y"}}`,
+		`{"labels":{"a.b":1,"a_b":[2]},"kubernetes.pod":{"uid":1},"message":{"x":1},"@timestamp":"2026-05-17T10:00:00Z","error":"x"}`} {
+		for config := range 4 {
+			f.Add(config, s)
+		}
+	}
+	all := []*Options{opts(f, "ndjson: true"), opts(f, "ndjson: {overwrite_keys: true, expand_keys: true, add_error_key: true, message_key: message}"),
+		opts(f, "ndjson: {target: json, expand_keys: true}"), opts(f, "{ndjson: {overwrite_keys: true, document_id: a.b}, level: {from: log.level}, timestamp: {from: a}}")}
+	f.Fuzz(func(t *testing.T, config int, line string) {
+		r := all[uint(config)%uint(len(all))].NewReader(Plain)
+		r.Read([]byte(line), 0, true, start, func(m *Message) {
+			given := func() common.MapStr {
+				return common.MapStr{"kubernetes": common.MapStr{"pod": common.MapStr{"uid": "1"}}, "host": common.MapStr{"name": "n"},
+					"service": common.MapStr{"id": "s"}, "log": common.MapStr{"file": common.MapStr{"path": "p"}, "offset": int64(1)}}
+			}
+			fields := given()
+			r.Put(m, fields)
+			got := common.MapStr{"kubernetes": fields["kubernetes"], "host": fields["host"],
+				"service": common.MapStr{"id": fields["service"].(common.MapStr)["id"]},
+				"log":     common.MapStr{"file": fields["log"].(common.MapStr)["file"], "offset": fields["log"].(common.MapStr)["offset"]}}
+			if d := cmp.Diff(given(), got); d != "" {
+				t.Errorf("%q: %s", line, d)
+			}
+			for name := range fields {
+				first, _, _ := strings.Cut(name, ".")
+				if known[first] == own && !slices.Contains([]string{"kubernetes", "host"}, name) || strings.HasPrefix(name, "service.id") || strings.HasPrefix(name, "log.file") || strings.HasPrefix(name, "log.offset") {
+					t.Errorf("%q writes %q", line, name)
+				}
+			}
+			if !storable(fields) {
+				t.Errorf("%q: %v", line, fields)
+			}
+			if _, err := json.Marshal(fields); err != nil {
+				t.Errorf("%q: %v", line, err)
+			}
+		})
+	})
 }
