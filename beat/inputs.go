@@ -17,6 +17,7 @@ import (
 
 	"github.com/podbeat/podbeat/beat/emptydir"
 	"github.com/podbeat/podbeat/beat/journal"
+	"github.com/podbeat/podbeat/beat/podlogs"
 	"github.com/podbeat/podbeat/beat/push"
 )
 
@@ -24,8 +25,9 @@ import (
 func inputs(_ beat.Info, log *logp.Logger, store *registry) []v2.Plugin {
 	return []v2.Plugin{
 		journal.Plugin(log, store),
-		push.Plugin(log),
 		emptydir.Plugin(log, store),
+		podlogs.Plugin(log, store),
+		push.Plugin(log),
 		filestream.Plugin(log, store),
 		kafka.Plugin(),
 	}

@@ -222,7 +222,10 @@ func (f *Finder) below(base int, rel string, flags int) (int, error) {
 			Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
 		}
 		fd, err := again(func() (int, error) { return unix.Openat2(base, rel, &how) })
-		if err != unix.EAGAIN && err != unix.ENAMETOOLONG { // renamed meanwhile; a path longer than one call takes
+		switch err {
+		case unix.EAGAIN, unix.ENAMETOOLONG: // renamed meanwhile; a path longer than one call takes
+		case unix.EPERM, unix.ENOSYS: // a seccomp filter that came later
+		default:
 			return fd, err
 		}
 	}

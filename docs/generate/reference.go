@@ -31,6 +31,7 @@ var ours = []section{
 		banner("podbeat", "=") + "podbeat:", "beat", "options", "  "},
 	{"\n" + banner("Input journal", "-") + "# An element of podbeat.inputs, or of a file that podbeat.config.inputs names.\n#- type: journal", "beat/journal", "options", "  "},
 	{"\n" + banner("Input emptydir", "-") + "# An element of podbeat.inputs, or of a file that podbeat.config.inputs names.\n#- type: emptydir", "beat/emptydir", "options", "  "},
+	{"\n" + banner("Input podlogs", "-") + "# An element of podbeat.inputs, or of a file that podbeat.config.inputs names.\n#- type: podlogs", "beat/podlogs", "options", "  "},
 	{"\n" + banner("Input push", "-") + "# An element of podbeat.inputs, or of a file that podbeat.config.inputs names.\n#- type: push", "beat/push", "options", "  "},
 	{"\n" + banner("Processor k8sname", "-") + "# An element of processors, here or of an input.\n#- k8sname:", "processors/k8sname", "options", "    "},
 	{"\n" + banner("Processor pausedrop", "-") + "# An element of processors, here or of an input.\n#- pausedrop:", "processors/pausedrop", "options", "    "},
