@@ -121,7 +121,7 @@ func (in *input) Test(v2.TestContext) error {
 func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 	log, stop := ctx.Logger, ctxtool.FromCanceller(ctx.Cancelation)
 	m := newMetrics(in.id)
-	defer m.close(in.id)
+	defer m.close()
 
 	var keys *token.Keys
 	var listener net.Listener

@@ -178,6 +178,9 @@ func (r *jsonReader) integer(want string) (int64, error) {
 		r.pos++
 	}
 	text := string(r.data[begin:min(r.pos, begin+64)])
+	if len(text) < r.pos-begin {
+		return 0, r.fail("a number of %d characters is out of range", r.pos-begin)
+	}
 	if whole, zeros, ok := strings.Cut(text, "."); ok && zeros != "" && strings.Trim(zeros, "0") == "" {
 		text = whole
 	}

@@ -23,6 +23,7 @@ type metrics struct {
 	conns     *monitoring.Uint            // open connections
 
 	registry *monitoring.Registry
+	name     string
 }
 
 // statuses are all that the handler answers.
@@ -36,9 +37,6 @@ var inputs struct {
 	registry *monitoring.Registry
 }
 
-// metricsName is how the metrics of input id are called: a dot would make a level of its own.
-func metricsName(id string) string { return strings.ReplaceAll(id, ".", "_") }
-
 // newMetrics registers the metrics of input id. Its owner calls close.
 func newMetrics(id string) *metrics {
 	inputs.Lock()
@@ -46,14 +44,17 @@ func newMetrics(id string) *metrics {
 	if inputs.registry == nil {
 		inputs.registry = monitoring.Default.NewRegistry("podbeat.push")
 	}
-	inputs.registry.Remove(metricsName(id))
-	r := inputs.registry.NewRegistry(metricsName(id))
+	name := strings.ReplaceAll(id, ".", "_") // a dot would make a level of its own
+	for inputs.registry.Get(name) != nil {   // another input's
+		name += "_"
+	}
+	r := inputs.registry.NewRegistry(name)
 	n := func(name string) *monitoring.Uint { return monitoring.NewUint(r, name) }
 	m := &metrics{
 		answers: map[int]*monitoring.Uint{}, refused: map[string]*monitoring.Uint{},
 		bytes: n("bytes"), repeated: n("requests.repeated"), abandoned: n("requests.abandoned"),
 		received: n("entries.received"), acked: n("entries.acked"), filtered: n("entries.filtered"), failed: n("entries.failed"),
-		conns: n("connections"), registry: r,
+		conns: n("connections"), registry: r, name: name,
 	}
 	for _, s := range statuses {
 		m.answers[s] = n("requests." + strconv.Itoa(s))
@@ -71,8 +72,8 @@ func (m *metrics) watch(p *publisher) {
 	}
 }
 
-func (m *metrics) close(id string) {
+func (m *metrics) close() {
 	inputs.Lock()
 	defer inputs.Unlock()
-	inputs.registry.Remove(metricsName(id))
+	inputs.registry.Remove(m.name)
 }

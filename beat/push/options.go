@@ -54,7 +54,7 @@ type options struct {
 	MaxAhead time.Duration `config:"max_ahead" default:"24h"`
 
 	// Most bytes of bodies that are being read or wait for their acknowledgement, all requests together. Beyond it the answer is 429.
-	MaxInFlightBytes option.Bytes `config:"max_in_flight_bytes" default:"64MiB"`
+	MaxInFlightBytes option.Bytes `config:"max_in_flight_bytes" default:"32MiB"`
 	// Most entries that wait for their acknowledgement, all requests together. Beyond it the answer is 429.
 	MaxInFlightEntries int `config:"max_in_flight_entries" default:"20000"`
 	// Most connections at once; further ones wait to be accepted.

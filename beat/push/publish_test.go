@@ -43,7 +43,7 @@ func (c *fakeClient) Close() error            { c.closed = true; c.p.Closing(); 
 
 func newFake(t *testing.T, entries int) (*publisher, *fakeClient) {
 	m := newMetrics("test")
-	t.Cleanup(func() { m.close("test") })
+	t.Cleanup(func() { m.close() })
 	p := newPublisher(&options{MaxInFlightEntries: entries, MaxInFlightBytes: 1000}, m)
 	c := &fakeClient{p: p, what: func(string) string { return "" }}
 	p.client = c

@@ -83,7 +83,7 @@ func TestServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := newMetrics(in.id)
-	defer m.close(in.id)
+	defer m.close()
 	p := newPublisher(&in.opts, m)
 	m.watch(p)
 	queue := newSlowQueue(p)

@@ -278,7 +278,7 @@ func TestMemory(t *testing.T) {
 	}
 	after := a.memory()
 	t.Logf("%d MiB, and %d MiB after four times as much", before, after)
-	if after > before+64 || after > 500 {
+	if after > before+128 || after > 500 {
 		t.Errorf("memory grew from %d to %d MiB", before, after)
 	}
 	a.Wait("nothing is in flight", func(s harness.Stats) bool {
