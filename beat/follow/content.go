@@ -106,11 +106,11 @@ const readAhead = 16 << 10
 
 // extend takes lines from offset from up to to as read now, and says whether that needs to be written down.
 func (t *times) extend(from, to int64, now time.Time) bool {
-	sameDay := time.UnixMicro(t.At).UTC().YearDay() == now.UTC().YearDay() && now.Sub(time.UnixMicro(t.At)) < 24*time.Hour
-	if to <= t.Ahead && sameDay {
+	same := sameDay(time.UnixMicro(t.At), now)
+	if to <= t.Ahead && same {
 		return false
 	}
-	if !sameDay {
+	if !same {
 		t.Prev, t.From = t.At, from
 	}
 	t.Ahead, t.At = to+readAhead, now.UnixMicro()
@@ -157,6 +157,9 @@ func (c *content) appendID(b []byte, start int64, text []byte) []byte {
 // restored is a content as the registry has it; no file holds it yet.
 func restored(rec record) *content {
 	c := &content{dir: filepath.Dir(rec.Path), rec: rec, size: rec.Size, replay: rec.Times, skip: rec.Done}
+	if at := rec.Times.At; rec.Updated > at && sameDay(time.UnixMicro(at), time.UnixMicro(rec.Updated)) {
+		c.replay.At = rec.Updated // not before what was delivered
+	}
 	c.last = mark{content: c, resume: rec.Resume, end: rec.Done, window: rec.Window}
 	c.pos = rec.Done
 	return c
@@ -198,12 +201,18 @@ func (c *content) extend(from, to int64, now time.Time) bool {
 	return c.rec.Times.extend(max(from, c.replay.Ahead), to, now)
 }
 
-// firstRead says when the line at offset was read first.
+// firstRead is the time of the line at offset, which has none of its own: now, or, if it was read on
+// an earlier day, a time of that day, so that it goes to the index it may be in already.
 func (c *content) firstRead(offset int64, now time.Time) time.Time {
-	if t, ok := c.replay.at(offset); ok {
+	if t, ok := c.replay.at(offset); ok && !sameDay(t, now) {
 		return t
 	}
 	return now
+}
+
+func sameDay(a, b time.Time) bool {
+	const day = 24 * time.Hour
+	return a.UTC().Truncate(day).Equal(b.UTC().Truncate(day))
 }
 
 // leave says that no file holds c any more.

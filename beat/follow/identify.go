@@ -166,6 +166,7 @@ func (s *shard) adopt(c *content, f *file, t *text) {
 		c.reader = s.run.cfg.NewReader(s.run.cfg.Format)
 		c.pos = c.rec.Resume
 		c.head = t.read(0, int(min(c.pos, headSize)))
+		c.reader.Head(c.head)
 		c.window = t.read(max(0, c.pos-windowSize), int(min(c.pos, windowSize)))
 	}
 	f.done = f.gz && c.rec.Whole > 0 && c.rec.Done >= c.rec.Whole

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/elastic/beats/v7/libbeat/monitoring"
+
+	"github.com/podbeat/podbeat/beat/lines"
 )
 
 // metrics count what one input has done since it was started. Field names are the ones in /stats,
@@ -24,6 +26,8 @@ type metrics struct {
 	acked     *monitoring.Uint // events that have left for good: delivered, dead-lettered or dropped by a processor
 	truncated *monitoring.Uint // times a file was truncated
 	errors    *monitoring.Uint // errors survived
+
+	cut, binary, unparsed, excluded, json, conflicts, times *monitoring.Uint // messages, see lines.Counters
 
 	abandoned *monitoring.Uint            // bytes given up
 	reasons   map[string]*monitoring.Uint // the same by reason
@@ -70,6 +74,8 @@ func newMetrics(kind, id string, t *tracker) *metrics {
 		inactive: n("files.closed.inactive"), limit: n("files.closed.limit"), deleted: n("files.closed.deleted"), read: n("files.closed.read"),
 		bytes: n("read.bytes"), messages: n("read.messages"),
 		published: n("published"), acked: n("acked"), errors: n("errors"),
+		cut: n("cut"), binary: n("binary"), unparsed: n("unparsed"), excluded: n("excluded"),
+		json: n("ndjson.errors"), conflicts: n("ndjson.conflicts"), times: n("timestamp.errors"),
 		abandoned: n("abandoned.bytes"), reasons: map[string]*monitoring.Uint{},
 		tracker: t, lost: map[Volume]int64{},
 	}
@@ -96,6 +102,20 @@ func (m *metrics) abandon(src Source, bytes int64, reason string) {
 	if _, known := m.lost[who]; known || len(m.lost) < 50*mostPods {
 		m.lost[who] += bytes
 	}
+}
+
+// count adds what a reader has counted since before.
+func (m *metrics) count(before, now *lines.Counters) {
+	if *before == *now {
+		return
+	}
+	m.cut.Add(now.Cut - before.Cut)
+	m.binary.Add(now.Binary - before.Binary)
+	m.unparsed.Add(now.Unparsed - before.Unparsed)
+	m.excluded.Add(now.Excluded - before.Excluded)
+	m.json.Add(now.JSON - before.JSON)
+	m.conflicts.Add(now.Conflicts - before.Conflicts)
+	m.times.Add(now.Times - before.Times)
 }
 
 // A lag is how far reading is behind.

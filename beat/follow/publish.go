@@ -43,7 +43,7 @@ func (p *publisher) publish(m *lines.Message) {
 	}
 	k := &p.marks[0]
 	p.marks = p.marks[1:]
-	end := m.End - p.base
+	end := max(0, m.End-p.base) // a message that waited for another may end before the data: nothing is known of what is before it
 	*k = mark{c, m.Resume, m.End, sumOf(p.data[max(0, end-windowSize):end])}
 	event.Private = k
 	c.mu.Lock()

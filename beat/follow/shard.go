@@ -239,7 +239,9 @@ func (s *shard) take(f *file, data []byte, win int, atEnd, final bool, now time.
 			s.run.positions.set(c)
 		}
 		s.out.begin(f, data, from-int64(win), now)
+		counted := c.reader.Counters
 		consumed, more := c.reader.Read(fresh, from, final, now, s.out.publish)
+		s.run.metrics.count(&counted, &c.reader.Counters)
 		if s.run.refused.Load() {
 			return false
 		}
@@ -269,7 +271,10 @@ func (s *shard) atEnd(f *file, tail, data []byte, now time.Time) {
 	f.behind.Store(0)
 	if c.reader.Waiting() || len(tail) > 0 && s.run.cfg.PartialTimeout > 0 {
 		s.out.begin(f, data, c.pos+int64(len(tail))-int64(len(data)), now)
-		if n := c.reader.Expire(tail, c.pos, now, s.out.publish); n > 0 {
+		counted := c.reader.Counters
+		n := c.reader.Expire(tail, c.pos, now, s.out.publish)
+		s.run.metrics.count(&counted, &c.reader.Counters)
+		if n > 0 {
 			c.advance(c.pos+int64(n), data[:len(data)-len(tail)+n])
 			f.pos.Store(c.pos)
 		}
