@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -96,9 +97,16 @@ func (n *node) drained(s harness.Stats) bool {
 		s["libbeat.pipeline.events.active"] == 0 && n.stat(s, "acked") == n.stat(s, "published")
 }
 
+// number is what differs between two processes that have the same open.
+var number = regexp.MustCompile(`^(pipe:|/proc/)\[?[0-9]+`)
+
 // files are what podbeat holds open but sockets, which come and go with the output's connections.
-func files(p *harness.Podbeat) []string {
-	names := slices.DeleteFunc(p.Descriptors(), func(name string) bool { return strings.HasPrefix(name, "socket:") })
+func files(p *harness.Podbeat) (names []string) {
+	for _, name := range p.Descriptors() {
+		if !strings.HasPrefix(name, "socket:") {
+			names = append(names, number.ReplaceAllString(name, "$1"))
+		}
+	}
 	slices.Sort(names)
 	return names
 }
@@ -136,6 +144,7 @@ func (n *node) run(t *testing.T, p *harness.Podbeat, kills int) *verify.Files {
 		p.Start()
 		p.Wait("it has looked through all directories again", n.looked)
 		outages = append(outages, outage{from, time.Now()})
+		t.Logf("killed at %s, back after %v", from.Format("15:04:05.000"), time.Since(from).Round(time.Millisecond))
 	}
 	p.Wait("all pods are gone", func(harness.Stats) bool { return len(lived) > 0 })
 	ended = true

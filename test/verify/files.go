@@ -30,8 +30,9 @@ type Files struct {
 	Hold time.Duration
 
 	ledger  *kubelet.Ledger
-	outages []outage
-	seen    []bool // by token
+	downs   []outage // as told
+	outages []outage // with Hold before each, those that overlap in one
+	seen    []bool   // by token
 	last    map[*kubelet.File]int64
 	report  FilesReport
 }
@@ -47,6 +48,7 @@ func NewFiles(l *kubelet.Ledger) *Files {
 // Down tells of a time in which podbeat was not there: from when it was killed until it had started again
 // and looked through all directories. Times must be told in their order.
 func (f *Files) Down(from, to time.Time) {
+	f.downs = append(f.downs, outage{from, to})
 	from = from.Add(-f.Hold)
 	if n := len(f.outages); n > 0 && from.Before(f.outages[n-1].to) {
 		f.outages[n-1].to = to
@@ -61,9 +63,17 @@ func (f *Files) saveable(line *kubelet.Line) bool {
 	if file.Deleted.IsZero() {
 		return true
 	}
-	return !slices.ContainsFunc(f.outages, func(o outage) bool {
-		return line.Written.After(o.from) && file.Deleted.Before(o.to) && file.DeletedEnd.After(o.from)
-	})
+	return !slices.ContainsFunc(f.outages, func(o outage) bool { return line.Written.After(o.from) && o.deleted(file) })
+}
+
+// held says whether the file of a line that is not saveable went before podbeat was killed.
+func (f *Files) held(line *kubelet.Line) bool {
+	return !slices.ContainsFunc(f.downs, func(o outage) bool { return o.deleted(line.File) })
+}
+
+// deleted says whether the file was deleted in this time.
+func (o outage) deleted(file *kubelet.File) bool {
+	return file.Deleted.Before(o.to) && file.DeletedEnd.After(o.from)
 }
 
 // Arrived takes a document. They must come in the order in which users see them.
@@ -161,10 +171,13 @@ func (f *Files) Report() FilesReport {
 	r := f.report
 	r.Examples, r.Ways = slices.Clone(r.Examples), maps.Clone(r.Ways)
 	r.Expected = f.ledger.Written()
-	r.Outages = len(f.outages)
+	r.Outages = len(f.downs)
 	for _, line := range f.Missing() {
 		if !f.saveable(line) {
 			r.Unsaveable++
+			if f.held(line) {
+				r.Held++
+			}
 			continue
 		}
 		r.Lost++
@@ -177,6 +190,7 @@ func (f *Files) Report() FilesReport {
 type FilesReport struct {
 	Report
 	Unsaveable  int // not arrived, and nobody could have saved them
+	Held        int // of these, in files that were deleted before podbeat was killed
 	Outages     int // times in which files could go unread
 	Mislabelled int // arrived with a wrong identity
 	Misplaced   int // arrived with a wrong offset
@@ -200,7 +214,8 @@ func (r FilesReport) Exact() bool {
 
 func (r FilesReport) String() string {
 	counts, examples, _ := strings.Cut(r.Report.String(), "\n")
-	counts += fmt.Sprintf(", %d mislabelled, %d misplaced, %d not saveable in %d outages", r.Mislabelled, r.Misplaced, r.Unsaveable, r.Outages)
+	counts += fmt.Sprintf(", %d mislabelled, %d misplaced, %d not saveable (%d of them held) in %d outages",
+		r.Mislabelled, r.Misplaced, r.Unsaveable, r.Held, r.Outages)
 	if len(r.Ways) > 0 {
 		counts += fmt.Sprintf("\n\tby way of rotation: %v", r.Ways)
 	}

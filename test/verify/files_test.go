@@ -59,9 +59,9 @@ func TestFiles(t *testing.T) {
 		}
 	}
 	f(func(docs []FileDoc) []FileDoc { return docs },
-		"400 expected, 400 arrived, 0 lost, 0 doubled, 0 unexpected, 0 changed, 0 reordered, 0 mislabelled, 0 misplaced, 0 not saveable in 0 outages")
+		"400 expected, 400 arrived, 0 lost, 0 doubled, 0 unexpected, 0 changed, 0 reordered, 0 mislabelled, 0 misplaced, 0 not saveable (0 of them held) in 0 outages")
 	f(func(docs []FileDoc) []FileDoc { return docs[5:] },
-		"400 expected, 395 arrived, 5 lost, 0 doubled, 0 unexpected, 0 changed, 0 reordered, 0 mislabelled, 0 misplaced, 0 not saveable in 0 outages\n\tby way of rotation: map[lost: rename:5]\n\tlost: line 0 of pod 0")
+		"400 expected, 395 arrived, 5 lost, 0 doubled, 0 unexpected, 0 changed, 0 reordered, 0 mislabelled, 0 misplaced, 0 not saveable (0 of them held) in 0 outages\n\tby way of rotation: map[lost: rename:5]\n\tlost: line 0 of pod 0")
 	f(func(docs []FileDoc) []FileDoc { return append(docs, docs[7]) },
 		"400 expected, 400 arrived, 0 lost, 1 doubled, 0 unexpected, 0 changed, 0 reordered, 0 mislabelled, 0 misplaced")
 	f(func(docs []FileDoc) []FileDoc { docs[0], docs[1] = docs[1], docs[0]; return docs },
@@ -83,26 +83,30 @@ func TestUnsaveable(t *testing.T) {
 	l := written(t)
 	last := l.Files[len(l.Files)-1]
 	line := last.Lines[len(last.Lines)-1]
-	f := func(from, to time.Duration, want bool) {
+	f := func(from, to time.Duration, want, held bool) {
 		t.Helper()
 		c := NewFiles(l)
-		c.Hold = 10 * time.Millisecond
-		c.Down(last.Deleted.Add(from), last.Deleted.Add(to))
+		c.Hold = 500 * time.Millisecond
+		at := last.Deleted
+		if from > 0 {
+			at = last.DeletedEnd
+		}
+		c.Down(at.Add(from), at.Add(to))
 		for _, d := range documents(l) {
 			if d.Message != l.Text(line) {
 				c.Arrived(d)
 			}
 		}
 		r := c.Report()
-		if got := r.Lost == 0; got != want || r.Lost+r.Unsaveable != 1 || c.saveable(line) == want {
-			t.Errorf("down from %v to %v after the deletion: %s, want not saveable %v", from, to, r, want)
+		if got := r.Lost == 0; got != want || r.Lost+r.Unsaveable != 1 || c.saveable(line) == want || (r.Held == 1) != held {
+			t.Errorf("down from %v to %v after the deletion: %s, want not saveable %v, held %v", from, to, r, want, held)
 		}
 	}
-	f(-time.Minute, time.Second, true)
-	f(time.Second, time.Minute, false)                 // deleted long before the kill
-	f(-time.Minute, -time.Second, false)               // deleted long after the start
-	f(5*time.Millisecond, time.Second, true)           // held when it was killed
-	f(-5*time.Millisecond, -2*time.Millisecond, false) // deleted after it had looked
+	f(-time.Minute, time.Second, true, false)
+	f(time.Second, time.Minute, false, false)                 // deleted long before the kill
+	f(-time.Minute, -time.Second, false, false)               // deleted long after the start
+	f(50*time.Millisecond, time.Second, true, true)           // held when it was killed
+	f(-5*time.Millisecond, -2*time.Millisecond, false, false) // deleted after it had looked
 }
 
 // A line that was written long before a kill had to be delivered, whatever became of its file.
