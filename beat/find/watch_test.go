@@ -349,6 +349,14 @@ func TestFiltered(t *testing.T) {
 		if hasOpenat2() {
 			t.Error("there is no filter")
 		}
+		h := newHunt(t, Options{Globs: []string{"$/*/*.log"}})
+		h.f.openat2 = true // it was there when the Finder was made
+		h.write("v/x.log")
+		h.start()
+		h.want("v/x.log")
+		if s, err := h.content("v/x.log"); s != "v/x.log" {
+			t.Errorf("%q, %v", s, err)
+		}
 		return
 	}
 	cmd := exec.Command("/proc/self/exe", "-test.run=^(TestFiltered|TestComeAndGo|TestAnyDepth|TestChanged|TestNames|TestMovedIn)$", "-test.v")
