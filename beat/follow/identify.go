@@ -76,6 +76,9 @@ func (s *shard) inherit(f, old *file, t *text) (ok bool) {
 		old.content = nil
 		s.adopt(c, f, t)
 	}
+	if f.was == nil {
+		f.was, old.was = old.was, nil
+	}
 	old.mu.Lock()
 	old.missing = true
 	old.mu.Unlock()
@@ -204,10 +207,12 @@ func (s *shard) finish(f *file) {
 	s.unpark(f)
 	s.run.tracker.forget(f)
 	s.run.metrics.deleted.Inc()
-	if c := f.content; c != nil {
-		f.content = nil
-		s.release(c, s.run.now(), "closed", whyGivenUp[""])
+	for _, c := range []*content{f.content, f.was} {
+		if c != nil && (c.home == f || c.home == nil) {
+			s.release(c, s.run.now(), "closed", whyGivenUp[""])
+		}
 	}
+	f.content, f.was = nil, nil
 }
 
 // review looks again at f, which waits for what it is a copy of, when it has changed. It says whether
@@ -274,6 +279,8 @@ func (s *shard) away(f *file) {
 		c.size = max(c.size, f.size.Load())
 	case f.copyOf != nil:
 		f.copyOf.size = max(f.copyOf.size, f.size.Load())
+	case f.was != nil:
+		f.was.size = max(f.was.size, f.size.Load())
 	case c == nil && givenUp == "":
 		s.run.abandon(f.src, f.path(), f.size.Load(), reason, why)
 	}
