@@ -99,7 +99,7 @@ func readBody(r *http.Request, f format, limit int, room *budget) (body []byte, 
 		n, err := src.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		switch {
-		case len(body) > limit || wire.N <= 0:
+		case len(body) > limit || wire.N <= 0: // a member of gzip may end where wire was cut
 			return nil, taken, tooLarge(limit)
 		case err == io.EOF:
 			return body, taken, nil

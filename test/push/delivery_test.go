@@ -311,6 +311,10 @@ func TestTooLongForQueue(t *testing.T) {
 // An Elasticsearch with podbeat's template has the documents in the day's index, each once, under the types of the fields.
 func TestElasticsearch(t *testing.T) {
 	es := services.Elasticsearch(t, 7)
+	req, _ := http.NewRequest("DELETE", es+"/logstash-podbeat-*", nil) // of an earlier run
+	if resp, err := http.DefaultClient.Do(req); err != nil || resp.StatusCode != 200 {
+		t.Fatalf("cannot delete indices: %v", err)
+	}
 	a := start(t, "", quick+fmt.Sprintf("output.elasticsearch.hosts: [%q]\n", es))
 	withID := strings.Replace(body("by id"), `{"`, `{"id":"1","annotations":[{"key":"n","value":"1"},{"key":"n","value":"x"}],"`, 1)
 	for range 2 {
