@@ -34,10 +34,11 @@ const (
 
 // NewCommand makes the command line: libbeat's commands and podbeat's own.
 func NewCommand() *cmd.BeatsRootCmd {
+	var scratch scratchQueue
 	settings := instance.Settings{
 		Name:            Name,
 		Version:         Version,
-		ConfigOverrides: defaults(),
+		ConfigOverrides: append(defaults(), scratch.override()),
 		Processing:      processing.MakeDefaultBeatSupport(false), // normalizing is ours, see normalize.go
 	}
 	root := withoutLicenseCheck(New, settings)
@@ -49,6 +50,12 @@ func NewCommand() *cmd.BeatsRootCmd {
   podbeat migrate journalbeat.yml > podbeat.yml`
 	root.SilenceUsage = true
 	root.AddCommand(newExplainCmd(Name), newTokenCmd(), journalbeat.NewMigrateCommand())
+	scratch.wrap(root.SetupCmd)
+	for _, test := range root.TestCmd.Commands() {
+		if test.Name() == "config" {
+			scratch.wrap(test)
+		}
+	}
 	for _, parent := range []*cobra.Command{root.ExportCmd, root.TestCmd, root.KeystoreCmd} {
 		parent.Args = cobra.ArbitraryArgs
 		parent.RunE = refuseUnknown // libbeat prints the help, and says all is well
