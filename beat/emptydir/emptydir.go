@@ -29,6 +29,8 @@ type options struct {
 	Paths []string `config:"paths" default:"[/var/lib/kubelet/pods/*/volumes/kubernetes.io~empty-dir/applog-*/*.log]"`
 	// Look into the directories inside the volumes as well.
 	Recursive bool `config:"recursive" alias:"recursive_glob"`
+	// Follow symbolic links to files inside the same volume, such as `current.log` to `app-2026-01-02.log`. A link that leads anywhere else, or whose target is absolute as the container sees it, is never followed.
+	Symlinks bool `config:"symlinks"`
 	// Directory in which the kubelet keeps a directory `<namespace>_<pod>_<uid>` for each pod: it tells the names of the pod and its namespace, which the volume's path has not. Empty, or not there: no names.
 	PodLogs string `config:"pod_logs" default:"/var/log/pods"`
 
@@ -59,10 +61,27 @@ func configure(cfg *common.Config) (*follow.Config, error) {
 		return nil, err
 	}
 	pods := &pods{dir: o.PodLogs}
-	return &follow.Config{
+	c := &follow.Config{
 		Options: o.Options, Paths: o.Paths, Recursive: o.Recursive, Format: lines.Plain,
 		Source: func(path, node string) follow.Source { return source(pods, path, node) },
-	}, nil
+	}
+	if o.Symlinks {
+		c.LinkRoot = volumeOf
+	}
+	return c, nil
+}
+
+// volumeOf is the directory of the volume that the file at path is in, or "".
+func volumeOf(path string) string {
+	name, reason := k8sname.Parse(path)
+	if reason != "" || name.Volume == "" {
+		return ""
+	}
+	begin := "/" + name.UID + "/volumes/kubernetes.io~empty-dir/" + name.Volume + "/"
+	if i := strings.Index(path, begin); i >= 0 {
+		return path[:i+len(begin)-1]
+	}
+	return ""
 }
 
 // source says whose the file at path is.

@@ -57,6 +57,9 @@ type Options struct {
 	Rotated bool
 	// LinkRoots are the directories into which a file that is a symbolic link may lead. Without any no link is followed.
 	LinkRoots []string
+	// LinkRoot, if it is not nil, says into which one directory the link at a path may lead, in place of LinkRoots: one
+	// pod's link may not lead to another's files. "" is none.
+	LinkRoot func(path string) string
 	// ScanEvery is the time between two full scans, 10 s if it is 0.
 	ScanEvery time.Duration
 	// NoInotify finds by scans alone, every second at least.

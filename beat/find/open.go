@@ -88,7 +88,7 @@ func (f *Finder) openIn(r *root, rel string) (int, Info, error) {
 		return fd, info, nil
 	}
 	unix.Close(fd)
-	if err == nil && mode&unix.S_IFMT == unix.S_IFLNK && len(f.o.LinkRoots) > 0 {
+	if err == nil && mode&unix.S_IFMT == unix.S_IFLNK && f.followsLinks() {
 		_, fd, info, err = f.openLink(join(r.prefix, rel))
 		return fd, info, err
 	}
@@ -127,7 +127,7 @@ func (f *Finder) openLink(path string) (real string, fd int, info Info, err erro
 	if real, err = filepath.EvalSymlinks(path); err != nil {
 		return "", -1, Info{}, err
 	}
-	if fd, err = f.openReal(real, unix.O_PATH); err != nil {
+	if fd, err = f.openReal(path, real, unix.O_PATH); err != nil {
 		return "", -1, Info{}, err
 	}
 	info, mode, err := statFD(fd)
@@ -141,9 +141,22 @@ func (f *Finder) openLink(path string) (real string, fd int, info Info, err erro
 	return real, fd, info, nil
 }
 
-// openReal opens a path without links in one of the link roots.
-func (f *Finder) openReal(path string, flags int) (int, error) {
-	for _, dir := range *f.linkRoots.Load() {
+func (f *Finder) followsLinks() bool { return len(f.o.LinkRoots) > 0 || f.o.LinkRoot != nil }
+
+// rootsOf returns the directories into which the link at path may lead, without links in their paths.
+func (f *Finder) rootsOf(link string) []string {
+	if f.o.LinkRoot == nil {
+		return *f.linkRoots.Load()
+	}
+	if dir, err := filepath.EvalSymlinks(f.o.LinkRoot(link)); err == nil && dir != "." {
+		return []string{dir}
+	}
+	return nil
+}
+
+// openReal opens a path without links in one of the directories into which the link may lead.
+func (f *Finder) openReal(link, path string, flags int) (int, error) {
+	for _, dir := range f.rootsOf(link) {
 		rel, ok := inside(dir, path)
 		if path == dir {
 			rel, ok = ".", true

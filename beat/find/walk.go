@@ -240,7 +240,7 @@ func (f *Finder) look(d *dir, fd int, name string, kind uint8) (sub *dir, isNew 
 		info.Tmpfs = d.tmpfs && info.Dev == d.key.dev
 		f.seen(d, name, info, target{})
 	case unix.DT_LNK:
-		if len(f.o.LinkRoots) == 0 {
+		if !f.followsLinks() {
 			break
 		}
 		to, fd, info, err := f.openLink(join(d.path, name))

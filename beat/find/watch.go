@@ -137,7 +137,7 @@ func (f *Finder) watchTarget(link *file) {
 	if to.path == "" {
 		return
 	}
-	fd, err := f.openReal(path.Dir(to.path), unix.O_PATH|unix.O_DIRECTORY)
+	fd, err := f.openReal(link.path, path.Dir(to.path), unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return
 	}

@@ -58,7 +58,8 @@ type Config struct {
 	Options
 	Paths     []string // globs, see find.Options
 	Recursive bool
-	LinkRoots []string // where symbolic links may lead, see find.Options
+	LinkRoots []string                 // where symbolic links may lead …
+	LinkRoot  func(path string) string // … or, if it is not nil, where that at path may, see find.Options
 	Format    lines.Format
 	// Source says whose file it is that was first found at path; node is the node's name.
 	Source func(path, node string) Source
@@ -230,7 +231,7 @@ func (in *input) Test(v2.TestContext) error { return nil }
 func (in *input) finding() find.Options {
 	return find.Options{
 		Globs: in.cfg.Paths, Recursive: in.cfg.Recursive, Exclude: in.cfg.exclude,
-		Rotated: in.cfg.Rotated, LinkRoots: in.cfg.LinkRoots, ScanEvery: in.cfg.ScanInterval,
+		Rotated: in.cfg.Rotated, LinkRoots: in.cfg.LinkRoots, LinkRoot: in.cfg.LinkRoot, ScanEvery: in.cfg.ScanInterval,
 	}
 }
 
