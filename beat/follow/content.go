@@ -53,6 +53,9 @@ type mark struct {
 	window  sum   // of the bytes before end
 }
 
+// headSteps are lengths at which a content's beginning can be compared with a shorter file's.
+var headSteps = [...]int{32, 64, 128, 256, 512}
+
 // A sum is a hash of some bytes.
 type sum struct {
 	Len int
@@ -74,7 +77,8 @@ type record struct {
 	Resume  int64
 	Done    int64
 	Window  sum
-	Head    sum
+	Head    sum      // of its first bytes, at most headSize …
+	Heads   []string // … and of the first headSteps of them, as far as there are so many
 	Size    int64
 	Whole   int64 // the length of what a compressed file holds, once it is known
 	Times   times
@@ -180,10 +184,31 @@ func (c *content) begin(fresh []byte) {
 		return // all of it is known, or a hole was in front
 	}
 	c.head = append(c.head[:c.pos], fresh[:min(len(fresh), headSize-int(c.pos))]...)
+	c.setHead()
+}
+
+// setHead has the record say how c begins.
+func (c *content) setHead() {
 	head := sumOf(c.head)
+	var steps []string
+	for _, n := range headSteps {
+		if n <= len(c.head) {
+			steps = append(steps, sumOf(c.head[:n]).Sum)
+		}
+	}
 	c.mu.Lock()
-	c.rec.Head = head
+	c.rec.Head, c.rec.Heads = head, steps
 	c.mu.Unlock()
+}
+
+// beginsLike says whether a file that is shorter than c's head may be the beginning of c.
+func (c *content) beginsLike(t *text) bool {
+	for i := len(c.rec.Heads) - 1; i >= 0; i-- {
+		if n := headSteps[i]; int64(n) <= t.size {
+			return t.sum(0, n).Sum == c.rec.Heads[i]
+		}
+	}
+	return false
 }
 
 // advance is told that the reader has got the bytes up to pos; text ends there.

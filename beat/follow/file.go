@@ -111,6 +111,9 @@ func (f *file) unname(path string) {
 	}
 }
 
+// idle says whether all that f holds has been read, so that it need not be open.
+func (f *file) idle() bool { return f.reading.Load() && f.size.Load() == f.pos.Load() }
+
 // unreadBytes is how many bytes are left to be read; a copy has none, as long as it waits.
 func (f *file) unreadBytes() int64 {
 	if f.waits.Load() {

@@ -81,6 +81,9 @@ func (s *shard) inherit(f, old *file, t *text) (ok bool) {
 	}
 	old.mu.Lock()
 	old.missing = true
+	if old.birth != 0 && c == nil {
+		old.size.Store(0) // it is f, which was renamed before it could be opened
+	}
 	old.mu.Unlock()
 	s.away(old)
 	return ok
@@ -95,7 +98,7 @@ func (s *shard) start(c *content, h *os.File) {
 	if at, err := h.Seek(0, unix.SEEK_DATA); !f.gz && err == nil {
 		c.pos = at // a hole, left by a writer that kept its place in a truncated file
 		c.head = textOf(f, h).read(0, int(min(at, headSize)))
-		c.rec.Head = sumOf(c.head)
+		c.setHead()
 	}
 	f.pos.Store(c.pos)
 	s.run.positions.set(c)
@@ -107,10 +110,10 @@ func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool
 	for _, c := range s.dirs[f.dir] {
 		n := int64(c.rec.Head.Len)
 		switch {
-		case n == 0 || !maybeCopy(f.path(), c.rec.Path, c.away() && n >= 64):
+		case n == 0 || !maybeCopy(f.path(), c.rec.Path, c.away() && n >= int64(headSteps[0])):
 			continue
 		case t.size < n:
-			if !strings.HasPrefix(string(c.head), string(t.read(0, int(t.size)))) && c.head != nil {
+			if !c.beginsLike(t) {
 				continue
 			}
 		case t.sum(0, int(n)) != c.rec.Head:

@@ -85,7 +85,7 @@ func (t *tracker) add(path string, key inode, info find.Info, old *file) *file {
 		return nil
 	}
 	f := &file{inode: key, born: now.UnixNano(), tmpfs: info.Tmpfs, gz: strings.HasSuffix(path, ".gz"), dir: filepath.Dir(path),
-		src: t.run.cfg.Source(path, t.run.node), grew: info.ModTime}
+		src: t.run.cfg.Source(path, t.run.node), grew: info.ModTime, used: now}
 	f.length = -1
 	f.shard = t.run.shardOf(f.dir)
 	if c != nil {
@@ -269,7 +269,7 @@ func (t *tracker) bound(all []*file) {
 			continue
 		case !h.deleted.IsZero():
 			deleted = append(deleted, h)
-		case h.unread == 0:
+		case f.idle():
 			idle = append(idle, h)
 		}
 		open++
