@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -37,6 +38,8 @@ type content struct {
 	gone   time.Time // since when nothing holds it
 	reason string    // why, for the figures …
 	why    string    // … and for the log
+
+	taken atomic.Int64 // up to where it has been read, what is being sent included
 
 	mu       sync.Mutex
 	rec      record
@@ -166,6 +169,7 @@ func restored(rec record) *content {
 	}
 	c.last = mark{content: c, resume: rec.Resume, end: rec.Done, window: rec.Window}
 	c.pos = rec.Done
+	c.taken.Store(rec.Done)
 	return c
 }
 
@@ -242,15 +246,7 @@ func sameDay(a, b time.Time) bool {
 
 // leave says that no file holds c any more.
 func (c *content) leave(now time.Time, reason, why string) {
-	c.setHome(nil)
-	c.gone, c.reason, c.why = now, reason, why
-}
-
-// setHome sets the file that holds c, which others than the shard may ask for under mu.
-func (c *content) setHome(f *file) {
-	c.mu.Lock()
-	c.home = f
-	c.mu.Unlock()
+	c.home, c.gone, c.reason, c.why = nil, now, reason, why
 }
 
 // before is the sum of the bytes before pos.

@@ -247,6 +247,7 @@ type run struct {
 	index     string // what the index's name begins with
 	shards    []*shard
 	now       func() time.Time
+	ending    atomic.Bool // deleted files are read to their ends, whoever may still write to them
 	refused   atomic.Bool // libbeat has refused an event: it is closing
 }
 
@@ -303,6 +304,7 @@ func (in *input) work(ctx context.Context, r *run, t *tracker, clients []beat.Cl
 		r.log.Errorf("Cannot look for files any more: %v", err)
 		<-ctx.Done()
 	}
+	r.lastWords()
 	// Closing waits for what is on its way; it also ends a Publish that waits for room.
 	var closing sync.WaitGroup
 	for i, s := range r.shards {
@@ -312,6 +314,23 @@ func (in *input) work(ctx context.Context, r *run, t *tracker, clients []beat.Cl
 	all.Wait()
 	closing.Wait()
 	t.close()
+}
+
+// lastWords has the ends of deleted files read, if the output takes them at all.
+func (r *run) lastWords() {
+	r.ending.Store(true)
+	said := make(chan struct{}, len(r.shards))
+	for _, s := range r.shards {
+		s.lastWords(said)
+	}
+	late := time.After(time.Second)
+	for range r.shards {
+		select {
+		case <-said:
+		case <-late:
+			return
+		}
+	}
 }
 
 func (in *input) claim() error {

@@ -158,8 +158,7 @@ func (s *shard) readFirst(f *file) {
 
 // adopt makes f the file that holds c, and reading goes on there.
 func (s *shard) adopt(c *content, f *file, t *text) {
-	c.setHome(f)
-	c.gone, c.src = time.Time{}, f.src
+	c.home, c.gone, c.src = f, time.Time{}, f.src
 	f.content, f.copyOf = c, nil
 	f.waits.Store(false)
 	s.known(f)
@@ -345,10 +344,10 @@ func (s *shard) readElsewhere(f *file, h *os.File) int64 {
 	defer s.mu.Unlock()
 	for _, c := range s.dirs[f.dir] {
 		c.mu.Lock()
-		head, path, home := c.rec.Head, c.rec.Path, c.home
+		head, path := c.rec.Head, c.rec.Path
 		c.mu.Unlock()
-		if home != nil && head.Len > 0 && maybeCopy(f.path(), path, home.isDeleted()) && textOf(f, h).sum(0, head.Len) == head {
-			return home.pos.Load()
+		if head.Len > 0 && maybeCopy(f.path(), path, true) && textOf(f, h).sum(0, head.Len) == head {
+			return c.taken.Load()
 		}
 	}
 	return 0

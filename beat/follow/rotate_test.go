@@ -145,6 +145,23 @@ func TestDeletedFileIsReadToItsEnd(t *testing.T) {
 	waitFor(t, "positions are forgotten", func() bool { return n.records() == 0 })
 }
 
+// A deleted file whose writer is still there is held; at the stop, what it has is sent: nobody could read it later.
+func TestStopReadsDeletedFilesToTheirEnds(t *testing.T) {
+	n := newNode(t)
+	all := n.write("p/app.log", "whole", 0, 10)
+	n.start()
+	n.want(all)
+	f, err := os.OpenFile(n.path("p/app.log"), os.O_APPEND|os.O_WRONLY, 0)
+	n.do(err)
+	defer f.Close()
+	n.do(os.Remove(n.path("p/app.log")))
+	fmt.Fprint(f, "written after the deletion\nand not ended")
+	all = append(all, "written after the deletion")
+	n.want(all)
+	n.stop()
+	n.want(append(all, "and not ended"))
+}
+
 func TestDeletedBeyondTheBudgetIsCounted(t *testing.T) {
 	n := newNode(t)
 	n.settings["deleted.max_bytes"] = "1KiB"

@@ -90,6 +90,20 @@ func (s *shard) add(j job) {
 	s.some.Signal()
 }
 
+// lastWords reads the ends of files that nobody can read after this run: they are deleted. It says so when it is done.
+func (s *shard) lastWords(said chan<- struct{}) {
+	s.mu.Lock()
+	s.queue = append([]job{{do: func() {
+		defer func() { said <- struct{}{} }()
+		for _, f := range s.run.tracker.all() {
+			for f.shard == s && f.isDeleted() && !s.run.refused.Load() && s.turn(f) {
+			}
+		}
+	}}}, s.queue...)
+	s.mu.Unlock()
+	s.some.Signal()
+}
+
 // stop makes run return after the present turn.
 func (s *shard) stop() {
 	s.mu.Lock()
@@ -204,6 +218,7 @@ func (s *shard) read(f *file, h *os.File, now time.Time) (again bool, err error)
 	}
 	c.size = max(f.length, c.pos-int64(win)+int64(n))
 	f.pos.Store(c.pos - int64(win) + int64(n)) // it is in memory now
+	c.taken.Store(f.pos.Load())
 	f.reading.Store(true)
 	if f.tmpfs {
 		f.close()
@@ -221,6 +236,9 @@ func (s *shard) read(f *file, h *os.File, now time.Time) (again bool, err error)
 // has no name any more, but not for long once the pod's directory is gone too.
 func (s *shard) isOver(f *file, now time.Time) bool {
 	still := now.Sub(f.grew)
+	if s.run.ending.Load() {
+		return true
+	}
 	if still < quiet/2 {
 		return false
 	}
