@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,6 +33,24 @@ type node struct {
 	more   string // of its configuration
 	output string // podbeat's queue and output
 	ledger *kubelet.Ledger
+
+	mu        sync.Mutex
+	delivered []delivery // as a Gate saw it
+}
+
+// A delivery is a line that was stored, and when.
+type delivery struct {
+	token int
+	at    time.Time
+}
+
+// note takes a document that was stored.
+func (n *node) note(doc []byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if token, ok := kubelet.Token(string(doc)); ok {
+		n.delivered = append(n.delivered, delivery{token, time.Now()})
+	}
 }
 
 // volumes is the glob of log files below the directory with the pods' directories.
@@ -164,7 +183,11 @@ func (n *node) run(t *testing.T, p *harness.Podbeat, kills int) *verify.Files {
 	n.ledger = node.Ledger()
 	t.Log(n.ledger)
 	f := verify.NewFiles(n.ledger)
-	f.Hold = 2 * time.Second
+	n.mu.Lock()
+	for _, d := range n.delivered {
+		f.Delivered(d.token, d.at)
+	}
+	n.mu.Unlock()
 	for _, o := range outages {
 		f.Down(o.from, o.to)
 	}
@@ -223,7 +246,9 @@ func testFiles(t *testing.T, name string, shape kubelet.Shape, kills int) {
 	t.Helper()
 	n := newNode(t, name, shape)
 	url := services.Elasticsearch(t, 7)
-	n.output = fmt.Sprintf("queue.mem: {events: 4096, flush.min_events: 512, flush.timeout: 100ms}\noutput.elasticsearch.hosts: [%q]", url)
+	gate := harness.NewGate(t, url)
+	gate.Stored = n.note
+	n.output = fmt.Sprintf("queue.mem: {events: 4096, flush.min_events: 512, flush.timeout: 100ms}\noutput.elasticsearch.hosts: [%q]", gate.URL)
 	p := harness.New(t, n.config())
 	f := n.run(t, p, kills)
 	n.wantAll(t, p, url, f)

@@ -26,6 +26,9 @@ const (
 // that podbeat can be killed just then.
 type Gate struct {
 	URL string
+	// Stored, if not nil, is called with every document of a bulk request that Elasticsearch has answered with 200.
+	// Set it before podbeat starts; it must not call the Gate.
+	Stored func(doc []byte)
 
 	mu     sync.Mutex
 	docs   int // documents that came by, sent again or not
@@ -93,7 +96,8 @@ func (g *Gate) bulk(to *url.URL, w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // podbeat went away while it was sending
 	}
-	free, moment := g.pass(documents(body, r.Header))
+	plain := inflate(body, r.Header)
+	free, moment := g.pass(bytes.Count(plain, []byte("\n")) / 2)
 	if moment == BeforeStore {
 		<-free
 		panic(http.ErrAbortHandler) // the request is lost on its way
@@ -111,6 +115,9 @@ func (g *Gate) bulk(to *url.URL, w http.ResponseWriter, r *http.Request) {
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
 		panic(http.ErrAbortHandler)
+	}
+	if g.Stored != nil && resp.StatusCode == http.StatusOK {
+		g.stored(plain)
 	}
 	if moment == AfterStore {
 		<-free
@@ -139,16 +146,28 @@ func (g *Gate) pass(n int) (free <-chan struct{}, m Moment) {
 	return g.free, g.moment
 }
 
-// documents returns how many a bulk request creates.
-func documents(body []byte, h http.Header) int {
-	if h.Get("Content-Encoding") == "gzip" {
-		z, err := gzip.NewReader(bytes.NewReader(body))
-		if err != nil {
-			return 0
-		}
-		if body, err = io.ReadAll(z); err != nil {
-			return 0
+// stored gives the documents of a bulk request to Stored, one after the other.
+func (g *Gate) stored(body []byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, line := range bytes.Split(body, []byte("\n")) {
+		if i%2 == 1 {
+			g.Stored(line)
 		}
 	}
-	return bytes.Count(body, []byte("\n")) / 2
+}
+
+// inflate returns a request's body as it was before it was compressed, nothing of a broken one.
+func inflate(body []byte, h http.Header) []byte {
+	if h.Get("Content-Encoding") != "gzip" {
+		return body
+	}
+	z, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil
+	}
+	if body, err = io.ReadAll(z); err != nil {
+		return nil
+	}
+	return body
 }

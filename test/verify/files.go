@@ -22,39 +22,77 @@ type FileDoc struct {
 }
 
 // Files compares the documents that arrive with the lines that pods wrote. It knows what no reader can save:
-// lines of a file that was deleted while podbeat was not there to read it, or while podbeat had not delivered
-// them when it was killed. That is said sharply: a line counts as not saveable only if it was written, and its
-// file deleted, while podbeat was down or at most hold before it was killed. Any other line that is missing is lost.
+// lines of a file that was deleted while podbeat was not there to read it, or before podbeat had delivered them
+// when it was killed. That is said sharply: a line counts as not saveable only if it was written, and its file
+// deleted, while podbeat was down or in the time by which it was behind when it was killed. Any other line that is
+// missing is lost.
 type Files struct {
-	// Hold is how long podbeat may take from a line's writing to its delivery when nothing is wrong.
-	Hold time.Duration
-
-	ledger  *kubelet.Ledger
-	downs   []outage // as told
-	outages []outage // with Hold before each, those that overlap in one
-	seen    []bool   // by token
-	last    map[*kubelet.File]int64
-	report  FilesReport
+	slack     time.Duration // how long podbeat may take with a line when it is not behind
+	ledger    *kubelet.Ledger
+	delivered []delivery
+	downs     []outage // as told
+	outages   []outage // with the time before each by which podbeat was behind; those that overlap in one
+	seen      []bool   // by token
+	last      map[*kubelet.File]int64
+	report    FilesReport
 }
+
+// A delivery is a line that was seen to be stored.
+type delivery struct{ at, written time.Time }
 
 // An outage is a time in which podbeat could not save what was deleted.
 type outage struct{ from, to time.Time }
 
+// sample is the time in which the oldest line that is delivered says how far podbeat is behind.
+const sample = 3 * time.Second
+
 // NewFiles returns a Files that expects all lines of the ledger.
 func NewFiles(l *kubelet.Ledger) *Files {
-	return &Files{Hold: time.Second, ledger: l, last: map[*kubelet.File]int64{}}
+	return &Files{slack: 2 * time.Second, ledger: l, last: map[*kubelet.File]int64{}}
+}
+
+// Delivered tells when the line with this token was seen to be stored, be it again.
+func (f *Files) Delivered(token int, at time.Time) {
+	if line := f.ledger.Line(token); line != nil {
+		f.delivered = append(f.delivered, delivery{at, line.Written})
+	}
 }
 
 // Down tells of a time in which podbeat was not there: from when it was killed until it had started again
-// and looked through all directories. Times must be told in their order.
+// and looked through all directories. Times must be told in their order, after what was Delivered.
 func (f *Files) Down(from, to time.Time) {
 	f.downs = append(f.downs, outage{from, to})
-	from = from.Add(-f.Hold)
+	from = f.oldest(from).Add(-f.slack)
 	if n := len(f.outages); n > 0 && from.Before(f.outages[n-1].to) {
+		f.outages[n-1].from = minTime(f.outages[n-1].from, from)
 		f.outages[n-1].to = to
 		return
 	}
 	f.outages = append(f.outages, outage{from, to})
+}
+
+// oldest returns when the oldest of the lines was written that were delivered just before a time.
+func (f *Files) oldest(before time.Time) time.Time {
+	var last time.Time
+	for _, d := range f.delivered {
+		if d.at.Before(before) && d.at.After(last) {
+			last = d.at
+		}
+	}
+	oldest := before
+	for _, d := range f.delivered {
+		if d.at.Before(before) && d.at.After(last.Add(-sample)) {
+			oldest = minTime(oldest, d.written)
+		}
+	}
+	return oldest
+}
+
+func minTime(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // saveable says whether a reader could have the line.

@@ -86,7 +86,7 @@ func TestUnsaveable(t *testing.T) {
 	f := func(from, to time.Duration, want, held bool) {
 		t.Helper()
 		c := NewFiles(l)
-		c.Hold = 500 * time.Millisecond
+		c.slack = 500 * time.Millisecond
 		at := last.Deleted
 		if from > 0 {
 			at = last.DeletedEnd
@@ -113,14 +113,35 @@ func TestUnsaveable(t *testing.T) {
 func TestSaveableLongBefore(t *testing.T) {
 	l := written(t)
 	c := NewFiles(l)
+	c.slack = 10 * time.Millisecond
 	first := l.Files[0]
-	c.Hold = 10 * time.Millisecond
 	c.Down(first.Deleted.Add(-20*time.Millisecond), first.Deleted.Add(time.Second))
 	for _, line := range first.Lines {
 		if want := line.Written.Before(first.Deleted.Add(-30 * time.Millisecond)); c.saveable(line) != want {
 			t.Errorf("line written %v before the deletion: saveable %v, want %v", first.Deleted.Sub(line.Written), !want, want)
 		}
 	}
+}
+
+// How far podbeat was behind is told by the lines that it delivered just before it was killed.
+func TestBehind(t *testing.T) {
+	l := written(t)
+	f := func(delivered []time.Duration, want time.Duration) {
+		t.Helper()
+		c := NewFiles(l)
+		line := l.Files[0].Lines[0]
+		kill := line.Written.Add(time.Minute)
+		for _, before := range delivered {
+			c.Delivered(line.Token, kill.Add(-before))
+		}
+		if got := kill.Sub(c.oldest(kill)); got != want {
+			t.Errorf("delivered %v before the kill: behind %v, want %v", delivered, got, want)
+		}
+	}
+	f(nil, 0)
+	f([]time.Duration{time.Millisecond}, time.Minute)
+	f([]time.Duration{10 * time.Second}, time.Minute) // nothing since
+	f([]time.Duration{-time.Second}, 0)               // after it
 }
 
 func TestFileDoc(t *testing.T) {
