@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -32,14 +31,13 @@ type content struct {
 	window []byte    // the bytes before pos
 	head   []byte    // the first bytes
 	size   int64     // as last seen
+	lost   int64     // up to where what has not been read was counted as lost
 	skip   int64     // messages that end here or before are delivered
 	last   mark      // of the last message that libbeat has taken
 	replay times     // when lines were first read, before the last start
 	gone   time.Time // since when nothing holds it
 	reason string    // why, for the figures …
 	why    string    // … and for the log
-
-	taken atomic.Int64 // up to where it has been read, what is being sent included
 
 	mu       sync.Mutex
 	rec      record
@@ -169,7 +167,6 @@ func restored(rec record) *content {
 	}
 	c.last = mark{content: c, resume: rec.Resume, end: rec.Done, window: rec.Window}
 	c.pos = rec.Done
-	c.taken.Store(rec.Done)
 	return c
 }
 

@@ -52,12 +52,13 @@ type file struct {
 	src   Source
 	shard *shard
 
-	size    atomic.Int64 // as last seen
-	pos     atomic.Int64 // how far it has been read
-	behind  atomic.Int64 // since when it has had unread bytes, in Unix nanoseconds; 0: it has none
-	reading atomic.Bool  // it has a content, and pos is where that has been read to
-	waits   atomic.Bool  // it is a copy, and waits for its original
-	wake    atomic.Bool  // have a turn at the next tick, although nothing is seen to change
+	size    atomic.Int64        // as last seen
+	pos     atomic.Int64        // how far it has been read
+	behind  atomic.Int64        // since when it has had unread bytes, in Unix nanoseconds; 0: it has none
+	reading atomic.Bool         // it has a content, and pos is where that has been read to
+	waits   atomic.Bool         // it is a copy, and waits for its original
+	head    atomic.Pointer[sum] // how its content begins
+	wake    atomic.Bool         // have a turn at the next tick, although nothing is seen to change
 
 	mu      sync.Mutex
 	names   []string  // that lead to it, the oldest first; none: it was deleted, or moved out of sight
@@ -66,7 +67,9 @@ type file struct {
 	deleted time.Time // when it was seen to have no name in the file system
 	used    time.Time // when it was last read, or found changed
 	givenUp string    // why it was closed for good although it was not read to its end, or ""
-	lost    int64     // from where on it was given up
+	twin    *content  // what it seemed to be a copy of when it was given up without a turn
+	changed bool      // it had another content by then than the one that was read
+	written bool      // it was written to after it could last be opened
 	missing bool      // a whole scan has not found it
 	queued  bool
 

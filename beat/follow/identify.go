@@ -203,7 +203,10 @@ func (s *shard) truncated(f *file, h *os.File, now time.Time) (again bool) {
 }
 
 // finish ends the following of f: it is away, and all that could be read of it has been.
-func (s *shard) finish(f *file) {
+func (s *shard) finish(f *file) { s.end(f, "closed") }
+
+// end ends the following of f, and says why something of it may be lost.
+func (s *shard) end(f *file, reason string) {
 	f.close()
 	s.known(f)
 	s.unpark(f)
@@ -211,7 +214,7 @@ func (s *shard) finish(f *file) {
 	s.run.metrics.deleted.Inc()
 	for _, c := range []*content{f.content, f.was} {
 		if c != nil && (c.home == f || c.home == nil) {
-			s.release(c, s.run.now(), "closed", whyGivenUp[""])
+			s.release(c, s.run.now(), reason, whyGivenUp[reason])
 		}
 	}
 	f.content, f.was = nil, nil
@@ -262,36 +265,50 @@ func (s *shard) release(c *content, now time.Time, reason, why string) {
 		s.push(f)
 		return
 	}
+	if why == whyGivenUp[reason] {
+		s.lose(c, reason, why) // else a copy may yet come
+	}
 }
 
-// away is the turn of a file that cannot be opened.
+// lose counts what of c has not been read, and cannot be any more.
+func (s *shard) lose(c *content, reason, why string) {
+	if c.rec.Whole == 0 {
+		s.run.abandon(c.src, c.rec.Path, c.size-max(c.pos, c.lost), reason, why)
+	}
+	c.lost = max(c.lost, c.size)
+}
+
+// away is the turn of a file that cannot be opened. What is lost with it is counted when its content
+// ends: a copy may yet have it.
 func (s *shard) away(f *file) {
 	f.mu.Lock()
-	missing, givenUp, lost := f.missing, f.givenUp, f.lost
+	missing, givenUp, written := f.missing, f.givenUp, f.written
 	f.mu.Unlock()
 	if !missing && givenUp == "" {
 		return // the next scan will tell
 	}
-	reason, why := cmp.Or(givenUp, "closed"), whyGivenUp[givenUp]
-	switch c := f.content; {
-	case c != nil && givenUp != "":
-		s.run.abandon(f.src, f.path(), lost-c.pos, reason, why) // the end of what was in memory, which is no whole line
-		c.size = c.pos
-	case c != nil && !f.gz:
+	reason := cmp.Or(givenUp, "closed")
+	c := cmp.Or(f.content, f.copyOf, f.was, f.twin)
+	switch {
+	case f.done || f.waits.Load() && c.home != nil && !c.home.isDeleted():
+	case c == nil || f.changed || f.gz || !slices.Contains(s.dirs[c.dir], c):
+		s.run.abandon(f.src, f.path(), f.size.Load(), reason, whyGivenUp[reason])
+	default:
 		c.size = max(c.size, f.size.Load())
-	case f.copyOf != nil:
-		f.copyOf.size = max(f.copyOf.size, f.size.Load())
-	case f.was != nil:
-		f.was.size = max(f.was.size, f.size.Load())
-	case c == nil && givenUp == "":
-		s.run.abandon(f.src, f.path(), f.size.Load(), reason, why)
+		if c.home == nil {
+			s.lose(c, reason, whyGivenUp[reason])
+		}
 	}
-	s.finish(f)
+	if written {
+		s.run.metrics.unknown.Inc()
+		s.run.log.Warnf("Gave up what was last written to %s (%s): %s.", strconv.Quote(f.path()), f.src.Volume, whyGivenUp[reason])
+	}
+	s.end(f, reason)
 }
 
 // whyGivenUp are the reasons for which a file was given up, in words.
 var whyGivenUp = map[string]string{
-	"":        "the file was deleted while it was not open",
+	"closed":  "the file was deleted while it was not open",
 	"timeout": "the file was deleted, and deleted.timeout is over",
 	"bytes":   "the file was deleted, and deleted.max_bytes is exceeded",
 }
@@ -310,9 +327,7 @@ func (s *shard) scanned(lost []*content) {
 			if c.home != nil || c.gone.IsZero() || now.Sub(c.gone) < 2*quiet || now.Sub(c.gone) < s.run.cfg.ScanInterval {
 				continue
 			}
-			if c.rec.Whole == 0 {
-				s.run.abandon(c.src, c.rec.Path, c.size-c.pos, c.reason, c.why)
-			}
+			s.lose(c, c.reason, c.why)
 			s.unlist(c)
 			s.run.positions.end(c)
 		}
@@ -337,9 +352,8 @@ func (s *shard) unlist(c *content) {
 	s.dirs[c.dir] = list
 }
 
-// readElsewhere says how much of f, which has not had its turn yet, has been read from the file that it is
-// a copy of. Any goroutine may ask.
-func (s *shard) readElsewhere(f *file, h *os.File) int64 {
+// twinOf finds the content that f, which has had no turn yet, seems to be a copy of. Any goroutine may ask.
+func (s *shard) twinOf(f *file, h *os.File) *content {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.dirs[f.dir] {
@@ -347,10 +361,10 @@ func (s *shard) readElsewhere(f *file, h *os.File) int64 {
 		head, path := c.rec.Head, c.rec.Path
 		c.mu.Unlock()
 		if head.Len > 0 && maybeCopy(f.path(), path, true) && textOf(f, h).sum(0, head.Len) == head {
-			return c.taken.Load()
+			return c
 		}
 	}
-	return 0
+	return nil
 }
 
 // parseKey reads what inode.key wrote. Contents without a file have other keys.

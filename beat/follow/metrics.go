@@ -31,6 +31,7 @@ type metrics struct {
 
 	abandoned *monitoring.Uint            // bytes given up
 	reasons   map[string]*monitoring.Uint // the same by reason
+	unknown   *monitoring.Uint            // files that were written to and deleted before they could be opened again
 
 	tracker *tracker
 	mu      sync.Mutex
@@ -76,7 +77,7 @@ func newMetrics(kind, id string, t *tracker) *metrics {
 		published: n("published"), acked: n("acked"), errors: n("errors"),
 		cut: n("cut"), binary: n("binary"), unparsed: n("unparsed"), excluded: n("excluded"),
 		json: n("ndjson.errors"), conflicts: n("ndjson.conflicts"), times: n("timestamp.errors"),
-		abandoned: n("abandoned.bytes"), reasons: map[string]*monitoring.Uint{},
+		abandoned: n("abandoned.bytes"), unknown: n("abandoned.files"), reasons: map[string]*monitoring.Uint{},
 		tracker: t, lost: map[Volume]int64{},
 	}
 	for _, reason := range reasons {

@@ -218,7 +218,6 @@ func (s *shard) read(f *file, h *os.File, now time.Time) (again bool, err error)
 	}
 	c.size = max(f.length, c.pos-int64(win)+int64(n))
 	f.pos.Store(c.pos - int64(win) + int64(n)) // it is in memory now
-	c.taken.Store(f.pos.Load())
 	f.reading.Store(true)
 	if f.tmpfs {
 		f.close()
@@ -253,6 +252,8 @@ func (s *shard) take(f *file, data []byte, win int, atEnd, final bool, now time.
 	from := c.pos
 	if len(fresh) > 0 || final {
 		c.begin(fresh)
+		head := c.rec.Head
+		f.head.Store(&head)
 		if c.extend(from, from+int64(len(fresh)), now) {
 			s.run.positions.set(c)
 		}

@@ -114,6 +114,12 @@ func (t *tracker) changed(path string) {
 	f := t.paths[path]
 	t.mu.Unlock()
 	if f != nil {
+		if !f.tmpfs { // it may be deleted the next moment
+			_, err := f.opened(t.run.finder)
+			f.mu.Lock()
+			f.written, f.used = err != nil, t.run.now()
+			f.mu.Unlock()
+		}
 		t.give(f)
 		return
 	}
@@ -298,26 +304,27 @@ func (t *tracker) bound(all []*file) {
 	}
 }
 
-// giveUp closes a deleted file with what is unread in it, and says so at once: its shard may be held
-// up for long.
+// giveUp closes a deleted file with what is unread in it. What that is, its shard knows: see away.
 func (t *tracker) giveUp(f *file, tooLate bool) {
-	reason := "bytes"
-	if tooLate {
-		reason = "timeout"
-	}
 	h, err := f.opened(t.run.finder)
 	if err != nil {
 		return
 	}
-	read := f.pos.Load()
-	if !f.reading.Load() {
-		read = f.shard.readElsewhere(f, h)
+	reason := "bytes"
+	if tooLate {
+		reason = "timeout"
+	}
+	var twin *content
+	changed := false
+	if head := f.head.Load(); head != nil {
+		changed = textOf(f, h).sum(0, head.Len) != *head
+	} else {
+		twin = f.shard.twinOf(f, h)
 	}
 	f.mu.Lock()
-	f.givenUp, f.lost = reason, read
+	f.givenUp, f.twin, f.changed = reason, twin, changed
 	f.mu.Unlock()
 	f.close()
-	t.run.abandon(f.src, f.path(), f.size.Load()-read, reason, whyGivenUp[reason])
 	t.give(f)
 }
 
