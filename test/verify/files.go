@@ -62,7 +62,9 @@ func (f *Files) Delivered(token int, at time.Time) {
 // and looked through all directories. Times must be told in their order, after what was Delivered.
 func (f *Files) Down(from, to time.Time) {
 	f.downs = append(f.downs, outage{from, to})
-	from = f.oldest(from).Add(-f.slack)
+	oldest := f.oldest(from)
+	f.report.Behind = max(f.report.Behind, from.Sub(oldest))
+	from = oldest.Add(-f.slack)
 	if n := len(f.outages); n > 0 && from.Before(f.outages[n-1].to) {
 		f.outages[n-1].from = minTime(f.outages[n-1].from, from)
 		f.outages[n-1].to = to
@@ -227,11 +229,12 @@ func (f *Files) Report() FilesReport {
 // A FilesReport counts lines. Expected = Arrived + Lost + Unsaveable.
 type FilesReport struct {
 	Report
-	Unsaveable  int // not arrived, and nobody could have saved them
-	Held        int // of these, in files that were deleted before podbeat was killed
-	Outages     int // times in which files could go unread
-	Mislabelled int // arrived with a wrong identity
-	Misplaced   int // arrived with a wrong offset
+	Unsaveable  int           // not arrived, and nobody could have saved them
+	Held        int           // of these, in files that were deleted before podbeat was killed
+	Outages     int           // times in which files could go unread
+	Behind      time.Duration // the most that podbeat was behind before one of them
+	Mislabelled int           // arrived with a wrong identity
+	Misplaced   int           // arrived with a wrong offset
 	// Ways counts the bad ones by what is bad and the rotation of their files, as `lost: rename`.
 	Ways map[string]int
 }
@@ -252,8 +255,8 @@ func (r FilesReport) Exact() bool {
 
 func (r FilesReport) String() string {
 	counts, examples, _ := strings.Cut(r.Report.String(), "\n")
-	counts += fmt.Sprintf(", %d mislabelled, %d misplaced, %d not saveable (%d of them held) in %d outages",
-		r.Mislabelled, r.Misplaced, r.Unsaveable, r.Held, r.Outages)
+	counts += fmt.Sprintf(", %d mislabelled, %d misplaced, %d not saveable (%d of them held) in %d outages (%.1f s behind)",
+		r.Mislabelled, r.Misplaced, r.Unsaveable, r.Held, r.Outages, r.Behind.Seconds())
 	if len(r.Ways) > 0 {
 		counts += fmt.Sprintf("\n\tby way of rotation: %v", r.Ways)
 	}

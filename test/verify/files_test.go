@@ -61,7 +61,7 @@ func TestFiles(t *testing.T) {
 	f(func(docs []FileDoc) []FileDoc { return docs },
 		"400 expected, 400 arrived, 0 lost, 0 doubled, 0 unexpected, 0 changed, 0 reordered, 0 mislabelled, 0 misplaced, 0 not saveable (0 of them held) in 0 outages")
 	f(func(docs []FileDoc) []FileDoc { return docs[5:] },
-		"400 expected, 395 arrived, 5 lost, 0 doubled, 0 unexpected, 0 changed, 0 reordered, 0 mislabelled, 0 misplaced, 0 not saveable (0 of them held) in 0 outages\n\tby way of rotation: map[lost: rename:5]\n\tlost: line 0 of pod 0")
+		"400 expected, 395 arrived, 5 lost, 0 doubled, 0 unexpected, 0 changed, 0 reordered, 0 mislabelled, 0 misplaced, 0 not saveable (0 of them held) in 0 outages (0.0 s behind)\n\tby way of rotation: map[lost: rename:5]\n\tlost: line 0 of pod 0")
 	f(func(docs []FileDoc) []FileDoc { return append(docs, docs[7]) },
 		"400 expected, 400 arrived, 0 lost, 1 doubled, 0 unexpected, 0 changed, 0 reordered, 0 mislabelled, 0 misplaced")
 	f(func(docs []FileDoc) []FileDoc { docs[0], docs[1] = docs[1], docs[0]; return docs },
