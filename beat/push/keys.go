@@ -15,7 +15,8 @@ type remembered struct {
 	next  int
 }
 
-// claim returns the batch that came first under key: b itself, or the one that b repeats.
+// claim returns the batch that came first under key: b itself, or the one that b repeats. One that has failed is sent again;
+// but once any entry of it has been taken the key is that body's alone, since another one's entries would have the same ids.
 func (r *remembered) claim(key string, b *batch) *batch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -23,8 +24,12 @@ func (r *remembered) claim(key string, b *batch) *batch {
 		r.byKey = map[string]*batch{}
 	}
 	old := r.byKey[key]
-	if old != nil && !old.hasFailed() {
-		return old
+	if old != nil {
+		failed, begun := old.outcome()
+		if !failed || begun && old.digest != b.digest {
+			return old
+		}
+		b.begun = begun
 	}
 	r.byKey[key] = b
 	if old == nil {
@@ -35,12 +40,13 @@ func (r *remembered) claim(key string, b *batch) *batch {
 	return b
 }
 
-// hasFailed says whether b was not delivered as a whole and never will be.
-func (b *batch) hasFailed() bool {
+// outcome says whether b was not delivered as a whole and never will be, and whether any of its entries has been taken, then or
+// when the same body came before.
+func (b *batch) outcome() (failed, begun bool) {
 	select {
 	case <-b.done:
-		return b.failed != nil
+		return b.failed != nil, b.begun || b.failed == nil || b.failed.entry > 0
 	default:
-		return false
+		return false, true
 	}
 }

@@ -13,6 +13,7 @@ type batch struct {
 	entries []entry // nil once libbeat has them
 	stamp   stamp   // what all their events have in common
 	digest  [32]byte
+	begun   bool  // when the same body came before, entries of it were taken
 	bytes   int64 // of the budget, until the batch has left
 
 	waiting atomic.Int64  // entries that are not acknowledged

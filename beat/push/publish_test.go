@@ -160,6 +160,51 @@ func TestRemembered(t *testing.T) {
 	}
 }
 
+// A key is another body's only while nothing has been taken under it.
+func TestRememberedBody(t *testing.T) {
+	f := func(want string, messages ...string) {
+		t.Helper()
+		p, c := newFake(t, 4)
+		c.what = func(m string) string { return m }
+		var r remembered
+		body := func(n byte, messages ...string) *batch {
+			b := newBatch(p, messages...)
+			b.digest[0] = n
+			if r.claim("k", b) != b {
+				return nil
+			}
+			p.submit(b)
+			send(p)
+			return b
+		}
+		body(1, messages...)
+		got := "another"
+		if body(2, "b") == nil {
+			// Not even when the same body has found no room in between.
+			fill := newBatch(p, make([]string, 4-p.room.entries.used.Load())...)
+			p.submit(fill)
+			again := body(1, messages...)
+			got = "the same"
+			if again == nil {
+				got = "no more"
+			}
+			if body(2, "b") != nil {
+				got = "at last another"
+			}
+		}
+		if got != want {
+			t.Errorf("after %q the key is for %s, want %s", messages, got, want)
+		}
+	}
+	f("another", "refused")
+	f("another", "refused", "a")
+	f("another", "a", "a", "a", "a", "a") // no room
+	f("the same", "a", "refused")
+	f("the same", "filtered", "refused")
+	f("no more", "a")
+	f("no more", "filtered")
+}
+
 func TestEvent(t *testing.T) {
 	at := time.UnixMicro(1516792419231221).UTC()
 	m := newEventMaker(beat.Info{Beat: "podbeat", Name: "Node.1"})

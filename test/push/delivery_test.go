@@ -295,10 +295,15 @@ func TestTooLongForQueue(t *testing.T) {
 	s := newStore(t)
 	a := start(t, "  max_entry_bytes: 4MiB\n", "queue.disk.max_size: 10MB\n"+s.output())
 	for i := range 3 {
+		key := fmt.Sprintf("Idempotency-Key: %d", i)
 		long := fmt.Sprintf(`{"timestemp":%d,"appid":%q,"type":"applog","message":%q}`, micros, app, strings.Repeat("x", 2<<20))
-		r := a.push("[" + entryOf(message(20*i)) + "," + long + "," + entryOf(message(1000)) + "]")
+		r := a.push("["+entryOf(message(20*i))+","+long+","+entryOf(message(1000))+"]", key)
 		if r.status != 413 || !strings.Contains(r.body, `"entry":1`) || !strings.Contains(r.body, "queue.disk") {
 			t.Errorf("%d %s", r.status, r.body)
+		}
+		// The first entry has been taken, and has the id that another body's first would have.
+		if r := a.push(messages(20*i+1, 19), key); r.status != 409 {
+			t.Errorf("another body under its key: %d %s", r.status, r.body)
 		}
 		if r := a.push(messages(20*i+1, 19)); r.status != 202 {
 			t.Errorf("after it: %d %s", r.status, r.body)
