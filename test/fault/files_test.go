@@ -151,18 +151,22 @@ func (n *node) run(t *testing.T, p *harness.Podbeat, kills int) *verify.Files {
 		}
 	}()
 
-	type outage struct{ from, to time.Time }
+	type outage struct {
+		from, to time.Time
+		behind   time.Duration // as podbeat said just before
+	}
 	var outages []outage
 	r := rand.New(rand.NewPCG(4, uint64(kills)))
 	for i := range kills {
 		cut := n.o.Lines * (i + 1) / (kills + 1)
 		p.Wait(fmt.Sprintf("kill %d is due", i+1), func(harness.Stats) bool { return node.Written() >= cut })
+		behind := time.Duration(p.Stats()["podbeat."+n.input+".node.now.behind.seconds"] * float64(time.Second))
 		from := time.Now()
 		p.Kill9()
 		<-time.After(time.Duration(r.IntN(1500)) * time.Millisecond)
 		p.Start()
 		p.Wait("it has looked through all directories again", n.looked)
-		outages = append(outages, outage{from, time.Now()})
+		outages = append(outages, outage{from, time.Now(), behind})
 		t.Logf("killed at %s, back after %v", from.Format("15:04:05.000"), time.Since(from).Round(time.Millisecond))
 	}
 	p.Wait("all pods are gone", func(harness.Stats) bool { return len(lived) > 0 })
@@ -189,7 +193,7 @@ func (n *node) run(t *testing.T, p *harness.Podbeat, kills int) *verify.Files {
 	}
 	n.mu.Unlock()
 	for _, o := range outages {
-		f.Down(o.from, o.to)
+		f.Down(o.from, o.to, o.behind)
 	}
 	return f
 }

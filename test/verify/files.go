@@ -48,7 +48,7 @@ const sample = 3 * time.Second
 
 // NewFiles returns a Files that expects all lines of the ledger.
 func NewFiles(l *kubelet.Ledger) *Files {
-	return &Files{slack: 2 * time.Second, ledger: l, last: map[*kubelet.File]int64{}}
+	return &Files{slack: 5 * time.Second, ledger: l, last: map[*kubelet.File]int64{}}
 }
 
 // Delivered tells when the line with this token was seen to be stored, be it again.
@@ -59,10 +59,11 @@ func (f *Files) Delivered(token int, at time.Time) {
 }
 
 // Down tells of a time in which podbeat was not there: from when it was killed until it had started again
-// and looked through all directories. Times must be told in their order, after what was Delivered.
-func (f *Files) Down(from, to time.Time) {
+// and looked through all directories. It was behind by as much as it said itself, or by more if what was Delivered
+// says so. Times must be told in their order, after what was Delivered.
+func (f *Files) Down(from, to time.Time, behind time.Duration) {
 	f.downs = append(f.downs, outage{from, to})
-	oldest := f.oldest(from)
+	oldest := minTime(f.oldest(from), from.Add(-behind))
 	f.report.Behind = max(f.report.Behind, from.Sub(oldest))
 	from = oldest.Add(-f.slack)
 	if n := len(f.outages); n > 0 && from.Before(f.outages[n-1].to) {

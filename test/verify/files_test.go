@@ -91,7 +91,7 @@ func TestUnsaveable(t *testing.T) {
 		if from > 0 {
 			at = last.DeletedEnd
 		}
-		c.Down(at.Add(from), at.Add(to))
+		c.Down(at.Add(from), at.Add(to), 0)
 		for _, d := range documents(l) {
 			if d.Message != l.Text(line) {
 				c.Arrived(d)
@@ -115,7 +115,7 @@ func TestSaveableLongBefore(t *testing.T) {
 	c := NewFiles(l)
 	c.slack = 10 * time.Millisecond
 	first := l.Files[0]
-	c.Down(first.Deleted.Add(-20*time.Millisecond), first.Deleted.Add(time.Second))
+	c.Down(first.Deleted.Add(-20*time.Millisecond), first.Deleted.Add(time.Second), 0)
 	for _, line := range first.Lines {
 		if want := line.Written.Before(first.Deleted.Add(-30 * time.Millisecond)); c.saveable(line) != want {
 			t.Errorf("line written %v before the deletion: saveable %v, want %v", first.Deleted.Sub(line.Written), !want, want)
@@ -142,6 +142,14 @@ func TestBehind(t *testing.T) {
 	f([]time.Duration{time.Millisecond}, time.Minute)
 	f([]time.Duration{10 * time.Second}, time.Minute) // nothing since
 	f([]time.Duration{-time.Second}, 0)               // after it
+
+	first := l.Files[0]
+	c := NewFiles(l)
+	c.slack = 10 * time.Millisecond
+	c.Down(first.DeletedEnd.Add(time.Second), first.DeletedEnd.Add(time.Minute), time.Hour) // podbeat's own word
+	if line := first.Lines[0]; c.saveable(line) || c.Report().Behind != time.Hour {
+		t.Errorf("saveable %v and %v behind, want neither, for podbeat was an hour behind", c.saveable(line), c.Report().Behind)
+	}
 }
 
 func TestFileDoc(t *testing.T) {
