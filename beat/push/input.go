@@ -210,7 +210,7 @@ func (in *input) serve(ctx context.Context, log *logp.Logger, h *handler, l net.
 	}
 	server.Protocols.SetHTTP1(true)
 	var running sync.WaitGroup
-	running.Go(h.publisher.run)
+	go h.publisher.run()
 	running.Go(func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			log.Errorf("No more requests are taken: %v", err)
@@ -232,7 +232,8 @@ func (in *input) serve(ctx context.Context, log *logp.Logger, h *handler, l net.
 	case <-h.publisher.ended:
 	case <-inTime.Done():
 	}
-	// … or given up: closing the client ends a publishing that waits for room.
+	// … or given up: closing the client ends a publishing that waits for room in memory. In a disk queue it waits on, until there is
+	// room or the queue is closed, and nobody waits for it: the requests have been answered.
 	close(h.stopped)
 	_ = h.publisher.client.Close()
 	last, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -240,6 +241,10 @@ func (in *input) serve(ctx context.Context, log *logp.Logger, h *handler, l net.
 	_ = server.Shutdown(last)
 	_ = server.Close()
 	running.Wait()
+	select {
+	case <-h.publisher.ended:
+	case <-last.Done():
+	}
 }
 
 // maxHeader bounds a request's line and headers, in bytes: a token has at most 8 KiB.

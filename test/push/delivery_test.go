@@ -313,6 +313,32 @@ func TestTooLongForQueue(t *testing.T) {
 	s.arrived(t, 60)
 }
 
+// A disk queue that is full while the output is down holds up neither a changed file nor a stop, and keeps what was answered
+// with 202.
+func TestFullDiskQueue(t *testing.T) {
+	s := newStore(t)
+	s.Hold(1, harness.BeforeStore)
+	a := start(t, "", "queue.disk.max_size: 10MB\npodbeat.config.inputs: {path: inputs.d/*.yml, reload: {enabled: true, period: 100ms}}\n"+s.output())
+	second := a.second()
+	second.configure("/a", "ack_timeout: 1s")
+	long := strings.Repeat("x", 500_000)
+	n := 0
+	for status := 202; status != 503; n++ {
+		r := second.push(body(message(n) + long))
+		if status = r.status; status != 202 && status != 503 || n > 100 {
+			t.Fatalf("request %d: %d %s", n, r.status, r.body)
+		}
+	}
+	second.configure("/b", "ack_timeout: 100ms")
+	if r := second.push(body("no room")); r.status != 503 {
+		t.Errorf("with the queue full: %d %s", r.status, r.body)
+	}
+	a.Term()
+	a.Start()
+	s.Release()
+	a.Wait("all is delivered", func(harness.Stats) bool { return len(s.Missing(n-1)) == 0 })
+}
+
 // An Elasticsearch with podbeat's template has the documents in the day's index, each once, under the types of the fields.
 func TestElasticsearch(t *testing.T) {
 	es := services.Elasticsearch(t, 7)
@@ -373,30 +399,46 @@ func TestElasticsearch(t *testing.T) {
 	}
 }
 
+// second is another API of a, that inputs.d brings once it is configured.
+func (a *api) second() *api {
+	a.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer l.Close()
+	if err := os.Mkdir(filepath.Join(a.Dir, "inputs.d"), 0o700); err != nil {
+		a.t.Fatal(err)
+	}
+	b := *a
+	b.addr = l.Addr().String()
+	return &b
+}
+
+// configure gives the API a prefix that it has not had, and further options; it returns once it has taken them.
+func (a *api) configure(prefix string, options ...string) {
+	a.t.Helper()
+	a.url = "http://" + a.addr + prefix
+	text := fmt.Sprintf("- {type: push, id: second, listen: %q, prefix: %q, keys: %q}\n", a.addr, prefix, filepath.Join(a.dir, "keys.json"))
+	for _, o := range options {
+		text = strings.Replace(text, "}", ", "+o+"}", 1)
+	}
+	if err := os.WriteFile(filepath.Join(a.Dir, "inputs.d", "push.yml"), []byte(text), 0o600); err != nil {
+		a.t.Fatal(err)
+	}
+	a.Wait("the input answers", func(harness.Stats) bool {
+		r, err := a.try(http.DefaultClient, "GET", "/health", "")
+		return err == nil && r.status == 200
+	})
+}
+
 // An input that a file brings listens again on the same address when the file has changed.
 func TestReload(t *testing.T) {
 	s := newStore(t)
 	a := start(t, "", quick+"podbeat.config.inputs: {path: inputs.d/*.yml, reload: {enabled: true, period: 100ms}}\n"+s.output())
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	if err := os.Mkdir(filepath.Join(a.Dir, "inputs.d"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	second := a.second()
 	for i, prefix := range []string{"/a", "/b", "/c"} {
-		text := fmt.Sprintf("- {type: push, id: second, listen: %q, prefix: %q, keys: %q}\n", addr, prefix, filepath.Join(a.dir, "keys.json"))
-		if err := os.WriteFile(filepath.Join(a.Dir, "inputs.d", "push.yml"), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		second := *a
-		second.addr, second.url = addr, "http://"+addr+prefix
-		a.Wait("the input answers", func(harness.Stats) bool {
-			r, err := second.try(http.DefaultClient, "GET", "/health", "")
-			return err == nil && r.status == 200
-		})
+		second.configure(prefix)
 		if r := second.push(messages(10*i, 10)); r.status != 202 {
 			t.Errorf("%s: %d %s", prefix, r.status, r.body)
 		}
