@@ -69,6 +69,9 @@ func distinct(plugins []v2.Plugin, list []*common.Config) error {
 			return err
 		}
 		if seen[name+" "+id] {
+			if m, ok := m.(interface{ Clash(id string) error }); ok {
+				return m.Clash(id)
+			}
 			return fmt.Errorf("two %s inputs are called %q: give each an `id` of its own, under which its position is kept", name, id)
 		}
 		seen[name+" "+id] = true

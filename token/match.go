@@ -22,6 +22,9 @@ type Base struct {
 func NewBase(prefix, public string) (Base, error) {
 	var b Base
 	var err error
+	if strings.ContainsAny(prefix, "?#") {
+		return Base{}, fmt.Errorf("cannot use prefix %q: want a path, without a query or a fragment", prefix)
+	}
 	if b.prefix, err = literal(prefix); err != nil {
 		return Base{}, fmt.Errorf("cannot use prefix %q: %w", prefix, err)
 	}
@@ -29,7 +32,7 @@ func NewBase(prefix, public string) (Base, error) {
 		return b, nil
 	}
 	origin, path, ok := splitOrigin(public)
-	if !ok || origin == "http://" || origin == "https://" || strings.ContainsAny(origin, "@?#\\ ") {
+	if !ok || origin == "http://" || origin == "https://" || strings.ContainsAny(origin, "@\\ ") || strings.ContainsAny(public, "?#") {
 		return Base{}, fmt.Errorf("cannot use public URL %q: want http:// or https://, a host and no more than a path", public)
 	}
 	b.origin = origin

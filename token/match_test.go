@@ -249,7 +249,11 @@ func TestNewBaseRefuses(t *testing.T) {
 	f("", "https://")
 	f("", "https:///api")
 	f("", "https://user@logs.example.com")
+	f("/a?b", "")
+	f("/a#b", "")
 	f("", "https://logs.example.com?x")
+	f("", "https://logs.example.com/?x")
+	f("", "https://logs.example.com/a#x")
 	f("", "https://logs.example.com/a/../b")
 }
 

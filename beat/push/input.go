@@ -83,6 +83,11 @@ func (m *manager) ID(cfg *common.Config) (string, error) {
 	return in.opts.Listen, nil
 }
 
+// Clash says what is wrong with two inputs that have the ID id.
+func (m *manager) Clash(id string) error {
+	return fmt.Errorf("two push inputs listen on %s: give each another `listen`", id)
+}
+
 type input struct {
 	opts options
 	id   string

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"time"
+	"unicode/utf8"
 
 	"github.com/elastic/beats/v7/libbeat/monitoring"
 	"github.com/elastic/beats/v7/libbeat/paths"
@@ -83,9 +84,12 @@ type annotationOptions struct {
 	Max int `config:"max" default:"64"`
 	// Longest key, in characters.
 	MaxKey int `config:"max_key" default:"128"`
-	// Longest value, in characters.
-	MaxValue int `config:"max_value" default:"8192"`
+	// Longest value, in characters; 8191 at most, as they may have four bytes each and Elasticsearch takes no more than 32766.
+	MaxValue int `config:"max_value" default:"8191"`
 }
+
+// maxValue is the most that annotations.max_value can be.
+const maxValue = 32766 / utf8.UTFMax
 
 // sslOptions are those of libbeat's servers that are of use here, under their names.
 type sslOptions struct {
@@ -105,8 +109,17 @@ type sslOptions struct {
 
 // Validate says which option has a value that means nothing.
 func (o *options) Validate() error {
-	if _, port, err := net.SplitHostPort(o.Listen); err != nil || port == "" {
+	_, port, err := net.SplitHostPort(o.Listen)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil || port == "" {
 		return fmt.Errorf("cannot listen on %q: want an address and a port, such as 127.0.0.1:8085 or :8085", o.Listen)
+	}
+	for _, said := range []struct{ option, value string }{{"namespace", o.Namespace}, {"region", o.Region}, {"zone", o.Zone}} {
+		if err := checkWord(said.value, maxType); err != nil && said.value != "" {
+			return fmt.Errorf("cannot use %s %q: %w", said.option, said.value, err)
+		}
 	}
 	if o.Keys == "" {
 		return errors.New("cannot verify tokens without keys: give the file that `podbeat token keys FILE` makes as `keys: FILE`")
@@ -140,7 +153,7 @@ func (o *options) Validate() error {
 		between("max_body_bytes", o.MaxBodyBytes, 1<<30), between("max_in_flight_bytes", o.MaxInFlightBytes, 1<<40),
 		between("max_entries", o.MaxEntries, 1e6), between("max_in_flight_entries", o.MaxInFlightEntries, 1e7),
 		between("max_entry_bytes", o.MaxEntryBytes, 1<<30), between("max_connections", o.MaxConnections, 1e6),
-		between("annotations.max_key", o.Annotations.MaxKey, 1<<10), between("annotations.max_value", o.Annotations.MaxValue, 1<<30),
+		between("annotations.max_key", o.Annotations.MaxKey, 1<<10), between("annotations.max_value", o.Annotations.MaxValue, maxValue),
 		atLeast("ack_timeout", o.AckTimeout, time.Millisecond), atLeast("retry_after", o.RetryAfter, time.Second),
 		atLeast("header_timeout", o.HeaderTimeout, time.Millisecond), atLeast("read_timeout", o.ReadTimeout, time.Millisecond),
 		atLeast("idle_timeout", o.IdleTimeout, time.Millisecond),

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,13 +16,23 @@ import (
 	"github.com/elastic/beats/v7/libbeat/logp"
 )
 
+// defaultProtocols is ssl.supported_protocols where nothing is said.
+var defaultProtocols = []string{"TLSv1.2", "TLSv1.3"}
+
 // load returns the configuration of a TLS server, or nil without TLS.
 func (s *sslOptions) load() (*tls.Config, error) {
 	if s.Certificate == "" {
-		if s.Key != "" || len(s.CertificateAuthorities) > 0 || s.ClientAuthentication != "" {
+		if s.Key != "" || s.KeyPassphrase != "" || len(s.CertificateAuthorities) > 0 || s.ClientAuthentication != "" ||
+			!slices.Equal(s.SupportedProtocols, defaultProtocols) {
 			return nil, errors.New("cannot use ssl without ssl.certificate and ssl.key")
 		}
 		return nil, nil
+	}
+	if s.Key == "" {
+		return nil, errors.New("cannot use ssl.certificate without ssl.key")
+	}
+	if i := slices.IndexFunc(s.SupportedProtocols, func(p string) bool { return strings.HasPrefix(p, "SSL") }); i >= 0 { // libbeat knows it, Go does not
+		return nil, fmt.Errorf("cannot use ssl.supported_protocols %q: want TLSv1.2 or TLSv1.3", s.SupportedProtocols[i])
 	}
 	if !slices.Contains([]string{"", "none", "optional", "required"}, s.ClientAuthentication) {
 		return nil, fmt.Errorf("cannot use ssl.client_authentication %q: want none, optional or required", s.ClientAuthentication)

@@ -348,6 +348,7 @@ func TestElasticsearch(t *testing.T) {
 	}
 	a := start(t, "", quick+fmt.Sprintf("output.elasticsearch.hosts: [%q]\n", es))
 	withID := strings.Replace(body("by id"), `{"`, `{"id":"1","annotations":[{"key":"n","value":"1"},{"key":"n","value":"x"}],"`, 1)
+	withID = strings.Replace(withID, `{"key"`, `{"key":"longest","value":"`+strings.Repeat("😀", 8191)+`"},{"key"`, 1)
 	for range 2 {
 		for _, r := range []result{a.push(body("once", "once"), "Idempotency-Key: k"), a.push(withID), a.push(body("each time"))} {
 			if r.status != 202 {
