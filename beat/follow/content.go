@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"path/filepath"
@@ -29,7 +30,8 @@ type content struct {
 
 	pos    int64     // the first byte that the reader has not got
 	window []byte    // the bytes before pos
-	head   []byte    // the first bytes
+	head   []byte    // the first bytes …
+	hole   int64     // … from here on
 	size   int64     // as last seen
 	lost   int64     // up to where what has not been read was counted as lost
 	skip   int64     // messages that end here or before are delivered
@@ -52,6 +54,27 @@ type mark struct {
 	resume  int64 // where reading starts again
 	end     int64 // the message's end: what ends no later is delivered
 	window  sum   // of the bytes before end
+}
+
+// A beginning tells whether a text may begin as a content: by its first bytes, at most headSize of them.
+type beginning struct {
+	At    int64 // behind a hole that may be in front
+	Len   int
+	Sum   string
+	Steps []string // the sums of the first headSteps bytes, as far as there are so many
+}
+
+// matches says whether t begins so. A text that is shorter may only be the beginning of it.
+func (b *beginning) matches(t *text) bool {
+	if t.size >= b.At+int64(b.Len) {
+		return t.sum(b.At, b.Len).Sum == b.Sum
+	}
+	for i := len(b.Steps) - 1; i >= 0; i-- {
+		if n := headSteps[i]; b.At+int64(n) <= t.size {
+			return t.sum(b.At, n).Sum == b.Steps[i]
+		}
+	}
+	return false
 }
 
 // headSteps are lengths at which a content's beginning can be compared with a shorter file's.
@@ -78,8 +101,7 @@ type record struct {
 	Resume  int64
 	Done    int64
 	Window  sum
-	Head    sum      // of its first bytes, at most headSize …
-	Heads   []string // … and of the first headSteps of them, as far as there are so many
+	Head    beginning
 	Size    int64
 	Whole   int64 // the length of what a compressed file holds, once it is known
 	Times   times
@@ -181,35 +203,29 @@ func (c *content) published() record {
 
 // begin is told what is about to be read, before anything of it is sent.
 func (c *content) begin(fresh []byte) {
-	if len(c.head) == headSize || int64(len(c.head)) < c.pos {
-		return // all of it is known, or a hole was in front
+	h := &c.rec.Head
+	if len(c.head) == 0 {
+		if c.rec.Done > 0 || c.last.end > 0 {
+			return // its beginning is not known
+		}
+		holes := len(fresh) - len(bytes.TrimLeft(fresh, "\x00")) // left by a writer that kept its place in a truncated file
+		c.hole, fresh = c.pos+int64(holes), fresh[holes:]
+	} else {
+		next := c.hole + int64(len(c.head)) - c.pos
+		if len(c.head) == headSize || next < 0 || next > int64(len(fresh)) {
+			return
+		}
+		fresh = fresh[next:]
 	}
-	c.head = append(c.head[:c.pos], fresh[:min(len(fresh), headSize-int(c.pos))]...)
-	c.setHead()
-}
-
-// setHead has the record say how c begins.
-func (c *content) setHead() {
-	head := sumOf(c.head)
-	var steps []string
+	c.head = append(c.head, fresh[:min(len(fresh), headSize-len(c.head))]...)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	*h = beginning{At: c.hole, Len: len(c.head), Sum: sumOf(c.head).Sum}
 	for _, n := range headSteps {
 		if n <= len(c.head) {
-			steps = append(steps, sumOf(c.head[:n]).Sum)
+			h.Steps = append(h.Steps, sumOf(c.head[:n]).Sum)
 		}
 	}
-	c.mu.Lock()
-	c.rec.Head, c.rec.Heads = head, steps
-	c.mu.Unlock()
-}
-
-// beginsLike says whether a file that is shorter than c's head may be the beginning of c.
-func (c *content) beginsLike(t *text) bool {
-	for i := len(c.rec.Heads) - 1; i >= 0; i-- {
-		if n := headSteps[i]; int64(n) <= t.size {
-			return t.sum(0, n).Sum == c.rec.Heads[i]
-		}
-	}
-	return false
 }
 
 // advance is told that the reader has got the bytes up to pos; text ends there.

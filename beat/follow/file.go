@@ -52,13 +52,13 @@ type file struct {
 	src   Source
 	shard *shard
 
-	size    atomic.Int64        // as last seen
-	pos     atomic.Int64        // how far it has been read
-	behind  atomic.Int64        // since when it has had unread bytes, in Unix nanoseconds; 0: it has none
-	reading atomic.Bool         // it has a content, and pos is where that has been read to
-	waits   atomic.Bool         // it is a copy, and waits for its original
-	head    atomic.Pointer[sum] // how its content begins
-	wake    atomic.Bool         // have a turn at the next tick, although nothing is seen to change
+	size    atomic.Int64              // as last seen
+	pos     atomic.Int64              // how far it has been read
+	behind  atomic.Int64              // since when it has had unread bytes, in Unix nanoseconds; 0: it has none
+	reading atomic.Bool               // it has a content, and pos is where that has been read to
+	waits   atomic.Bool               // it is a copy, and waits for its original
+	head    atomic.Pointer[beginning] // how its content begins
+	wake    atomic.Bool               // have a turn at the next tick, although nothing is seen to change
 
 	mu      sync.Mutex
 	names   []string  // that lead to it, the oldest first; none: it was deleted, or moved out of sight

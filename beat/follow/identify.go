@@ -97,8 +97,6 @@ func (s *shard) start(c *content, h *os.File) {
 	s.list(c)
 	if at, err := h.Seek(0, unix.SEEK_DATA); !f.gz && err == nil {
 		c.pos = at // a hole, left by a writer that kept its place in a truncated file
-		c.head = textOf(f, h).read(0, int(min(at, headSize)))
-		c.setHead()
 	}
 	f.pos.Store(c.pos)
 	s.run.positions.set(c)
@@ -108,15 +106,11 @@ func (s *shard) start(c *content, h *os.File) {
 func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool) {
 	s.readFirst(f)
 	for _, c := range s.dirs[f.dir] {
-		n := int64(c.rec.Head.Len)
+		n := c.rec.Head.Len
 		switch {
-		case n == 0 || !maybeCopy(f.path(), c.rec.Path, c.away() && n >= int64(headSteps[0])):
+		case n == 0 || !maybeCopy(f.path(), c.rec.Path, c.away() && n >= headSteps[0]):
 			continue
-		case t.size < n:
-			if !c.beginsLike(t) {
-				continue
-			}
-		case t.sum(0, int(n)) != c.rec.Head:
+		case !c.rec.Head.matches(t):
 			continue
 		}
 		if t.size >= c.pos {
@@ -133,12 +127,12 @@ func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool
 	return nil, false
 }
 
-// readFirst gives turns to files that f may be a copy of and of which nothing has been read yet: only
-// then f can be told from a new log.
+// readFirst gives turns to files that f may be a copy of: what they hold now may not have been looked at
+// yet, and only by that f can be told from a new log.
 func (s *shard) readFirst(f *file) {
 	var first []*file
 	for _, c := range s.dirs[f.dir] {
-		if c.home != nil && c.rec.Head.Len == 0 && maybeCopy(f.path(), c.rec.Path, false) {
+		if c.home != nil && maybeCopy(f.path(), c.rec.Path, false) {
 			first = append(first, c.home)
 		}
 	}
@@ -170,8 +164,9 @@ func (s *shard) adopt(c *content, f *file, t *text) {
 	if c.reader == nil {
 		c.reader = s.run.cfg.NewReader(s.run.cfg.Format)
 		c.pos = c.rec.Resume
-		c.head = t.read(0, int(min(c.pos, headSize)))
-		c.reader.Head(c.head)
+		c.hole = c.rec.Head.At
+		c.head = t.read(c.hole, c.rec.Head.Len)
+		c.reader.Head(t.read(0, int(min(c.pos, headSize))))
 		c.window = t.read(max(0, c.pos-windowSize), int(min(c.pos, windowSize)))
 	}
 	f.done = f.gz && c.rec.Whole > 0 && c.rec.Done >= c.rec.Whole
@@ -360,7 +355,7 @@ func (s *shard) twinOf(f *file, h *os.File) *content {
 		c.mu.Lock()
 		head, path := c.rec.Head, c.rec.Path
 		c.mu.Unlock()
-		if head.Len > 0 && maybeCopy(f.path(), path, true) && textOf(f, h).sum(0, head.Len) == head {
+		if head.Len > 0 && maybeCopy(f.path(), path, true) && head.matches(textOf(f, h)) {
 			return c
 		}
 	}

@@ -39,8 +39,8 @@ func (t *text) sum(offset int64, n int) sum { return sumOf(t.read(offset, n)) }
 
 // holds says whether the text is c as far as c has been read.
 func (t *text) holds(c *content) bool {
-	head, before := c.rec.Head, c.before()
-	if t.size < c.pos || t.size < int64(head.Len) || head.Len > 0 && t.sum(0, head.Len) != head {
+	head, before := &c.rec.Head, c.before()
+	if t.size < c.pos || head.Len > 0 && (t.size < head.At+int64(head.Len) || !head.matches(t)) {
 		return false
 	}
 	return before.Len == 0 || t.sum(c.pos-int64(before.Len), before.Len) == before

@@ -317,7 +317,7 @@ func (t *tracker) giveUp(f *file, tooLate bool) {
 	var twin *content
 	changed := false
 	if head := f.head.Load(); head != nil {
-		changed = textOf(f, h).sum(0, head.Len) != *head
+		changed = head.Len > 0 && !head.matches(textOf(f, h))
 	} else {
 		twin = f.shard.twinOf(f, h)
 	}
