@@ -167,7 +167,7 @@ func (n *node) run(t *testing.T, p *harness.Podbeat, kills int) *verify.Files {
 		p.Start()
 		p.Wait("it has looked through all directories again", n.looked)
 		outages = append(outages, outage{from, time.Now(), behind})
-		t.Logf("killed at %s, back after %v", from.Format("15:04:05.000"), time.Since(from).Round(time.Millisecond))
+		t.Logf("killed at %s when it said that it was %v behind, back after %v", from.Format("15:04:05.000"), behind, time.Since(from).Round(time.Millisecond))
 	}
 	p.Wait("all pods are gone", func(harness.Stats) bool { return len(lived) > 0 })
 	ended = true
