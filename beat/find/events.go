@@ -80,12 +80,8 @@ func (f *Finder) event(wd int, mask uint32, name []byte) {
 			f.writeEvent(file)
 		}
 	}
-	for _, link := range w.targets[string(name)] {
-		if mask&maskWrite == 0 {
-			f.touch(link.dir, link.name, false)
-		} else {
-			f.writeEvent(link)
-		}
+	if len(w.targets) > 0 {
+		f.targetEvent(w, mask, string(name))
 	}
 }
 
@@ -114,7 +110,7 @@ func (f *Finder) selfEvent(w *watch, wd int, mask uint32) {
 	for _, links := range w.targets {
 		for _, link := range links {
 			if ended {
-				link.target.wd = -1
+				link.wd = -1
 			}
 			f.touch(link.dir, link.name, false)
 		}
@@ -219,6 +215,9 @@ func (f *Finder) lookAt(d *dir, names []touch) {
 		}
 		if known := d.subs[t.name]; known != nil && known != sub {
 			f.drop(known)
+		}
+		if l := d.links[t.name]; l != nil && l.listed != f.listing {
+			f.dropLink(l)
 		}
 		if sub != nil {
 			subs = append(subs, sub)

@@ -32,6 +32,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -53,7 +54,8 @@ type Options struct {
 	Recursive bool
 	// Exclude leaves out files whose whole path matches any of these, and their rotations.
 	Exclude []*regexp.Regexp
-	// Rotated reports rotations of matching names as well: `app.log.1`, `app.log-20261121.gz`.
+	// Rotated reports rotations of matching names as well: `app.log.1`, `app.log-20261121.gz`. Those of what a link leads to
+	// in LinkRoots are reported as if they were beside the link: `0.log.1` for `x-json.log.1` if `0.log` leads to `x-json.log`.
 	Rotated bool
 	// LinkRoots are the directories into which a file that is a symbolic link may lead. Without any no link is followed.
 	LinkRoots []string
@@ -105,9 +107,6 @@ const (
 	// often is the time between two looks at what inotify does not tell of.
 	often = time.Second
 
-	// soon is when a link is looked at again whose target has just gone.
-	soon = 20 * time.Millisecond
-
 	// burst is how long events may gather before they are read.
 	burst = 3 * time.Millisecond
 
@@ -132,7 +131,8 @@ type Finder struct {
 	initWatches func(flags int) (int, error)
 	addWatch    func(fd int, path string, mask uint32) (int, error)
 	watches     map[int]*watch
-	buf         []byte // for directories and for events, never both
+	buf         []byte // for directories and for events, never both …
+	linkBuf     []byte // … and for directories that links lead to
 	batch       uint64 // number of the events read together
 	listing     uint64 // number of the directory reading
 
@@ -194,6 +194,7 @@ func New(log *logp.Logger, o Options) (*Finder, error) {
 		addWatch:    unix.InotifyAddWatch,
 		watches:     map[int]*watch{},
 		buf:         make([]byte, 64<<10),
+		linkBuf:     make([]byte, 8<<10),
 		unwatched:   map[*dir]bool{},
 		touched:     map[entry]int{},
 		base:        base{fd: -1},
@@ -324,7 +325,10 @@ func (f *Finder) lookOften() {
 			f.visitRoot(r)
 		}
 	}
-	for d := range f.unwatched {
+	if len(*f.linkRoots.Load()) < len(f.o.LinkRoots) {
+		f.resolveLinkRoots()
+	}
+	for _, d := range slices.Collect(maps.Keys(f.unwatched)) {
 		f.visit(d, false)
 	}
 	f.flush()

@@ -80,6 +80,9 @@ func (f *Finder) openIn(r *root, rel string) (int, Info, error) {
 	}
 	fd, err := f.below(base, rel, unix.O_PATH)
 	unix.Close(base)
+	if err == unix.ENOENT && f.linksRotate() {
+		return f.openRotated(r, rel)
+	}
 	if err != nil {
 		return -1, Info{}, err
 	}
@@ -89,8 +92,11 @@ func (f *Finder) openIn(r *root, rel string) (int, Info, error) {
 	}
 	unix.Close(fd)
 	if err == nil && mode&unix.S_IFMT == unix.S_IFLNK && f.followsLinks() {
-		_, fd, info, err = f.openLink(join(r.prefix, rel))
-		return fd, info, err
+		target, err := filepath.EvalSymlinks(join(r.prefix, rel))
+		if err != nil {
+			return -1, Info{}, err
+		}
+		return f.openTarget(join(r.prefix, rel), target)
 	}
 	if err == nil {
 		err = errKind
@@ -118,71 +124,6 @@ func (f *Finder) wantedBelow(r *root, rel string) bool {
 func inside(dir, path string) (rel string, ok bool) {
 	rel, ok = strings.CutPrefix(path, strings.TrimSuffix(dir, "/")+"/")
 	return rel, ok && rel != ""
-}
-
-// openLink follows a link that is a file, all the way, and returns the real path and a descriptor (O_PATH) of
-// what it leads to. What is opened is below a link root by a path without links, so it cannot be outside, whatever
-// is renamed meanwhile.
-func (f *Finder) openLink(path string) (real string, fd int, info Info, err error) {
-	if real, err = filepath.EvalSymlinks(path); err != nil {
-		return "", -1, Info{}, err
-	}
-	if fd, err = f.openReal(path, real, unix.O_PATH); err != nil {
-		return "", -1, Info{}, err
-	}
-	info, mode, err := statFD(fd)
-	if err == nil && mode&unix.S_IFMT != unix.S_IFREG {
-		err = errKind
-	}
-	if err != nil {
-		unix.Close(fd)
-		return "", -1, Info{}, err
-	}
-	return real, fd, info, nil
-}
-
-func (f *Finder) followsLinks() bool { return len(f.o.LinkRoots) > 0 || f.o.LinkRoot != nil }
-
-// rootsOf returns the directories into which the link at path may lead, without links in their paths.
-func (f *Finder) rootsOf(link string) []string {
-	if f.o.LinkRoot == nil {
-		return *f.linkRoots.Load()
-	}
-	if dir, err := filepath.EvalSymlinks(f.o.LinkRoot(link)); err == nil && dir != "." {
-		return []string{dir}
-	}
-	return nil
-}
-
-// openReal opens a path without links in one of the directories into which the link may lead.
-func (f *Finder) openReal(link, path string, flags int) (int, error) {
-	for _, dir := range f.rootsOf(link) {
-		rel, ok := inside(dir, path)
-		if path == dir {
-			rel, ok = ".", true
-		}
-		if !ok {
-			continue
-		}
-		base, err := open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
-		if err != nil {
-			return -1, err
-		}
-		defer unix.Close(base)
-		return f.below(base, rel, flags)
-	}
-	return -1, errOutside
-}
-
-// resolveLinkRoots finds out where the link roots are: they may be links, and come later.
-func (f *Finder) resolveLinkRoots() {
-	var real []string
-	for _, dir := range f.o.LinkRoots {
-		if dir, err := filepath.EvalSymlinks(dir); err == nil {
-			real = append(real, dir)
-		}
-	}
-	f.linkRoots.Store(&real)
 }
 
 // A base is the open prefix of the root that was used last. It is closed before events are handed out.

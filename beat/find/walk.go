@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,16 +44,11 @@ type dir struct {
 	wd     int // its watch, or -1
 	subs   map[string]*dir
 	files  map[string]*file
+	links  map[string]*link
 	listed uint64 // the reading of up that found it last
 	total  *total
 	dirty  uint64 // the batch of events that says to look at it
 	gone   bool   // forgotten
-}
-
-// A target is what a link leads to.
-type target struct {
-	path string // "": it is no link
-	wd   int    // the watch on its directory, or -1
 }
 
 // A file is one that has been reported.
@@ -62,7 +58,7 @@ type file struct {
 	path    string
 	key     key
 	rotated bool
-	target  target // of a link
+	link    *link  // it is what that leads to, or a rotation of it
 	listed  uint64 // the reading of dir that found it last
 	changed uint64 // the batch of events that changed it last
 }
@@ -132,8 +128,11 @@ func (f *Finder) list(d *dir, all bool, todo []*dir) []*dir {
 		f.lost(d, err)
 		return todo
 	}
+	if d.wd >= 0 {
+		delete(f.unwatched, d)
+	}
 	f.listing++
-	err = f.readNames(fd, func(name string, kind uint8) {
+	err = readNames(fd, f.buf, func(name string, kind uint8) {
 		sub, isNew := f.look(d, fd, name, kind)
 		if sub != nil && (all || isNew) {
 			todo = append(todo, sub)
@@ -153,8 +152,10 @@ func (f *Finder) list(d *dir, all bool, todo []*dir) []*dir {
 			f.drop(sub)
 		}
 	}
-	if d.wd >= 0 {
-		delete(f.unwatched, d)
+	for _, l := range d.links {
+		if l.listed != f.listing {
+			f.dropLink(l)
+		}
 	}
 	return todo
 }
@@ -178,17 +179,17 @@ func (f *Finder) settle(d *dir, fd int) error {
 
 // readNames calls name for everything in a directory, with what the file system says it is: a
 // DT_ of unix, or DT_UNKNOWN.
-func (f *Finder) readNames(fd int, name func(name string, kind uint8)) error {
+func readNames(fd int, buf []byte, name func(name string, kind uint8)) error {
 	const header = 19 // of a struct linux_dirent64: inode, offset, length and kind
 	for {
-		n, err := unix.Getdents(fd, f.buf)
+		n, err := unix.Getdents(fd, buf)
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil || n == 0 {
 			return err
 		}
-		for b := f.buf[:n]; len(b) > header; {
+		for b := buf[:n]; len(b) > header; {
 			length := int(binary.NativeEndian.Uint16(b[16:]))
 			if length <= header || length > len(b) {
 				break
@@ -238,22 +239,11 @@ func (f *Finder) look(d *dir, fd int, name string, kind uint8) (sub *dir, isNew 
 			}
 		}
 		info.Tmpfs = d.tmpfs && info.Dev == d.key.dev
-		f.seen(d, name, info, target{})
+		f.seen(d, name, info, nil)
 	case unix.DT_LNK:
-		if !f.followsLinks() {
-			break
+		if f.followsLinks() {
+			f.lookLink(d, name)
 		}
-		to, fd, info, err := f.openLink(join(d.path, name))
-		if err != nil {
-			f.stats.linksRefused.Add(1)
-			if known != nil { // its target is being rotated, perhaps
-				f.lookAgain(d)
-				f.nextOften = time.Now().Add(soon)
-			}
-			break
-		}
-		unix.Close(fd)
-		f.seen(d, name, info, target{path: to})
 	}
 	return nil, false
 }
@@ -284,11 +274,12 @@ func (f *Finder) excluded(path string) bool {
 	return false
 }
 
-// seen reports that a file is there, and that the one of its name that was there before is not.
-func (f *Finder) seen(d *dir, name string, info Info, to target) {
+// seen reports that a file is there, and that the one of its name that was there before is not. l is the
+// link by which it was found, or nil.
+func (f *Finder) seen(d *dir, name string, info Info, l *link) {
 	k := key{info.Dev, info.Ino}
 	known := d.files[name]
-	if known != nil && (known.key != k || known.target.path != to.path) {
+	if known != nil && (known.key != k || known.link != l) {
 		f.gone(known)
 		known = nil
 	}
@@ -299,14 +290,16 @@ func (f *Finder) seen(d *dir, name string, info Info, to target) {
 		}
 		_, rotated := f.match(d.states, d.path, name)
 		p := join(d.path, name)
-		known = &file{dir: d, name: p[len(p)-len(name):], path: p, key: k, rotated: rotated, target: to}
+		known = &file{dir: d, name: p[len(p)-len(name):], path: p, key: k, rotated: rotated, link: l}
 		if d.files == nil {
 			d.files = map[string]*file{}
 		}
 		d.files[known.name] = known
 		d.total.files++
 		f.stats.files.Add(1)
-		f.watchTarget(known)
+		if l != nil && name != l.name {
+			l.rotated = append(l.rotated, known)
+		}
 	}
 	known.listed = f.listing
 	f.queue = append(f.queue, Event{Op: Seen, Path: known.path, Info: info, Rotated: known.rotated})
@@ -314,8 +307,12 @@ func (f *Finder) seen(d *dir, name string, info Info, to target) {
 
 // gone reports that a file's name is gone, and forgets it.
 func (f *Finder) gone(file *file) {
-	f.unwatchTarget(file)
 	delete(file.dir.files, file.name)
+	if l := file.link; l != nil {
+		if i := slices.Index(l.rotated, file); i >= 0 {
+			l.rotated = slices.Delete(l.rotated, i, i+1)
+		}
+	}
 	file.dir.total.files--
 	f.stats.files.Add(-1)
 	f.queue = append(f.queue, Event{Op: Gone, Path: file.path, Rotated: file.rotated})
@@ -369,6 +366,9 @@ func (f *Finder) empty(d *dir) {
 	}
 	for _, sub := range d.subs {
 		f.drop(sub)
+	}
+	for _, l := range d.links {
+		f.dropLink(l)
 	}
 	f.unwatchDir(d)
 }

@@ -2,7 +2,6 @@ package find
 
 import (
 	"errors"
-	"path"
 	"slices"
 	"strconv"
 
@@ -24,7 +23,7 @@ const (
 type watch struct {
 	dirs    []*dir
 	roots   []*root            // that wait for a name in it
-	targets map[string][]*file // links to a name in it
+	targets map[string][]*link // by the name in it that they lead to
 }
 
 func (f *Finder) startInotify() {
@@ -128,43 +127,4 @@ func (f *Finder) unwait(r *root) {
 		f.release(r.wd)
 	}
 	r.wd = -1
-}
-
-// watchTarget has the directory of a link's target watched: writes to it are told of there alone.
-func (f *Finder) watchTarget(link *file) {
-	to := &link.target
-	to.wd = -1
-	if to.path == "" {
-		return
-	}
-	fd, err := f.openReal(link.path, path.Dir(to.path), unix.O_PATH|unix.O_DIRECTORY)
-	if err != nil {
-		return
-	}
-	defer unix.Close(fd)
-	w, wd := f.watch(fd, maskLeaf)
-	if w == nil {
-		return
-	}
-	if w.targets == nil {
-		w.targets = map[string][]*file{}
-	}
-	to.wd = wd
-	name := path.Base(to.path)
-	w.targets[name] = append(w.targets[name], link)
-}
-
-func (f *Finder) unwatchTarget(link *file) {
-	to := &link.target
-	w := f.watches[to.wd]
-	if to.path == "" || w == nil {
-		return
-	}
-	name := path.Base(to.path)
-	w.targets[name] = slices.DeleteFunc(w.targets[name], func(other *file) bool { return other == link })
-	if len(w.targets[name]) == 0 {
-		delete(w.targets, name)
-	}
-	f.release(to.wd)
-	to.wd = -1
 }

@@ -94,6 +94,9 @@ func source(links *links, path, node string) follow.Source {
 // parse returns what the path says, and where it is a link of /var/log/containers, also what its target's
 // path says: the pod's uid. A path that says nothing gives nothing.
 func parse(path string) k8sname.Name {
+	if i := strings.LastIndex(path, ".log"); i > strings.LastIndexByte(path, '/') {
+		path = path[:i+len(".log")] // the name before a rotation
+	}
 	name, reason := k8sname.Parse(path)
 	if reason != "" {
 		return k8sname.Name{}
