@@ -26,7 +26,7 @@ func testGivenUp(t *testing.T, bounds, reason string) {
 	n := newNode(t, "slow", kubelet.EmptyDir)
 	n.o.Pods, n.o.AtOnce, n.o.Lines, n.o.MaxLife = 10, 10, 8000, 3*time.Second // no more than 20 volumes have figures of their own
 	n.o.Ways = []string{"rename", "copytruncate", "recreate"}
-	n.more, n.scan = bounds, "1s"
+	n.more, n.scan = n.more+"\n  "+bounds, "1s"
 	out := sink.New(sink.Options{Faults: sink.Faults{Request429: 0.2, LatencyDocument: 2 * time.Millisecond}})
 	server := httptest.NewServer(out)
 	defer server.Close()

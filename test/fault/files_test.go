@@ -65,7 +65,7 @@ func newNode(t *testing.T, name string, shape kubelet.Shape) *node {
 	if harness.Soak() {
 		n.o = kubelet.Defaults(shape, dir, 500, 200_000)
 	}
-	n.input, n.paths = "emptydir", []string{dir + volumes}
+	n.input, n.paths, n.more = "emptydir", []string{dir + volumes}, fmt.Sprintf("pod_logs: %q", n.o.PodLogs)
 	if shape != kubelet.EmptyDir {
 		n.input, n.paths = "podlogs", []string{dir + "/*/*/*.log"}
 		n.more = fmt.Sprintf("link_roots: [%q, %q]", dir, n.o.Containers)

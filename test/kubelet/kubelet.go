@@ -45,6 +45,9 @@ type Options struct {
 	Shape Shape
 	// Dir has the pods' directories: what /var/lib/kubelet/pods is on a node, for the consoles /var/log/pods.
 	Dir string
+	// PodLogs gets a directory <namespace>_<pod>_<uid> for each pod with volumes, before anything is written in
+	// them, as /var/log/pods does; empty: none.
+	PodLogs string
 	// Containers has docker's files, as /var/lib/docker/containers does.
 	Containers string
 	Seed       uint64
@@ -64,7 +67,8 @@ type Options struct {
 // Defaults are pods that live for 2 to 10 seconds, half of them with rotated files.
 func Defaults(shape Shape, dir string, pods, lines int) Options {
 	return Options{
-		Shape: shape, Dir: dir, Containers: filepath.Join(dir, "..", "containers"), Seed: 1, Pods: pods, AtOnce: max(1, pods/10), Lines: lines,
+		Shape: shape, Dir: dir, PodLogs: filepath.Join(dir, "..", "podlogs"), Containers: filepath.Join(dir, "..", "containers"),
+		Seed: 1, Pods: pods, AtOnce: max(1, pods/10), Lines: lines,
 		MinLife: 2 * time.Second, MaxLife: 10 * time.Second, Settle: 500 * time.Millisecond,
 	}
 }

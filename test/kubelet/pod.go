@@ -20,6 +20,7 @@ type pod struct {
 	n      *Node
 	number int
 	uid    string
+	named  string // <namespace>_<pod>_<uid>
 	life   time.Duration
 	grace  time.Duration // between its last line and its deletion
 	rename bool          // volumes are renamed before they are deleted, as kubelets up to 1.9 did
@@ -49,10 +50,18 @@ func newPod(n *Node, rng *rand.Rand, number, first, lines int) *pod {
 	return p
 }
 
+// name gives the pod its name.
+func (p *pod) name(rng *rand.Rand) (namespace, name string) {
+	namespace, name = "shop", fmt.Sprintf("web-%d-%05x", p.number, rng.IntN(1<<20))
+	p.named = namespace + "_" + name + "_" + p.uid
+	return namespace, name
+}
+
 // emptyDirs gives the logs their places in one or two volumes.
 func (p *pod) emptyDirs(rng *rand.Rand) func(l *log, i int) {
 	root := filepath.Join(p.n.o.Dir, p.uid)
 	p.dirs = []string{root}
+	namespace, name := p.name(rng)
 	service, two := uuid(rng), rng.IntN(2) == 0
 	return func(l *log, i int) {
 		title := "web"
@@ -62,14 +71,17 @@ func (p *pod) emptyDirs(rng *rand.Rand) func(l *log, i int) {
 		volume := "applog-" + service + "-endname-" + title
 		l.path = filepath.Join(root, "volumes", "kubernetes.io~empty-dir", volume, []string{"app.log", "access.log", "slow query.log"}[i])
 		l.fields = map[string]string{"kubernetes.pod.uid": p.uid, "kubernetes.volume.name": volume, "service.id": service, "log.stream": "file"}
+		if p.n.o.PodLogs != "" {
+			l.fields["kubernetes.namespace"], l.fields["kubernetes.pod.name"] = namespace, name
+		}
 		l.crlf = rng.IntN(4) == 0
 	}
 }
 
 // consoles gives the logs the consoles of one container each.
 func (p *pod) consoles(rng *rand.Rand) func(l *log, i int) {
-	namespace, name := "shop", fmt.Sprintf("web-%d-%05x", p.number, rng.IntN(1<<20))
-	root := filepath.Join(p.n.o.Dir, namespace+"_"+name+"_"+p.uid)
+	namespace, name := p.name(rng)
+	root := filepath.Join(p.n.o.Dir, p.named)
 	p.dirs = []string{root}
 	return func(l *log, i int) {
 		container := fmt.Sprintf("c%d", i)
@@ -86,6 +98,13 @@ func (p *pod) consoles(rng *rand.Rand) func(l *log, i int) {
 
 // live is the pod's life, from the making of its directories to their end.
 func (p *pod) live(ctx context.Context) error {
+	if p.n.o.Shape == EmptyDir && p.n.o.PodLogs != "" {
+		dir := filepath.Join(p.n.o.PodLogs, p.named)
+		if err := os.MkdirAll(filepath.Join(dir, "app"), 0o755); err != nil {
+			return err
+		}
+		p.dirs = append(p.dirs, dir) // the last to go
+	}
 	for _, l := range p.logs {
 		if err := os.MkdirAll(filepath.Dir(l.path), 0o755); err != nil {
 			return err
