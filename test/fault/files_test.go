@@ -204,7 +204,7 @@ func (n *node) wantNoPositions(t *testing.T, p *harness.Podbeat) {
 	n.scan = "1s"
 	p.Configure(n.config())
 	p.Start()
-	p.Wait("it has looked for the files several times", func(s harness.Stats) bool { return n.stat(s, "now.scans") > 4 })
+	p.Wait("it has looked for the files several times", func(s harness.Stats) bool { return n.stat(s, "now.scans") > 8 })
 	p.Term()
 	registry, err := memlog.New(logp.NewLogger("test"), memlog.Settings{Root: filepath.Join(p.Dir, "data", "registry"), FileMode: 0o600})
 	if err != nil {
