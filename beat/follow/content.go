@@ -22,7 +22,8 @@ const (
 // A content is what has been written into a file since it was made or truncated. Its fields belong
 // to its shard; rec and what follows to mu.
 type content struct {
-	dir    string // the directory in which copies are looked for
+	dir    string // of the file it was found in
+	log    string // the name under which it is listed, or ""
 	src    Source
 	home   *file // that holds it; nil: none at present
 	copies []*file

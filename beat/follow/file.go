@@ -73,6 +73,8 @@ type file struct {
 	missing bool      // a whole scan has not found it
 	queued  bool
 
+	log string // the name under which the shard has it as a fresh one, or ""
+
 	// The shard's own.
 	content  *content  // nil: not identified, or a copy
 	copyOf   *content  // waits for what it is a copy of
@@ -112,6 +114,13 @@ func (f *file) unname(path string) {
 	if len(f.names) > 0 {
 		f.last = f.names[0]
 	}
+}
+
+// allNames returns the names that lead to f.
+func (f *file) allNames() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.names)
 }
 
 // idle says whether all that f holds has been read, so that it need not be open.
@@ -155,6 +164,7 @@ func (f *file) opened(finder *find.Finder) (*os.File, error) {
 			continue
 		}
 		f.open = h
+		f.shard.run.open.Add(1)
 		return h, nil
 	}
 	return nil, errAway
@@ -167,6 +177,7 @@ func (f *file) close() {
 	if f.open != nil {
 		_ = f.open.Close()
 		f.open = nil
+		f.shard.run.open.Add(-1)
 	}
 }
 

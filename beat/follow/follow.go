@@ -35,6 +35,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/statestore"
 	"github.com/elastic/go-concert/ctxtool"
 	"github.com/elastic/go-concert/unison"
+	"golang.org/x/sys/unix"
 
 	"github.com/podbeat/podbeat/beat/find"
 	"github.com/podbeat/podbeat/beat/lines"
@@ -246,6 +247,8 @@ type run struct {
 	node      string
 	index     string // what the index's name begins with
 	shards    []*shard
+	maxOpen   int          // files
+	open      atomic.Int64 // files that are
 	now       func() time.Time
 	ending    atomic.Bool // deleted files are read to their ends, whoever may still write to them
 	refused   atomic.Bool // libbeat has refused an event: it is closing
@@ -258,6 +261,12 @@ func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 	}
 	defer in.release()
 	r := &run{cfg: in.cfg, log: ctx.Logger, node: cmp.Or(in.cfg.Host, ctx.Agent.Name), now: in.manager.now}
+	r.maxOpen = in.cfg.MaxOpenFiles
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil && uint64(r.maxOpen) > limit.Cur/2 {
+		r.maxOpen = int(limit.Cur / 2)
+		r.log.Warnf("At most %d files are held open instead of max_open_files, %d: the process may have %d descriptors (ulimit -n, LimitNOFILE=).", r.maxOpen, in.cfg.MaxOpenFiles, limit.Cur)
+	}
 	r.index = k8sname.IndexName(ctx.Agent.Beat, r.node)
 	var err error
 	if r.finder, err = find.New(ctx.Logger, in.finding()); err != nil {

@@ -28,7 +28,7 @@ func (s *shard) identify(f *file, h *os.File, now time.Time) bool {
 		return false
 	}
 	id := firstID(f)
-	for slices.ContainsFunc(s.dirs[f.dir], func(c *content) bool { return c.rec.ID == idText(id) }) {
+	for slices.ContainsFunc(s.kin(f.path()), func(c *content) bool { return c.rec.ID == idText(id) }) {
 		id = nextID(idText(id)) // an inode and a birth that were given out twice
 	}
 	if c := f.was; c != nil {
@@ -81,8 +81,8 @@ func (s *shard) inherit(f, old *file, t *text) (ok bool) {
 	}
 	old.mu.Lock()
 	old.missing = true
-	if old.birth != 0 && c == nil {
-		old.size.Store(0) // it is f, which was renamed before it could be opened
+	if ok || old.birth != 0 && c == nil {
+		old.size.Store(0) // it is f, under another name: nothing is lost with it
 	}
 	old.mu.Unlock()
 	s.away(old)
@@ -104,8 +104,11 @@ func (s *shard) start(c *content, h *os.File) {
 
 // original looks for the content that f is a copy of. wait says that f is too short to tell yet.
 func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool) {
+	if _, rotated := stem(f.path()); !rotated {
+		return nil, false
+	}
 	s.readFirst(f)
-	for _, c := range s.dirs[f.dir] {
+	for _, c := range s.kin(f.path()) {
 		n := c.rec.Head.Len
 		switch {
 		case n == 0 || !maybeCopy(f.path(), c.rec.Path, c.away() && n >= headSteps[0]):
@@ -131,15 +134,18 @@ func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool
 // yet, and only by that f can be told from a new log.
 func (s *shard) readFirst(f *file) {
 	var first []*file
-	for _, c := range s.dirs[f.dir] {
+	for _, c := range s.kin(f.path()) {
 		if c.home != nil && maybeCopy(f.path(), c.rec.Path, false) {
 			first = append(first, c.home)
 		}
 	}
 	s.mu.Lock()
-	for _, g := range s.fresh[f.dir] {
-		if g != f && maybeCopy(f.path(), g.path(), false) {
-			first = append(first, g)
+	name, _ := stem(f.path())
+	if l := s.logs[name]; l != nil {
+		for _, g := range newest(l.fresh) {
+			if g != f && maybeCopy(f.path(), g.path(), false) {
+				first = append(first, g)
+			}
 		}
 	}
 	s.mu.Unlock()
@@ -156,11 +162,6 @@ func (s *shard) adopt(c *content, f *file, t *text) {
 	f.content, f.copyOf = c, nil
 	f.waits.Store(false)
 	s.known(f)
-	if c.dir != f.dir {
-		s.unlist(c)
-		c.dir = f.dir
-		s.list(c)
-	}
 	if c.reader == nil {
 		c.reader = s.run.cfg.NewReader(s.run.cfg.Format)
 		c.pos = c.rec.Resume
@@ -175,8 +176,12 @@ func (s *shard) adopt(c *content, f *file, t *text) {
 	revived := c.ended
 	c.ended = false
 	c.mu.Unlock()
-	if key := f.inode.key(); revived || c.rec.Key != key || c.rec.Path != f.path() {
-		s.run.positions.move(c, key, f.path())
+	if key := f.inode.key(); revived || c.rec.Key != key {
+		s.run.positions.move(c, key, c.rec.Path)
+	}
+	s.renamed(c, f.path())
+	if c.log == "" {
+		s.list(c)
 	}
 }
 
@@ -271,6 +276,10 @@ func (s *shard) lose(c *content, reason, why string) {
 		s.run.abandon(c.src, c.rec.Path, c.size-max(c.pos, c.lost), reason, why)
 	}
 	c.lost = max(c.lost, c.size)
+	c.mu.Lock()
+	c.rec.Size = 0 // it is counted: no later run need do it
+	s.run.positions.changed(c)
+	c.mu.Unlock()
 }
 
 // away is the turn of a file that cannot be opened. What is lost with it is counted when its content
@@ -286,7 +295,7 @@ func (s *shard) away(f *file) {
 	c := cmp.Or(f.content, f.copyOf, f.was, f.twin)
 	switch {
 	case f.done || f.waits.Load() && c.home != nil && !c.home.isDeleted():
-	case c == nil || f.changed || f.gz || !slices.Contains(s.dirs[c.dir], c):
+	case c == nil || f.changed || f.gz || c.log == "":
 		s.run.abandon(f.src, f.path(), f.size.Load(), reason, whyGivenUp[reason])
 	default:
 		c.size = max(c.size, f.size.Load())
@@ -317,41 +326,21 @@ func (s *shard) scanned(lost []*content) {
 			s.release(c, now, "away", "the file was deleted while podbeat was not running")
 		}
 	}
-	for _, list := range s.dirs {
-		for _, c := range slices.Clone(list) {
-			if c.home != nil || c.gone.IsZero() || now.Sub(c.gone) < 2*quiet || now.Sub(c.gone) < s.run.cfg.ScanInterval {
-				continue
-			}
-			s.lose(c, c.reason, c.why)
-			s.unlist(c)
-			s.run.positions.end(c)
+	for _, c := range s.all() {
+		if c.home != nil || c.gone.IsZero() || now.Sub(c.gone) < 2*quiet || now.Sub(c.gone) < s.run.cfg.ScanInterval {
+			continue
 		}
+		s.lose(c, c.reason, c.why)
+		s.unlist(c)
+		s.run.positions.end(c)
 	}
-}
-
-// list and unlist change dirs, which others may look at.
-func (s *shard) list(c *content) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.dirs[c.dir] = append(s.dirs[c.dir], c)
-}
-
-func (s *shard) unlist(c *content) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := slices.DeleteFunc(s.dirs[c.dir], func(o *content) bool { return o == c })
-	if len(list) == 0 {
-		delete(s.dirs, c.dir)
-		return
-	}
-	s.dirs[c.dir] = list
 }
 
 // twinOf finds the content that f, which has had no turn yet, seems to be a copy of. Any goroutine may ask.
 func (s *shard) twinOf(f *file, h *os.File) *content {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range s.dirs[f.dir] {
+	for _, c := range s.kin(f.path()) {
 		c.mu.Lock()
 		head, path := c.rec.Head, c.rec.Path
 		c.mu.Unlock()

@@ -27,7 +27,7 @@ type metrics struct {
 	truncated *monitoring.Uint // times a file was truncated
 	errors    *monitoring.Uint // errors survived
 
-	cut, binary, unparsed, excluded, json, conflicts, times *monitoring.Uint // messages, see lines.Counters
+	cut, binary, unparsed, excluded, empty, json, conflicts, times *monitoring.Uint // messages, see lines.Counters
 
 	abandoned *monitoring.Uint            // bytes given up
 	reasons   map[string]*monitoring.Uint // the same by reason
@@ -75,7 +75,7 @@ func newMetrics(kind, id string, t *tracker) *metrics {
 		inactive: n("files.closed.inactive"), limit: n("files.closed.limit"), deleted: n("files.closed.deleted"), read: n("files.closed.read"),
 		bytes: n("read.bytes"), messages: n("read.messages"),
 		published: n("published"), acked: n("acked"), errors: n("errors"),
-		cut: n("cut"), binary: n("binary"), unparsed: n("unparsed"), excluded: n("excluded"),
+		cut: n("cut"), binary: n("binary"), unparsed: n("unparsed"), excluded: n("excluded"), empty: n("empty"),
 		json: n("ndjson.errors"), conflicts: n("ndjson.conflicts"), times: n("timestamp.errors"),
 		abandoned: n("abandoned.bytes"), unknown: n("abandoned.files"), reasons: map[string]*monitoring.Uint{},
 		tracker: t, lost: map[Volume]int64{},
@@ -114,6 +114,7 @@ func (m *metrics) count(before, now *lines.Counters) {
 	m.binary.Add(now.Binary - before.Binary)
 	m.unparsed.Add(now.Unparsed - before.Unparsed)
 	m.excluded.Add(now.Excluded - before.Excluded)
+	m.empty.Add(now.Empty - before.Empty)
 	m.json.Add(now.JSON - before.JSON)
 	m.conflicts.Add(now.Conflicts - before.Conflicts)
 	m.times.Add(now.Times - before.Times)
@@ -133,7 +134,7 @@ func (l *lag) add(f *file, now int64) {
 	if f.open != nil {
 		l.open++
 	}
-	if unread := f.unreadBytes(); unread > 0 && f.givenUp == "" {
+	if unread := f.unreadBytes(); unread > 0 { // also of a file that is given up, until it is counted as that
 		l.behind += unread
 		if since := f.behind.Load(); since != 0 {
 			l.seconds = max(l.seconds, float64(now-since)/1e9)

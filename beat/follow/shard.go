@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -27,14 +26,13 @@ type shard struct {
 	run    *run
 	client beat.Client
 	out    *publisher
-	dirs   map[string][]*content // by directory, those with copies to come as well
+	logs   map[string]*log // by stem
 	buf    []byte
 
 	mu      sync.Mutex
 	some    *sync.Cond
 	queue   []job
 	stopped bool
-	fresh   map[string][]*file // by directory: those of which it is not known yet what they hold
 }
 
 // A job is a file's turn, or something else to be done by the shard.
@@ -44,7 +42,7 @@ type job struct {
 }
 
 func newShard(r *run, client beat.Client) *shard {
-	s := &shard{run: r, client: client, dirs: map[string][]*content{}, fresh: map[string][]*file{}, buf: make([]byte, windowSize+turnBytes)}
+	s := &shard{run: r, client: client, logs: map[string]*log{}, buf: make([]byte, windowSize+turnBytes)}
 	s.some = sync.NewCond(&s.mu)
 	s.out = &publisher{run: r, client: client}
 	return s
@@ -59,25 +57,6 @@ func (s *shard) push(f *file) {
 	if !queued {
 		s.add(job{file: f})
 	}
-}
-
-// welcome is told of a new file.
-func (s *shard) welcome(f *file) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fresh[f.dir] = append(s.fresh[f.dir], f)
-}
-
-// known notes that it is known what f holds.
-func (s *shard) known(f *file) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := slices.DeleteFunc(s.fresh[f.dir], func(o *file) bool { return o == f })
-	if len(list) == 0 {
-		delete(s.fresh, f.dir)
-		return
-	}
-	s.fresh[f.dir] = list
 }
 
 // do has the shard run what it alone may do.
@@ -140,6 +119,9 @@ func (s *shard) work() {
 			j.file.mu.Unlock()
 			if s.turn(j.file) {
 				s.push(j.file)
+			} else if int(s.run.open.Load()) > s.run.maxOpen && j.file.idle() {
+				j.file.close()
+				s.run.metrics.limit.Inc()
 			}
 		}
 		if s.run.refused.Load() {
@@ -185,7 +167,7 @@ func (s *shard) turn(f *file) (again bool) {
 	if f.content == nil && (f.copyOf != nil || !s.identify(f, h, now)) {
 		return false
 	}
-	s.run.positions.renamed(f.content, f.path())
+	s.renamed(f.content, f.path())
 	more, err := s.read(f, h, now)
 	if err != nil {
 		return s.failed(f, err)

@@ -97,13 +97,13 @@ func (t *tracker) add(path string, key inode, info find.Info, old *file) *file {
 		f.shard, f.old = old.shard, old
 	}
 	t.files[key] = f
-	f.shard.welcome(f)
 	t.run.metrics.found.Inc()
 	if !t.began.Load() {
 		t.early = append(t.early, f)
 	}
 	f.name(path)
-	if !f.tmpfs && len(t.files) <= t.run.cfg.MaxOpenFiles {
+	f.shard.welcome(f)
+	if !f.tmpfs && int(t.run.open.Load()) < t.run.maxOpen {
 		_, _ = f.opened(t.run.finder) // held, so that a deletion takes nothing; if it fails, its turn tries again
 	}
 	return f
@@ -114,7 +114,7 @@ func (t *tracker) changed(path string) {
 	f := t.paths[path]
 	t.mu.Unlock()
 	if f != nil {
-		if !f.tmpfs { // it may be deleted the next moment
+		if !f.tmpfs && int(t.run.open.Load()) < t.run.maxOpen { // it may be deleted the next moment
 			_, err := f.opened(t.run.finder)
 			f.mu.Lock()
 			f.written, f.used = err != nil, t.run.now()
@@ -204,8 +204,8 @@ func (t *tracker) forget(f *file) {
 	if t.files[f.inode] == f {
 		delete(t.files, f.inode)
 	}
-	for path, other := range t.paths {
-		if other == f {
+	for _, path := range f.allNames() {
+		if t.paths[path] == f {
 			delete(t.paths, path)
 		}
 	}
@@ -283,7 +283,7 @@ func (t *tracker) bound(all []*file) {
 	slices.SortFunc(idle, func(a, b held) int { return a.used.Compare(b.used) })
 	for i, h := range idle {
 		old := now.Sub(h.used) > t.run.cfg.CloseInactive
-		if !old && open-i <= t.run.cfg.MaxOpenFiles {
+		if !old && open-i <= t.run.maxOpen*9/10 {
 			break
 		}
 		h.close()
@@ -325,6 +325,8 @@ func (t *tracker) giveUp(f *file, tooLate bool) {
 	f.givenUp, f.twin, f.changed = reason, twin, changed
 	f.mu.Unlock()
 	f.close()
+	t.run.log.Warnf("Closed %s (%s) with up to %d unread bytes: %s. What is lost is counted when the output takes events again.",
+		strconv.Quote(f.path()), f.src.Volume, f.size.Load()-f.pos.Load(), whyGivenUp[reason])
 	t.give(f)
 }
 
@@ -333,8 +335,7 @@ func (t *tracker) restore(records []record) {
 	for _, rec := range records {
 		c := restored(rec)
 		c.src = t.run.cfg.Source(rec.Path, t.run.node)
-		s := t.run.shardOf(c.dir)
-		s.dirs[c.dir] = append(s.dirs[c.dir], c)
+		t.run.shardOf(c.dir).list(c)
 		if key, ok := parseKey(rec.Key); ok {
 			t.known[key] = c
 		} else {
@@ -347,22 +348,24 @@ func (t *tracker) restore(records []record) {
 func (t *tracker) leave() []record {
 	var all []record
 	for _, s := range t.run.shards {
-		for _, list := range s.dirs {
-			for _, c := range list {
-				if !c.ended {
-					all = append(all, c.published())
-				}
+		for _, c := range s.all() {
+			if !c.ended {
+				all = append(all, c.published())
 			}
 		}
 	}
 	return all
 }
 
-// close closes all files.
+// close closes all files, and counts what was given up and could not be counted yet. No shard may be working.
 func (t *tracker) close() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, f := range t.files {
+	for _, f := range t.all() {
+		f.mu.Lock()
+		givenUp := f.givenUp
+		f.mu.Unlock()
+		if givenUp != "" {
+			f.shard.away(f)
+		}
 		f.close()
 	}
 }
