@@ -25,6 +25,9 @@ type parser struct {
 	keys  int
 	items int
 	names map[string]string // keys that were met before
+
+	nulls     bool // there were null members …
+	keepNulls bool // … which are not to be left out
 }
 
 // maxNames bounds a parser's names.
@@ -37,7 +40,7 @@ var (
 
 // begin makes the parser read in.
 func (p *parser) begin(in []byte) {
-	p.in, p.at, p.buf, p.depth, p.keys, p.items = in, 0, p.buf[:0], 0, 0, 0
+	p.in, p.at, p.buf, p.depth, p.keys, p.items, p.nulls = in, 0, p.buf[:0], 0, 0, 0, false
 }
 
 // parse reads one object and nothing else.
@@ -51,7 +54,7 @@ func (p *parser) parse(in []byte) (common.MapStr, error) {
 		return nil, err
 	}
 	if p.blank() != 0 || p.at < len(p.in) {
-		return nil, p.wrong("nothing behind the object")
+		return nil, fmt.Errorf("byte %d is behind the end of the object", p.at)
 	}
 	return v, nil
 }
@@ -127,7 +130,8 @@ func (p *parser) object() (common.MapStr, error) {
 		}
 		v, err := p.value()
 		p.depth -= levels
-		if v == nil {
+		p.nulls = p.nulls || v == nil
+		if v == nil && !p.keepNulls {
 			delete(m, name) // of two members of the same name the last one counts
 		} else {
 			m[name] = v
@@ -278,7 +282,7 @@ func (p *parser) text() ([]byte, error) {
 		}
 	}
 	p.at = len(p.in)
-	return nil, p.wrong("a text's end")
+	return nil, p.wrong("the end of a text")
 }
 
 // escaped is text for one that has an escape, the first at the place that is read.
@@ -302,7 +306,7 @@ func (p *parser) escaped(start int) ([]byte, error) {
 		p.buf = append(p.buf, c)
 		p.at++
 	}
-	return nil, p.wrong("a text's end")
+	return nil, p.wrong("the end of a text")
 }
 
 // escapes are the characters that stand for others behind a backslash.
@@ -311,7 +315,7 @@ var escapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n
 func (p *parser) escape() error {
 	p.at++
 	if p.at >= len(p.in) {
-		return p.wrong("a text's end")
+		return p.wrong("the end of a text")
 	}
 	if c := escapes[p.in[p.at]]; c != 0 {
 		p.buf = append(p.buf, c)

@@ -63,6 +63,7 @@ type Counters struct {
 	Binary    uint64 // messages with bytes that are no text
 	Unparsed  uint64 // lines of containers' files that no runtime would write
 	Excluded  uint64 // messages that include_lines or exclude_lines left out, lines of an output that is not wanted
+	Empty     uint64 // messages without text, which are left out
 	NULs      uint64 // bytes of holes in front of lines
 	JSON      uint64 // messages that were to be JSON and are none
 	Conflicts uint64 // messages with keys that could not be written under their names
@@ -309,6 +310,7 @@ func runeStart(text []byte, i int) int {
 // send emits a message whose turn it is.
 func (r *Reader) send(m *Message) {
 	if len(m.Text) == 0 {
+		r.Counters.Empty++
 		return
 	}
 	if !r.wanted(m.Text) {

@@ -312,3 +312,23 @@ func TestOptions(t *testing.T) {
 	f("timestamp: {from: message, timezone: Mars/Olympus}", `timezone "Mars/Olympus"`)
 	f("level: {from: message, pattern: '('}", "regular expression")
 }
+
+// TestEmpty: lines without text are left out, and counted.
+func TestEmpty(t *testing.T) {
+	f := func(config string, format Format, data string, want uint64, messages int) {
+		t.Helper()
+		r := opts(t, config).NewReader(format)
+		got := 0
+		r.Read([]byte(data), 0, true, start, func(*Message) { got++ })
+		if r.Counters.Empty != want || got != messages {
+			t.Errorf("%s: %q: %d messages and %d empty ones, want %d and %d", config, data, got, r.Counters.Empty, messages, want)
+		}
+	}
+	f("", Plain, "a\n\n\r\nb\n", 2, 2)
+	f("", Plain, "", 0, 0)
+	f("", Plain, "\x00\x00\n", 1, 0)
+	f("", Container, "2026-05-17T10:00:00Z stdout F \n2026-05-17T10:00:00Z stdout F a\n", 1, 1)
+	f("", Container, `{"log":"\n","stream":"stdout","time":"2026-05-17T10:00:00Z"}`+"\n", 1, 0)
+	f("multiline: {type: indent}", Plain, "a\n\n b\n", 0, 2) // it begins the second one
+	f("exclude_lines: ['^a']", Plain, "a\n\n", 1, 0)
+}

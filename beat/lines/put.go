@@ -121,9 +121,9 @@ func compact(v any) string {
 }
 
 // json writes the keys of a message that is a JSON object.
-func (p *putter) json(text []byte) {
+func (p *putter) json(line []byte) {
 	o := p.r.json
-	keys, err := p.r.parser.parse(text)
+	keys, err := p.r.parser.parse(line)
 	if err != nil {
 		if !o.IgnoreDecodingError {
 			p.r.Counters.JSON++
@@ -137,6 +137,9 @@ func (p *putter) json(text []byte) {
 		case string:
 			p.text = text
 		default:
+			if null := !ok && p.isNull(line, o.MessageKey); null {
+				p.text, ok = string(line), true // nothing else says what it was
+			}
 			if ok {
 				p.fail(fmt.Sprintf("Value of key '%s' is not a string", o.MessageKey))
 			} else {
@@ -159,6 +162,19 @@ func (p *putter) json(text []byte) {
 		}
 	}
 	p.merge(p.fields, keys, "")
+}
+
+// isNull says whether a line, which is an object, has null at a key.
+func (p *putter) isNull(line []byte, key string) bool {
+	r := &p.r.parser
+	if !r.nulls {
+		return false
+	}
+	r.keepNulls = true
+	defer func() { r.keepNulls = false }()
+	keys, err := r.parse(line)
+	_, ok := lookup(keys, key)
+	return err == nil && ok
 }
 
 // fail says that the message is not what it should be.

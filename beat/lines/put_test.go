@@ -76,6 +76,12 @@ func TestPut(t *testing.T) {
 	f("ndjson: true", `{"message":"hi","big":9007199254740993}`, `{"big":9007199254740993,"message":"hi"}`)
 	f("ndjson: {message_key: msg}", `{"msg":"hi","a":1}`, `{"a":1,"message":"hi","msg":"hi"}`)
 	f("ndjson: {message_key: msg, add_error_key: true}", `{"a":1}`, `{"a":1,"error":{"message":"Key 'msg' not found","type":"json"}}`)
+	f("ndjson: {message_key: msg}", `{"a":null}`, `{}`)
+	f("ndjson: {message_key: msg}", `{"msg":null,"a":1}`, `{"a":1,"message":"{\"msg\":null,\"a\":1}"}`)
+	f("ndjson: {message_key: a.b, add_error_key: true}", `{"a":{"b":null}}`,
+		`{"a":{},"error":{"message":"Value of key 'a.b' is not a string","type":"json"},"message":"{\"a\":{\"b\":null}}"}`)
+	f("ndjson: {add_error_key: true}", `{"a":1}x`, `{"error":{"message":"Error decoding JSON: byte 7 is behind the end of the object","type":"json"},"message":"{\"a\":1}x"}`)
+	f("ndjson: {add_error_key: true}", `{"a":"x`, `{"error":{"message":"Error decoding JSON: it ends where the end of a text should be","type":"json"},"message":"{\"a\":\"x"}`)
 	f("ndjson: {message_key: a, add_error_key: true}", `{"a":1}`, `{"a":1,"error":{"message":"Value of key 'a' is not a string","type":"json"}}`)
 	f("ndjson: {add_error_key: true}", `no json`, `{"error":{"message":"Error decoding JSON: byte 0 is not an object","type":"json"},"message":"no json"}`)
 	f("ndjson: true", `{"a":1} tail`, `{"message":"{\"a\":1} tail"}`)
@@ -141,6 +147,59 @@ func TestPutRefuses(t *testing.T) {
 	if got := put(t, "ndjson: {target: json}", Plain, `{"a":{"":1}}`); got != unmapped(`{"json":{"a":{"":1}}}`) {
 		t.Error(got)
 	}
+}
+
+// TestPutTypes: what may stand under the names of the Elastic Common Schema.
+func TestPutTypes(t *testing.T) {
+	f := func(name, value string, want bool) {
+		t.Helper()
+		data := `{"` + name + `":` + value + `}`
+		for _, config := range []string{"true", "{expand_keys: true}"} {
+			var got struct{ Log struct{ Unmapped *string } }
+			if err := json.Unmarshal([]byte(put(t, "ndjson: "+config, Plain, data)), &got); err != nil {
+				t.Fatal(err)
+			}
+			if got := got.Log.Unmapped == nil; got != want {
+				t.Errorf("%s: %s stays: %v, want %v", config, data, got, want)
+			}
+		}
+	}
+	for _, v := range []string{`7`, `-7`, `1e3`, `"7"`, `"-7"`, `[1,null,"2"]`, `[]`} {
+		f("event.duration", v, true)
+	}
+	for _, v := range []string{`"x"`, `""`, `"-"`, `"1 "`, `7.5`, `1e19`, `true`, `{"a":1}`, `[[1]]`, `["x"]`, `"1234567890123456789"`} {
+		f("event.duration", v, false)
+		f("http.response.status_code", v, false)
+		f("client.nat.port", v, false)
+	}
+	f("event.duration.x", `1`, false)
+	f("http.response", `"x"`, false)
+	f("http.request.method", `"GET"`, true)
+	f("http.request.method", `{"a":1}`, false)
+	f("event.risk_score", `7.5`, true)
+	f("event.risk_score", `"high"`, false)
+	f("tls.resumed", `true`, true)
+	f("tls.resumed", `"true"`, true)
+	f("tls.resumed", `"yes"`, false)
+	f("tls.resumed", `1`, false)
+	for _, v := range []string{`"2026-05-17"`, `"2026-05-17T10:00"`, `"2026-05-17T10:00:00.123456789Z"`, `"2026-05-17T10:00:00+02:00"`, `"2026-05-17T10:00:00-0200"`, `1779012000000`} {
+		f("event.start", v, true)
+	}
+	for _, v := range []string{
+		`"never"`, `"2026-05-32"`, `"2026-05-17T"`, `"2026-05-17T25:00"`, `"2026-05-17T10:00:61Z"`, `"2026-05-17T1:00:00Z"`, `"2026-05-17T10:00:00,5Z"`,
+		`"2026-05-17 10:00:00"`, `"2026-05-17T10:00:00+24:00"`, `-1`, `1e300`, `true`, `{}`,
+	} {
+		f("event.start", v, false)
+	}
+	f("source.ip", `"10.0.0.1"`, true)
+	f("source.ip", `["::1","10.0.0.1"]`, true)
+	f("source.ip", `"fe80::1%eth0"`, false)
+	f("source.ip", `"localhost"`, false)
+	f("source.geo.location", `{"lat":52.5,"lon":13}`, true)
+	f("source.geo.location", `{"lat":91,"lon":13}`, false)
+	f("source.geo.location", `{"lat":52.5}`, false)
+	f("source.geo.location", `"x"`, false)
+	f("duration", `"x"`, true)
 }
 
 // TestPutBounds: what is too large is a text.

@@ -8,42 +8,6 @@ import (
 	"github.com/elastic/beats/v7/libbeat/common"
 )
 
-// shape says what may stand under a name. Elasticsearch refuses an event whole if one of its fields has
-// another shape than those before it.
-type shape byte
-
-const (
-	free    shape = iota // anything: the name is not podbeat's
-	own                  // nothing: podbeat alone says it
-	branch               // an object
-	keyword              // a text, number or boolean, or a list of them
-	long                 // a whole number
-	flat                 // an object of texts
-)
-
-// known are the shapes of the names that podbeat and the Elastic Common Schema have, by their paths.
-var known = func() map[string]shape {
-	out := map[string]shape{"process.pid": long, "labels": flat}
-	for shape, names := range map[shape]string{
-		own: `@metadata @timestamp _id _index _type _source _routing _field_names _ignored _doc_count _size _seq_no _version
-			_nested_path _tier _feature _primary_term agent beat cloud container data_stream docker ecs fields host input journal
-			journald kubernetes log.file log.flags log.offset log.source log.stream log.syslog log.unmapped event.created
-			event.ingested event.kind event.sequence orchestrator region service.id stream systemd zone
-			@realtime_timestamp client.ip kafka containerid container_name controler index namespace pod podid resourceid uuid`,
-		branch: `log log.origin event error process process.thread user user.group service service.node
-			client destination dll dns email faas file geo group hash http network observer organization package pe
-			registry related rule server source span threat tls trace transaction url user_agent vulnerability x509`,
-		keyword: `message message_id tags type log.level log.logger event.dataset event.module error.code error.id error.message
-			error.stack_trace error.type process.name process.executable process.command_line user.id user.name user.group.id
-			service.name service.version service.environment service.type trace.id transaction.id span.id`,
-	} {
-		for _, name := range strings.Fields(names) {
-			out[name] = shape
-		}
-	}
-	return out
-}()
-
 // merge puts keys into the object at path, those that may stand there. Without such an object keys are to
 // become it: those that may not stand there are taken out.
 func (p *putter) merge(into, keys common.MapStr, path string) {
@@ -52,19 +16,13 @@ func (p *putter) merge(into, keys common.MapStr, path string) {
 		kept := goodName(key)
 		switch shape := shapeOf(full); {
 		case !kept:
-		case shape == free:
-			kept = storable(v)
-		case shape == keyword:
-			kept = isText(v)
-		case shape == long:
-			_, kept = v.(int64)
 		case shape == own:
 			if key == "ecs" && onlyVersion(v) {
 				delete(keys, key) // podbeat says its own
 				continue
 			}
 			kept = false
-		default:
+		case shape == branch, shape == flat:
 			if sub, ok := v.(common.MapStr); ok && p.branch(into, key, full, sub, shape) {
 				if into == nil && len(sub) == 0 {
 					delete(keys, key)
@@ -72,6 +30,8 @@ func (p *putter) merge(into, keys common.MapStr, path string) {
 				continue
 			}
 			kept = false
+		default:
+			kept = shape.fits(v)
 		}
 		p.leaf(into, keys, key, full, v, kept)
 	}
@@ -87,22 +47,6 @@ func (p *putter) leaf(into, keys common.MapStr, key, full string, v any, ok bool
 	case into != nil:
 		into[key] = v
 	}
-}
-
-// shapeOf returns what may stand at a path, which may be below a name that is podbeat's.
-func shapeOf(path string) shape {
-	for i := range len(path) {
-		if path[i] != '.' {
-			continue
-		}
-		switch known[path[:i]] {
-		case own, keyword, long:
-			return own
-		case flat:
-			return keyword
-		}
-	}
-	return known[path]
 }
 
 // branch merges an object, and says whether it may stand there.
