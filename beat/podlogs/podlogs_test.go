@@ -368,6 +368,64 @@ func TestComesLate(t *testing.T) {
 	}
 }
 
+// TestRotatedTargets: what a link leads to was rotated before podbeat came, and while it was away: all of it is read
+// once, as the same container's.
+func TestRotatedTargets(t *testing.T) {
+	for name, paths := range map[string][]string{"pods": {"$/log/pods/*/*/*.log"}, "containers": {"$/log/containers/*.log"}} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t)
+			log := "docker/" + id + "/" + id + "-json.log"
+			rotate := func(from, to string) {
+				n.do(os.Rename(filepath.Join(n.root, log+from), filepath.Join(n.root, log+to)))
+			}
+			n.write(log+".2", docker(1, "stdout", "one\n"))
+			n.write(log+".1", docker(2, "stdout", "two\n"))
+			n.write(log, docker(3, "stdout", "three\n"))
+			n.link(log, "log/pods/"+pod+"/app/0.log")
+			n.link("log/pods/"+pod+"/app/0.log", "log/containers/"+link)
+			settings := map[string]any{"paths": paths}
+			stop := n.start(settings)
+			n.messages(3)
+			stop()
+			n.write(log, docker(4, "stdout", "four\n"))
+			rotate(".2", ".3")
+			rotate(".1", ".2")
+			rotate("", ".1")
+			n.write(log, docker(5, "stdout", "five\n"))
+			rotate(".3", ".4")
+			rotate(".2", ".3")
+			rotate(".1", ".2")
+			rotate("", ".1")
+			n.write(log, docker(6, "stdout", "six\n"))
+			n.start(settings)
+			n.messages(6)
+			for second := 7; second < 20; second++ { // twice at once
+				rotate("", ".0")
+				rotate(".0", fmt.Sprintf(".%d", 100+second))
+				n.write(log, docker(second, "stdout", "more\n"))
+			}
+			all := n.messages(19)
+			slices.Sort(all)
+			for i, message := range all {
+				if !strings.HasPrefix(message, fmt.Sprintf("%02d stdout ", i+1)) {
+					t.Errorf("message %d is %q", i+1, message)
+				}
+			}
+			for _, e := range n.sent[1:] {
+				want, got := fields(n.sent[0]), fields(e)
+				delete(want, "message")
+				delete(got, "message")
+				if d := cmp.Diff(want, got); d != "" {
+					t.Error(d)
+				}
+			}
+			if uid, _ := n.sent[0].Fields.GetValue("kubernetes.pod.uid"); uid == nil {
+				t.Error("no pod's uid")
+			}
+		})
+	}
+}
+
 // TestLinksStayInside: a link that leads elsewhere is not read.
 func TestLinksStayInside(t *testing.T) {
 	n := newNode(t)
