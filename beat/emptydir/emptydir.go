@@ -8,7 +8,9 @@ package emptydir
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +29,7 @@ import (
 type options struct {
 	// Globs of the files, in which `**` stands for any directories. The kubelet's directory may be another one (its `--root-dir`), and may be mounted elsewhere: `/k8spods/*/volumes/…`.
 	Paths []string `config:"paths" default:"[/var/lib/kubelet/pods/*/volumes/kubernetes.io~empty-dir/applog-*/*.log]"`
-	// Look into the directories inside the volumes as well.
+	// Look into the directories inside the volumes as well, 16 deep.
 	Recursive bool `config:"recursive" alias:"recursive_glob"`
 	// Follow symbolic links to files inside the same volume, such as `current.log` to `app-2026-01-02.log`. A link that leads anywhere else, or whose target is absolute as the container sees it, is never followed.
 	Symlinks bool `config:"symlinks"`
@@ -41,6 +43,9 @@ type options struct {
 func (o *options) Validate() error {
 	if len(o.Paths) == 0 {
 		return errors.New("paths is empty: name at least one glob")
+	}
+	if o.PodLogs != "" && !filepath.IsAbs(o.PodLogs) {
+		return fmt.Errorf("cannot use pod_logs %q: it must begin with /", o.PodLogs)
 	}
 	return nil
 }
