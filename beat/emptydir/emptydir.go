@@ -114,11 +114,8 @@ type pods struct {
 
 	mu    sync.Mutex
 	names map[string]string // uid → <namespace>_<pod>
-	read  time.Time
+	as    time.Time         // the directory's time of change when it was read, or zero if it may change at that time once more
 }
-
-// readAgain bounds how often the directory is read for a pod that is not in it.
-const readAgain = 200 * time.Millisecond
 
 // name returns the names of a pod and its namespace, or nothing.
 func (p *pods) name(uid string) (namespace, pod string) {
@@ -127,22 +124,30 @@ func (p *pods) name(uid string) (namespace, pod string) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.names[uid] == "" && time.Since(p.read) > readAgain {
+	if p.names[uid] == "" {
 		p.look()
 	}
 	namespace, pod, _ = strings.Cut(p.names[uid], "_")
 	return namespace, pod
 }
 
-// look reads the directory.
+// look reads the directory, if it has changed.
 func (p *pods) look() {
-	p.read = time.Now()
-	p.names = map[string]string{}
 	dir, err := os.Open(p.dir)
 	if err != nil {
 		return // it is no business of a node without it
 	}
 	defer dir.Close()
+	info, err := dir.Stat()
+	if err != nil || info.ModTime().Equal(p.as) {
+		return
+	}
+	const tick = 50 * time.Millisecond // file systems' clocks are coarse
+	p.as = time.Time{}
+	if time.Since(info.ModTime()) > tick {
+		p.as = info.ModTime()
+	}
+	p.names = map[string]string{}
 	entries, _ := dir.Readdirnames(-1)
 	for _, entry := range entries {
 		i := strings.LastIndexByte(entry, '_')
