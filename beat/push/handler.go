@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -31,7 +32,7 @@ type handler struct {
 	prefix    []string
 	publisher *publisher
 	repeats   remembered
-	strangers throttle // of 401 in the log
+	strangers throttle // of requests without a valid token in the log
 	openapi   *description
 	stopping  chan struct{} // closed when podbeat stops: nothing is taken any more
 	stopped   chan struct{} // closed when nobody may wait any more
@@ -43,6 +44,7 @@ type answer struct {
 	status   int    // of those
 	body     any    // of those
 	allow    string // of 405
+	known    bool   // the token is valid
 	detail   string // why a token is refused, for the log
 	user     string
 	entries  int
@@ -88,6 +90,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 	a := h.answer(r)
+	duplex := a.refusal != nil && http.NewResponseController(w).EnableFullDuplex() == nil
 	status := h.write(w, a)
 	if counter := h.metrics.answers[status]; counter != nil {
 		counter.Inc()
@@ -95,10 +98,28 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.refusal != nil {
 		h.metrics.refused[a.reason].Inc()
 	}
-	if h.opts.AccessLog && (status != http.StatusUnauthorized || h.strangers.allow(began)) {
+	if h.opts.AccessLog && (a.known || h.strangers.allow(began)) {
 		h.logRequest(r, a, status, time.Since(began))
 	}
+	if duplex {
+		h.drain(w, r)
+	}
 }
+
+// drain sends the answer, and then reads what is left of r's body: a client that reads no answer before it has sent all would
+// otherwise find its connection reset, and no answer.
+func (h *handler) drain(w http.ResponseWriter, r *http.Request) {
+	most := drained * int64(h.opts.MaxBodyBytes)
+	if r.ContentLength > most || r.Header.Get("Expect") != "" { // it would not come to the end; such a client waits for the answer
+		return
+	}
+	if http.NewResponseController(w).Flush() == nil {
+		_, _ = io.CopyN(io.Discard, r.Body, most) // as far as it goes
+	}
+}
+
+// drained is how many times max_body_bytes of a refused body are read.
+const drained = 4
 
 // A throttle lets a few things pass each second: what anybody can cause must not fill the log.
 type throttle struct {
@@ -144,6 +165,7 @@ func (h *handler) write(w http.ResponseWriter, a answer) int {
 		text, _ = json.Marshal(body) // nothing in our answers cannot be marshalled
 		text = append(text, '\n')
 	}
+	header.Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
 	_, _ = w.Write(text) // who is gone hears nothing
 	return status
@@ -199,8 +221,9 @@ func (h *handler) answer(r *http.Request) answer {
 	if claims == nil {
 		return a
 	}
+	keepConn(r)
 	a = h.open(r, path, claims)
-	a.user = claims.UserID
+	a.known, a.user = true, claims.UserID
 	return a
 }
 

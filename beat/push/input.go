@@ -210,6 +210,8 @@ func (in *input) serve(ctx context.Context, log *logp.Logger, h *handler, l net.
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          stdlog.New(serverLog{log}, "", 0),
 		Protocols:         new(http.Protocols),
+		ConnContext:       withConn,
+		ConnState:         whenIdle,
 
 		DisableGeneralOptionsHandler: true, // OPTIONS * wants a token too
 	}

@@ -58,7 +58,8 @@ type options struct {
 	MaxInFlightBytes option.Bytes `config:"max_in_flight_bytes" default:"32MiB"`
 	// Most entries that wait for their acknowledgement, all requests together. Beyond it the answer is 429.
 	MaxInFlightEntries int `config:"max_in_flight_entries" default:"20000"`
-	// Most connections at once; further ones wait to be accepted.
+	// Most connections at once. A further one takes the place of the one that has been longest without a request with a valid
+	// token, and waits while there is no such.
 	MaxConnections int `config:"max_connections" default:"256"`
 	// Longest time for a request's headers.
 	HeaderTimeout time.Duration `config:"header_timeout" default:"10s"`
@@ -75,7 +76,7 @@ type options struct {
 	Region string `config:"region"`
 	// Zone (`zone`) of the events, unless the token says another.
 	Zone string `config:"zone"`
-	// Log each request: method, path, status, entries, bytes, user, client, duration; never a token. Of 401, at most ten a second.
+	// Log each request: method, path, status, entries, bytes, user, client, duration; never a token. Of requests without a valid token, at most ten a second.
 	AccessLog bool `config:"access_log" default:"true"`
 }
 

@@ -220,6 +220,86 @@ func TestSlowClients(t *testing.T) {
 	}
 }
 
+// However many connections clients without a token keep, others are answered.
+func TestSilentConnections(t *testing.T) {
+	a := start(t, "  header_timeout: 10m\n  read_timeout: 10m\n  idle_timeout: 10m\n  max_connections: 20\n", quick)
+	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	headers := []string{"Authorization: " + a.pusher(), "Content-Type: application/json"}
+	path := "/apps/" + app + "/log"
+	f := func(name, begin string) {
+		t.Helper()
+		for range 60 {
+			c, err := net.Dial("tcp", a.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			io.WriteString(c, begin)
+		}
+		if r, err := a.try(client, "GET", "/health", ""); err != nil || r.status != 200 {
+			t.Errorf("%s: /health: %d %v", name, r.status, err)
+		}
+		if r, err := a.try(client, "POST", path, body(name), headers...); err != nil || r.status != 202 {
+			t.Errorf("%s: %d %v", name, r.status, err)
+		}
+	}
+	f("nothing", "")
+	f("half the headers", "POST "+path+" HTTP/1.1\r\nHo")
+	f("no body, no token", "POST /api"+path+" HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+	f("idle", "GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n")
+	if n := a.Stats()["podbeat.push.api.connections"]; n > 20 {
+		t.Errorf("%v connections are open", n)
+	}
+}
+
+// What needs no token does not fill the log.
+func TestLogOfStrangers(t *testing.T) {
+	a := start(t, "", quick)
+	const n = 3000
+	if got, _ := a.raw(t, strings.Repeat("DELETE /api/health HTTP/1.1\r\nHost: x\r\n\r\n", n), time.Second); len(got) != n {
+		t.Errorf("%d answers, want %d", len(got), n)
+	}
+	a.Wait("a request is logged", func(harness.Stats) bool { return strings.Contains(a.Log(), "DELETE") })
+	if got := strings.Count(a.Log(), "DELETE"); got > n/2 {
+		t.Errorf("%d of %d requests are logged", got, n)
+	}
+	a.push(body("x"))
+	a.Wait("a request with a token is", func(harness.Stats) bool { return strings.Contains(a.Log(), `"user": "12203"`) })
+}
+
+// A client that sends all of its body before it reads gets the answer.
+func TestAnswerAfterBody(t *testing.T) {
+	a := start(t, "", quick)
+	f := func(name string, want, size int, headers ...string) {
+		t.Helper()
+		for range 5 {
+			c, err := net.Dial("tcp", a.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.SetDeadline(time.Now().Add(30 * time.Second))
+			_, err = fmt.Fprintf(c, "POST /api/apps/%s/log HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n%s\r\n\r\n%s", app, size, strings.Join(headers, "\r\n"), strings.Repeat("x", size))
+			got := 0
+			if err == nil {
+				var resp *http.Response
+				if resp, err = http.ReadResponse(bufio.NewReader(c), nil); err == nil {
+					got = resp.StatusCode
+				}
+			}
+			if got != want {
+				t.Errorf("%s: %d %v, want %d", name, got, err, want)
+			}
+			c.Close()
+		}
+	}
+	auth, json := "Authorization: "+a.pusher(), "Content-Type: application/json"
+	f("no token", 401, 8<<20, json)
+	f("another's token", 403, 8<<20, json, "Authorization: "+a.token("1", "POST /x"))
+	f("no type", 415, 8<<20, auth)
+	f("too long", 413, 20<<20, json, auth)
+	f("bad", 400, 8<<20, json, auth)
+}
+
 // memory is what podbeat holds now, in MiB.
 func (a *api) memory() int { return int(a.Stats()["beat.memstats.rss"]) >> 20 }
 

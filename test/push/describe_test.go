@@ -30,8 +30,9 @@ func TestExamples(t *testing.T) {
 	if err := os.Symlink(harness.Program(t), filepath.Join(dir, "podbeat")); err != nil {
 		t.Fatal(err)
 	}
-	keys := strings.Replace(blocks[0][1], "podbeat token keys keys.json\n", "", 1)
-	script := "set -e\nexport PATH=" + dir + ":$PATH URL=" + a.url + "\ncd " + a.dir + "\n" + keys + blocks[1][1]
+	first := strings.Replace(blocks[0][1], "podbeat token keys keys.json\n", "", 1)
+	first = strings.Replace(first, "http://127.0.0.1:8085", a.url, 1) // the default, which other tests may be listening on
+	script := "set -eu\nunset URL TOKEN\nexport PATH=" + dir + ":$PATH\ncd " + a.dir + "\n" + first + blocks[1][1]
 	out, err := exec.Command("bash", "-c", script).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
