@@ -161,17 +161,20 @@ func (f *Finder) dropLink(l *link) {
 // root, is not there yet.
 func (f *Finder) mayCome(l *link, err error) bool {
 	to, readErr := os.Readlink(l.path)
-	if readErr != nil || errors.Is(err, errOutside) && l.target == "" {
+	if readErr != nil {
 		return false
 	}
 	if !path.IsAbs(to) {
 		to = path.Join(l.dir.path, to)
 	}
-	roots := f.o.LinkRoots
+	roots := f.rootsOf(l.path)
 	if f.o.LinkRoot != nil {
-		roots = []string{f.o.LinkRoot(l.path)}
-	} else if len(*f.linkRoots.Load()) < len(roots) {
-		return true
+		roots = append(roots, f.o.LinkRoot(l.path))
+	} else {
+		if len(roots) < len(f.o.LinkRoots) {
+			return true
+		}
+		roots = slices.Concat(roots, f.o.LinkRoots)
 	}
 	return errors.Is(err, fs.ErrNotExist) && slices.ContainsFunc(roots, func(root string) bool {
 		_, ok := inside(root, path.Clean(to))

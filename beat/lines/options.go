@@ -30,7 +30,7 @@ type Options struct {
 	// Join lines to messages.
 	Multiline *Multiline `config:"multiline"`
 	// Read messages as JSON objects: a section, or `true` for its defaults. A message that is none stays as it is. Keys that Elasticsearch
-	// would refuse (`host: x` where `host` is an object), and what podbeat alone says, are in the text `log.unmapped`.
+	// would refuse by the Elastic Common Schema (`host: x`, `event.duration: x`), and what podbeat alone says, are in the text `log.unmapped`.
 	NDJSON *NDJSON `config:"ndjson"`
 	// filestream's list of the same: `- container: …`, `- multiline: …`, `- ndjson: …`, in this order.
 	Parsers []Parser `config:"parsers"`
