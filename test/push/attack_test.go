@@ -371,3 +371,34 @@ func TestMemory(t *testing.T) {
 		t.Errorf("%d entries were taken", len(got))
 	}
 }
+
+// Entries that take much more memory than they do in a body keep to what the README says of them.
+func TestMemoryOfLabels(t *testing.T) {
+	a := start(t, "  access_log: false\n", "output.console: {codec.format.string: ''}\n")
+	var labels []string
+	for i := range 64 {
+		labels = append(labels, fmt.Sprintf(`{"key":"k%d","value":""}`, i))
+	}
+	one := strings.Replace(entryOf(""), `"type"`, `"annotations":[`+strings.Join(labels, ",")+`],"type"`, 1)
+	all := "[" + strings.Repeat(one+",", 4199) + one + "]"
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for range 4 {
+				if r := a.push(all); r.status != 202 && r.status != 429 && r.status != 503 {
+					t.Errorf("%d %s", r.status, r.body)
+				}
+			}
+		})
+	}
+	group.Wait()
+	a.Wait("nothing is in flight", func(s harness.Stats) bool { return s[inFlight] == 0 })
+	if s := a.Stats(); s["podbeat.push.api.requests.202"] == 0 {
+		t.Error("nothing was taken")
+	}
+	m := a.memory()
+	t.Logf("%d MiB", m)
+	if m > 600 {
+		t.Errorf("podbeat holds %d MiB", m)
+	}
+}
