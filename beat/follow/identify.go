@@ -150,7 +150,11 @@ func (s *shard) readFirst(f *file) {
 	}
 	s.mu.Unlock()
 	for _, g := range first {
-		if s.turn(g) {
+		again := s.turn(g)
+		if again { // the first turn may have found that it was truncated, and no more
+			again = s.turn(g)
+		}
+		if again {
 			s.push(g)
 		}
 	}
