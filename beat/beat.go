@@ -167,12 +167,25 @@ func (bt *beater) Run(b *beat.Beat) error {
 
 	<-bt.done
 	started := time.Now()
-	runners.Stop() // while the goroutine above stops its own
-	files.Wait()
+	stopped := make(chan struct{})
+	go func() { // ends with the process at the latest
+		runners.Stop() // while the goroutine above stops its own
+		files.Wait()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(bt.opts.ShutdownTimeout + stopGrace):
+		// libbeat's disk queue, when it is full, keeps an input waiting for room whatever happens.
+		log.Warn("Inputs still wait for room in the queue. What it has not taken is read again after the next start.")
+	}
 	inFlight.report(log, time.Since(started))
 	closePipeline(log, b.Publisher)
 	return nil
 }
+
+// stopGrace is what inputs may take to stop beyond shutdown_timeout.
+const stopGrace = 5 * time.Second
 
 // folder says what is in the way of a folder that may be missing: memlog panics on a file.
 func folder(path string) error {

@@ -331,7 +331,7 @@ func (s *shard) scanned(lost []*content) {
 		}
 	}
 	for _, c := range s.all() {
-		if c.home != nil || c.gone.IsZero() || now.Sub(c.gone) < 2*quiet || now.Sub(c.gone) < s.run.cfg.ScanInterval {
+		if c.home != nil || c.gone.IsZero() || now.Sub(c.gone) < 2*quiet || now.Sub(c.gone) < s.run.cfg.ScanInterval || s.awaits(c) {
 			continue
 		}
 		s.lose(c, c.reason, c.why)

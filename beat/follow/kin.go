@@ -83,6 +83,15 @@ func (s *shard) unlist(c *content) {
 	c.log = ""
 }
 
+// awaits says whether a copy of c may be among the files that have had no turn yet.
+func (s *shard) awaits(c *content) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name, _ := stem(c.log)
+	l := s.logs[name]
+	return l != nil && len(l.fresh) > 0
+}
+
 // renamed notes the name of the file that holds c.
 func (s *shard) renamed(c *content, path string) {
 	if c.rec.Path == path {
