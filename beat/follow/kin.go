@@ -89,7 +89,9 @@ func (s *shard) awaits(c *content) bool {
 	defer s.mu.Unlock()
 	name, _ := stem(c.log)
 	l := s.logs[name]
-	return l != nil && len(l.fresh) > 0
+	return l != nil && slices.ContainsFunc(newest(l.fresh), func(f *file) bool {
+		return f.size.Load() > 0 && maybeCopy(f.path(), c.rec.Path, true)
+	})
 }
 
 // renamed notes the name of the file that holds c.
