@@ -81,6 +81,7 @@ type file struct {
 	after    *file     // had the name before, and is read first
 	old      *file     // that had the inode before, and may be the same
 	was      *content  // what it held when it was last seen, by an earlier run
+	ended    bool      // it is not followed any more
 	done     bool      // a compressed file, read to its end
 	caughtUp bool      // the last turn came to its end
 	length   int64     // as its last turn saw it, or -1

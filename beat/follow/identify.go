@@ -211,6 +211,7 @@ func (s *shard) finish(f *file) { s.end(f, "closed") }
 
 // end ends the following of f, and says why something of it may be lost.
 func (s *shard) end(f *file, reason string) {
+	f.ended = true
 	f.close()
 	s.known(f)
 	s.unpark(f)

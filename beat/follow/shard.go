@@ -133,6 +133,9 @@ func (s *shard) work() {
 // turn reads a piece of f, and says whether f needs another turn now.
 func (s *shard) turn(f *file) (again bool) {
 	now := s.run.now()
+	if f.ended {
+		return false
+	}
 	if a := f.after; a != nil && a.shard == s {
 		if a.unread() {
 			s.push(a)
