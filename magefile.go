@@ -181,6 +181,9 @@ func servers() error {
 		need("redis-server", path("redis-server")),
 		need("openjdk-17-jdk-headless", path("javac")),
 		need("maven", path("mvn")),
+		need("curl", path("curl")),
+		need("uuid-runtime", path("uuidgen")), // the README of push has it
+		need("python3-venv", func() bool { return exec.Command("python3", "-c", "import venv, ensurepip").Run() == nil }),
 	)
 }
 
