@@ -93,9 +93,9 @@ func TestRotation(t *testing.T) {
 					n.want(all)
 					n.kill()
 					n.noAck = false
-					again := n.events() + len(all) - 200 // what was not acknowledged
+					mark := n.events()
 					n.start()
-					waitFor(t, "all is sent again", func() bool { return n.events() >= again })
+					waitFor(t, "all that was not acknowledged is sent again", func() bool { return n.sentSince(mark, all[200:]) })
 				}
 				n.want(all)
 				n.stop()
@@ -109,6 +109,17 @@ func TestRotation(t *testing.T) {
 			})
 		}
 	}
+}
+
+// sentSince says whether all lines are among what has been sent behind the first events.
+func (n *node) sentSince(mark int, lines []string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	sent := map[string]bool{}
+	for _, e := range n.sent[mark:] {
+		sent[e.Fields["message"].(string)] = true
+	}
+	return !slices.ContainsFunc(lines, func(l string) bool { return !sent[l] })
 }
 
 func (n *node) gzip(path string) {
