@@ -46,6 +46,10 @@ func (s section) Unpack(to any) error {
 	return c.Unpack(to, ucfg.PathSep("."))
 }
 
+// InputSettings are libbeat's own settings of every input, for Unpack's also.
+var InputSettings = []string{"type", "id", "enabled", "processors", "fields", "fields_under_root", "tags",
+	"keep_null", "publisher_pipeline", "pipeline", "index", "service"}
+
 // Unpack sets *to, a pointer to a struct of options, to its defaults and then to what cfg says.
 // what names the section in errors ("journal input"); also lists names that belong to somebody
 // else, as libbeat's common settings do. A name that nobody knows is an error which lists the

@@ -131,8 +131,8 @@ func matches(segment, name string) bool {
 	return ok
 }
 
-// rotatedMarks are what may follow a rotated file's name in place of a number or a date.
-var rotatedMarks = []string{"old", "prev", "bak", "save"}
+// RotatedMarks are what may follow a rotated file's name in place of a number or a date.
+var RotatedMarks = []string{"old", "prev", "bak", "save"}
 
 // maxBases bounds the names that are tried for one rotated file: a date with a time has nine parts.
 const maxBases = 16
@@ -144,7 +144,7 @@ func isRotation(name string, base func(string) bool) bool {
 	if compressed && rest != "" && base(rest) {
 		return true
 	}
-	for _, mark := range rotatedMarks {
+	for _, mark := range RotatedMarks {
 		if b, ok := strings.CutSuffix(rest, mark); ok {
 			return len(b) > 1 && isSeparator(b[len(b)-1]) && base(b[:len(b)-1])
 		}

@@ -206,7 +206,7 @@ func (c *content) published() record {
 func (c *content) begin(fresh []byte) {
 	h := &c.rec.Head
 	if len(c.head) == 0 {
-		if c.rec.Done > 0 || c.last.end > 0 {
+		if c.last.end > 0 {
 			return // its beginning is not known
 		}
 		holes := len(fresh) - len(bytes.TrimLeft(fresh, "\x00")) // left by a writer that kept its place in a truncated file

@@ -195,7 +195,7 @@ func stem(name string) (stem string, rotated bool) {
 	for end > 0 && strings.IndexByte("0123456789._:T-", base[end-1]) >= 0 {
 		end--
 	}
-	for _, word := range []string{"old", "prev", "bak", "save"} {
+	for _, word := range find.RotatedMarks {
 		if cut, ok := strings.CutSuffix(base, "."+word); ok {
 			return strings.TrimSuffix(dir+cut, ext) + ext, true
 		}

@@ -46,13 +46,9 @@ import (
 // A Kind is an input on files: its name, and what it makes of its section of the configuration.
 type Kind struct {
 	Name, Info, Doc string
-	// Configure reads the section of an input. node is the node's name, beat the beat's.
+	// Configure reads the section of an input.
 	Configure func(cfg *common.Config) (*Config, error)
 }
-
-// CommonSettings are libbeat's own settings of every input, for Configure's option.Unpack.
-var CommonSettings = []string{"type", "id", "enabled", "processors", "fields", "fields_under_root", "tags",
-	"keep_null", "publisher_pipeline", "pipeline", "index", "service"}
 
 // Config is what an input asks of the engine.
 type Config struct {

@@ -63,7 +63,7 @@ func (n *node) start() {
 	registry := statestore.NewRegistry(backend)
 	kind := Kind{Name: "test", Configure: func(cfg *common.Config) (*Config, error) {
 		var o testOptions
-		if err := option.Unpack(cfg, &o, "test input", CommonSettings...); err != nil {
+		if err := option.Unpack(cfg, &o, "test input", option.InputSettings...); err != nil {
 			return nil, err
 		}
 		return &Config{Options: o.Options, Paths: []string{n.root + "/*/*.log"}, Format: lines.Plain,

@@ -174,14 +174,14 @@ func (s *shard) adopt(c *content, f *file, t *text) {
 		c.reader.Head(t.read(0, int(min(c.pos, headSize))))
 		c.window = t.read(max(0, c.pos-windowSize), int(min(c.pos, windowSize)))
 	}
-	f.done = f.gz && c.rec.Whole > 0 && c.rec.Done >= c.rec.Whole
 	f.pos.Store(c.pos)
 	c.mu.Lock()
+	f.done = f.gz && c.rec.Whole > 0 && c.rec.Done >= c.rec.Whole
 	revived := c.ended
 	c.ended = false
 	c.mu.Unlock()
 	if key := f.inode.key(); revived || c.rec.Key != key {
-		s.run.positions.move(c, key, c.rec.Path)
+		s.run.positions.move(c, key)
 	}
 	s.renamed(c, f.path())
 	if c.log == "" {
@@ -192,7 +192,7 @@ func (s *shard) adopt(c *content, f *file, t *text) {
 // displace takes c from its file, for which a new content is to come under the same key.
 func (s *shard) displace(c *content, now time.Time, reason, why string) {
 	s.run.metrics.truncated.Inc()
-	s.run.positions.move(c, c.rec.Key+"~"+c.rec.ID, c.rec.Path)
+	s.run.positions.move(c, c.rec.Key+"~"+c.rec.ID)
 	s.release(c, now, reason, why)
 }
 

@@ -78,10 +78,10 @@ func (p *positions) put(rec record) {
 }
 
 // move puts the record of c under another key.
-func (p *positions) move(c *content, key, path string) {
+func (p *positions) move(c *content, key string) {
 	c.mu.Lock()
 	old := c.rec.Key
-	c.rec.Key, c.rec.Path = key, path
+	c.rec.Key = key
 	c.mu.Unlock()
 	p.set(c)
 	if old != key {

@@ -23,11 +23,10 @@ const quiet = 2 * time.Second
 
 // A shard reads the files of some directories, in turns.
 type shard struct {
-	run    *run
-	client beat.Client
-	out    *publisher
-	logs   map[string]*log // by stem
-	buf    []byte
+	run  *run
+	out  *publisher
+	logs map[string]*log // by stem
+	buf  []byte
 
 	mu      sync.Mutex
 	some    *sync.Cond
@@ -42,7 +41,7 @@ type job struct {
 }
 
 func newShard(r *run, client beat.Client) *shard {
-	s := &shard{run: r, client: client, logs: map[string]*log{}, buf: make([]byte, windowSize+turnBytes)}
+	s := &shard{run: r, logs: map[string]*log{}, buf: make([]byte, windowSize+turnBytes)}
 	s.some = sync.NewCond(&s.mu)
 	s.out = &publisher{run: r, client: client}
 	return s
@@ -83,7 +82,7 @@ func (s *shard) lastWords(said chan<- struct{}) {
 	s.some.Signal()
 }
 
-// stop makes run return after the present turn.
+// stop makes work return after the present turn.
 func (s *shard) stop() {
 	s.mu.Lock()
 	s.stopped = true
@@ -149,7 +148,7 @@ func (s *shard) turn(f *file) (again bool) {
 		return false
 	}
 	if f.tmpfs {
-		defer f.close() // whatever happens; load has closed it already
+		defer f.close() // whatever happens; read has closed it already
 	}
 	info, err := find.Stat(h)
 	if err != nil {

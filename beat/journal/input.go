@@ -45,10 +45,6 @@ func Plugin(log *logp.Logger, store Store) v2.Plugin {
 	}
 }
 
-// common are libbeat's own settings of every input.
-var commonSettings = []string{"type", "id", "enabled", "processors", "fields", "fields_under_root", "tags",
-	"keep_null", "publisher_pipeline", "pipeline", "index", "service"}
-
 // manager makes the inputs and keeps what one run of an input leaves for its next.
 type manager struct {
 	log   *logp.Logger
@@ -77,7 +73,7 @@ func (m *manager) Create(cfg *common.Config) (v2.Input, error) {
 		return nil, err
 	}
 	in := &input{manager: m, id: common.ID}
-	if err := option.Unpack(cfg, &in.opts, "journal input", commonSettings...); err != nil {
+	if err := option.Unpack(cfg, &in.opts, "journal input", option.InputSettings...); err != nil {
 		return nil, err
 	}
 	if in.id == "" {

@@ -61,7 +61,7 @@ func Plugin(log *logp.Logger, store follow.Store) v2.Plugin {
 
 func configure(cfg *common.Config) (*follow.Config, error) {
 	var o options
-	if err := option.Unpack(cfg, &o, "podlogs input", follow.CommonSettings...); err != nil {
+	if err := option.Unpack(cfg, &o, "podlogs input", option.InputSettings...); err != nil {
 		return nil, err
 	}
 	var container lines.Parser

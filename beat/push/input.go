@@ -47,10 +47,6 @@ func Plugin(log *logp.Logger) v2.Plugin {
 	}
 }
 
-// common are libbeat's own settings of every input.
-var commonSettings = []string{"type", "id", "enabled", "processors", "fields", "fields_under_root", "tags",
-	"keep_null", "publisher_pipeline", "pipeline", "index", "service"}
-
 type manager struct{ log *logp.Logger }
 
 // Init has nothing to start.
@@ -101,7 +97,7 @@ func newInput(cfg *common.Config) (*input, error) {
 		return nil, err
 	}
 	in := &input{id: common.ID}
-	if err := option.Unpack(cfg, &in.opts, "push input", commonSettings...); err != nil {
+	if err := option.Unpack(cfg, &in.opts, "push input", option.InputSettings...); err != nil {
 		return nil, err
 	}
 	if in.id == "" {
