@@ -88,7 +88,7 @@ func settle(given map[string]any, t reflect.Type, prefix, what string, also []st
 	}
 	for name := range given {
 		if !slices.Contains(known, name) && !slices.Contains(also, name) {
-			return unknown(what, prefix, name, known, also)
+			return fmt.Errorf("%s: %w", what, Unknown(prefix, name, append(known, also...)))
 		}
 	}
 	for _, f := range fields(t) {
@@ -165,11 +165,13 @@ func hasUnpack(t reflect.Type) bool {
 	return ok
 }
 
-func unknown(what, prefix, name string, known, also []string) error {
-	all := append(slices.Clone(known), also...)
+// Unknown returns the error that says that name, below prefix ("section." or ""), is none of known:
+// with the nearest one and with all of them.
+func Unknown(prefix, name string, known []string) error {
+	all := slices.Clone(known)
 	slices.Sort(all)
 	all = slices.Compact(all)
-	msg := fmt.Sprintf("%s: unknown option %q", what, prefix+name)
+	msg := fmt.Sprintf("unknown option %q", prefix+name)
 	if near := nearest(name, all); near != "" {
 		msg += fmt.Sprintf(", did you mean %q?", prefix+near)
 	} else {
