@@ -37,7 +37,10 @@ arrange() {
         elasticsearch-ssl-config "${netty[@]}" &&
       echo modulename=org.elasticsearch.transport.netty4 >>"$1/modules/transport-netty4/plugin-descriptor.properties" ;;
   esac || return
-  javac -nowarn -d "$1/classes" -cp "$1/lib/*" "$here/EsNode.java"
+  javac -nowarn -d "$1/classes" -cp "$1/lib/*" "$here/EsNode.java" &&
+  javac -nowarn -d "$1/settable" -cp "$1/lib/*" "$here/Settable.java" &&
+  jar cf "$1/lib/settable-0.jar" -C "$1/settable" Settable.class &&
+  module "$1" settable Settable settable
 }
 
 ready() {
@@ -47,7 +50,7 @@ ready() {
 start() {
   local path
   need curl curl
-  jars "$profile" EsNode.java elasticsearch.sh
+  jars "$profile" EsNode.java Settable.java elasticsearch.sh
   mkdir -p "$dir/config" "$dir/repo" "$dir/tmp"
   cat >"$dir/config/elasticsearch.yml" <<YML
 cluster.name: test
@@ -72,7 +75,8 @@ rootLogger.appenderRef.console.ref = console
 LOG
   case $profile in
     es7) path=(-cp "$home/classes:$home/lib/*") ;;
-    es8) path=(-p "$home/lib" --add-modules ALL-MODULE-PATH -cp "$home/classes") ;;
+    es8) path=(-p "$home/lib" --add-modules ALL-MODULE-PATH -cp "$home/classes"
+      --add-opens org.elasticsearch.server/org.elasticsearch.node=ALL-UNNAMED) ;;
   esac
   launch "${JAVA:-java}" -Xms256m -Xmx1g -XX:MaxDirectMemorySize=256m -XX:+UseSerialGC \
     -XX:TieredStopAtLevel=1 -Dlog4j2.disable.jmx=true -Djava.io.tmpdir="$dir/tmp" \

@@ -26,7 +26,7 @@ import (
 	"testing"
 )
 
-//go:embed *.sh pom.xml EsNode.java
+//go:embed *.sh pom.xml *.java
 var scripts embed.FS
 
 // running holds the servers by script and version; an entry stays when its start failed, so that every
@@ -45,7 +45,8 @@ func Main(m *testing.M) int {
 }
 
 // Elasticsearch returns the URL of a one-node Elasticsearch of the major version 7 (7.17.29) or 8 (8.7.1),
-// without security, ILM, data streams and ingest.
+// without security, ILM, data streams and ingest. An index may be made with index.creation_date and with
+// index.lifecycle.name.
 func Elasticsearch(t testing.TB, major int) (url string) {
 	t.Helper()
 	return "http://" + get(t, "elasticsearch.sh", "ES_MAJOR="+strconv.Itoa(major))
