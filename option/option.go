@@ -88,7 +88,7 @@ func settle(given map[string]any, t reflect.Type, prefix, what string, also []st
 	}
 	for name := range given {
 		if !slices.Contains(known, name) && !slices.Contains(also, name) {
-			return fmt.Errorf("%s: %w", what, Unknown(prefix, name, append(known, also...)))
+			return fmt.Errorf("%s: %w", what, Unknown("option", prefix, name, append(known, also...)))
 		}
 	}
 	for _, f := range fields(t) {
@@ -165,19 +165,19 @@ func hasUnpack(t reflect.Type) bool {
 	return ok
 }
 
-// Unknown returns the error that says that name, below prefix ("section." or ""), is none of known:
-// with the nearest one and with all of them.
-func Unknown(prefix, name string, known []string) error {
+// Unknown returns the error that says that name, below prefix ("section." or ""), is none of the known
+// options, actions or whatever the noun is: with the nearest one and with all of them.
+func Unknown(noun, prefix, name string, known []string) error {
 	all := slices.Clone(known)
 	slices.Sort(all)
 	all = slices.Compact(all)
-	msg := fmt.Sprintf("unknown option %q", prefix+name)
+	msg := fmt.Sprintf("unknown %s %q", noun, prefix+name)
 	if near := nearest(name, all); near != "" {
 		msg += fmt.Sprintf(", did you mean %q?", prefix+near)
 	} else {
 		msg += ";"
 	}
-	return fmt.Errorf("%s known options: %s", msg, strings.Join(all, ", "))
+	return fmt.Errorf("%s known %ss: %s", msg, noun, strings.Join(all, ", "))
 }
 
 // nearest returns the known name that is at most a third of its letters away, or "".

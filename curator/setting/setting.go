@@ -57,9 +57,15 @@ func Wrong(name, format string, args ...any) error {
 //
 // A name that is not known is an error with the nearest and all that are. If *to, or a struct in it, has
 // a method Validate() error, it has the last word. All errors are reported, each an *Error.
-func Unpack(values map[string]any, to any, what string) error {
+//
+// also are further structs that have their options in the same section.
+func Unpack(values map[string]any, to any, what string, also ...any) error {
 	u := unpacker{what: what}
-	u.section(values, reflect.ValueOf(to).Elem(), "")
+	structs := []reflect.Value{reflect.ValueOf(to).Elem()}
+	for _, a := range also {
+		structs = append(structs, reflect.ValueOf(a).Elem())
+	}
+	u.section(values, structs, "")
 	return errors.Join(u.errs...)
 }
 
@@ -108,14 +114,15 @@ func fields(v reflect.Value) []field {
 	return out
 }
 
-// section fills the struct v, whose options are named with prefix in errors.
-func (u *unpacker) section(values map[string]any, v reflect.Value, prefix string) {
+// section fills structs, which share a section; prefix is in front of the names of its options in errors.
+func (u *unpacker) section(values map[string]any, structs []reflect.Value, prefix string) {
 	before := len(u.errs)
 	var known []string
-	for _, f := range fields(v) {
-		known = append(known, f.name)
-		u.option(values, f, prefix)
-		known = append(known, f.aliases...)
+	for _, v := range structs {
+		for _, f := range fields(v) {
+			known = append(append(known, f.name), f.aliases...)
+			u.option(values, f, prefix)
+		}
 	}
 	var unknown []string
 	for name := range values {
@@ -125,13 +132,15 @@ func (u *unpacker) section(values map[string]any, v reflect.Value, prefix string
 	}
 	slices.Sort(unknown)
 	for _, name := range unknown {
-		u.wrong(prefix+name, option.Unknown(prefix, name, known))
+		u.wrong(prefix+name, option.Unknown("option", prefix, name, known))
 	}
 	if len(u.errs) > before {
 		return
 	}
-	if c, ok := v.Addr().Interface().(interface{ Validate() error }); ok {
-		u.validated(c.Validate(), prefix)
+	for _, v := range structs {
+		if c, ok := v.Addr().Interface().(interface{ Validate() error }); ok {
+			u.validated(c.Validate(), prefix)
+		}
 	}
 }
 
@@ -206,7 +215,7 @@ func (u *unpacker) subsection(value any, given bool, f field, name string) {
 		to.Set(reflect.New(to.Type().Elem()))
 		to = to.Elem()
 	}
-	u.section(values, to, name+".")
+	u.section(values, []reflect.Value{to}, name+".")
 }
 
 // isSection says whether values of t are themselves structs of options.

@@ -66,7 +66,7 @@ func TestUnpack(t *testing.T) {
 	type m = map[string]any
 	f(m{}, func(s *sample) {})
 	f(m{"count": nil, "size": "None", "names": nil, "part": nil, "free": "None"}, func(s *sample) {})
-	for _, three := range []any{4, int64(4), 4.0, json.Number("4"), json.Number("4.0"), json.Number("0x4"), json.Number("04"), "4", " 4 "} {
+	for _, three := range []any{4, int64(4), 4.0, json.Number("4"), json.Number("4.0"), json.Number("0x4"), json.Number("04"), "04", "4", " 4 "} {
 		f(m{"count": three}, func(s *sample) { s.Count = 4 })
 	}
 	for _, half := range []any{0.5, json.Number(".5"), "0.5", json.Number("5e-1")} {
@@ -118,6 +118,8 @@ func TestUnpackRefuses(t *testing.T) {
 	f(m{"size": "0x1p3"}, `option "size" must be a number, not "0x1p3"`)
 	f(m{"wait": "1m"}, `option "wait" must be a number of seconds, not "1m"`)
 	f(m{"wait": 1e12}, `option "wait" must be a number of seconds, not 1e+12`)
+	f(m{"count": json.Number("010")}, `option "count" must be a number, and 010 is 8 (octal) in YAML 1.1 and 10 in YAML 1.2: write the one you mean`)
+	f(m{"size": json.Number("-0_11")}, `option "size" must be a number, and -0_11 is -9 (octal) in YAML 1.1 and -11 in YAML 1.2: write the one you mean`)
 	f(m{"exclude": 1}, `option "exclude" must be true or false, not 1`)
 	f(m{"exclude": json.Number("0")}, `option "exclude" must be true or false, not 0`)
 	f(m{"exclude": "maybe"}, `option "exclude" must be true or false, not "maybe"`)
@@ -134,5 +136,18 @@ func TestNames(t *testing.T) {
 	want := []string{"kind", "count", "size", "wait", "names", "text", "free", "any", "part", "exclude"}
 	if d := cmp.Diff(want, Names(&sample{})); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestUnpackTwo(t *testing.T) {
+	var c common
+	var p part
+	if err := Unpack(map[string]any{"deep": 2, "exclude": false}, &p, "two", &c); err != nil || p.Deep != 2 || c.Exclude {
+		t.Error(p, c, err)
+	}
+	err := Unpack(map[string]any{"x": 2}, &p, "two", &c)
+	want := "two: option \"deep\" is required\ntwo: unknown option \"x\"; known options: deep, exclude"
+	if err == nil || err.Error() != want {
+		t.Error(err)
 	}
 }

@@ -21,6 +21,11 @@ func set(v reflect.Value, value any) error {
 		v.Set(p)
 		return nil
 	}
+	if v.CanInt() || v.CanFloat() {
+		if err := octal(value); err != nil {
+			return err
+		}
+	}
 	if v.Type() == reflect.TypeFor[time.Duration]() {
 		n, err := number(value)
 		if err != nil || math.Abs(n) > 1e9 {
@@ -187,6 +192,24 @@ func number(value any) (float64, error) {
 		return finite(strconv.ParseFloat(strings.TrimSpace(value), 64))
 	}
 	return 0, errors.New("is no number")
+}
+
+// octal refuses a number such as 010, which is 8 to some readers of YAML, Curator among them, and 10 to others.
+func octal(value any) error {
+	n, ok := value.(json.Number)
+	if !ok {
+		return nil
+	}
+	digits := strings.ReplaceAll(string(n), "_", "")
+	if !strings.HasPrefix(strings.TrimLeft(digits, "+-"), "0") {
+		return nil
+	}
+	eight, err := strconv.ParseInt(digits, 8, 64)
+	ten, _ := strconv.ParseInt(digits, 10, 64)
+	if err != nil || eight == ten {
+		return nil
+	}
+	return fmt.Errorf("must be a number, and %s is %d (octal) in YAML 1.1 and %d in YAML 1.2: write the one you mean", Show(n), eight, ten)
 }
 
 // finite refuses what would compare with nothing, or with everything.
