@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -27,6 +28,10 @@ func TestLayers(t *testing.T) {
 			case !ours:
 			case in(pkg, "option"):
 				t.Errorf("%s imports %s: it must not know the rest", pkg, below)
+			case in(pkg, "es", "token") && !in(below, "es", "token"):
+				t.Errorf("%s imports %s: it is shared by programs and knows none", pkg, below)
+			case in(pkg, "curator") && !in(below, "curator", "es", "option"):
+				t.Errorf("%s imports %s: curator needs no more than es and option", pkg, below)
 			case in(pkg, "processors") && !in(below, "option", "processors"):
 				t.Errorf("%s imports %s: a processor must be importable alone", pkg, below)
 			case in(pkg, "beat") && in(below, "cmd", "test", "bench", "demo", "docs"):
@@ -34,6 +39,17 @@ func TestLayers(t *testing.T) {
 			case strings.HasPrefix(pkg, "beat/") && below == "beat":
 				t.Errorf("%s imports %s: an input or output must be importable alone", pkg, below)
 			}
+		}
+	}
+}
+
+// TestBuildsEverywhere: the programs without libbeat need no C compiler, and run on what people sit at.
+func TestBuildsEverywhere(t *testing.T) {
+	for _, goos := range []string{"linux", "darwin", "windows"} {
+		cmd := exec.Command("go", "build", "-o", t.TempDir(), module+"cmd/curator")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH=amd64")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("cannot build curator for %s: %v\n%s", goos, err, out)
 		}
 	}
 }

@@ -1,0 +1,95 @@
+package curator
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/podbeat/podbeat/curator/action"
+	"github.com/podbeat/podbeat/curator/cluster"
+	"github.com/podbeat/podbeat/curator/filter"
+	"github.com/podbeat/podbeat/curator/plan"
+)
+
+// carryOut does what a plan says, or says what it would do.
+func (r *run) carryOut(ctx context.Context, c *cluster.Cluster, a *action.Action, p *plan.Action, sel cluster.Selection, log *slog.Logger) error {
+	switch {
+	case r.mode == draft:
+		if p.Looked == 0 && len(p.Choices) == 0 && a.Options != nil {
+			if text, err := json.Marshal(a.Options); err == nil {
+				p.Unplanned = "with " + string(text)
+			}
+		}
+		return nil
+	case len(p.Held) > 0 && len(sel.Items) == 0:
+		log.Info(fmt.Sprintf(`Skipping action "%s": guards hold back all of it.`, a.Kind))
+		return nil
+	case r.mode == dryRun:
+		return c.DryRun(a, sel)
+	}
+	return c.Apply(ctx, a, sel, func(done cluster.Result) { r.done(p, done) })
+}
+
+// done counts what was done to one index, and writes it down.
+func (r *run) done(p *plan.Action, done cluster.Result) {
+	if done.Err != nil {
+		r.results.Failed++
+	} else {
+		r.results.Done++
+		if p.Kind == "delete_indices" {
+			for _, c := range p.Choices {
+				if c.Name == done.Name {
+					r.results.Bytes += max(c.Size, 0)
+				}
+			}
+		}
+	}
+	if r.audit != nil {
+		r.audit(p, done)
+	}
+}
+
+// follow replaces what was just decided by what an earlier plan says, if the cluster is still as it was.
+func (r *run) follow(a *action.Action, p *plan.Action, earlier *plan.Plan, items []filter.Item) error {
+	for i := range earlier.Actions {
+		before := &earlier.Actions[i]
+		if before.ID != a.ID {
+			continue
+		}
+		gone, err := p.Follow(before, items)
+		if err != nil {
+			return fmt.Errorf("cannot apply the plan: %w", err)
+		}
+		if len(gone) > 0 {
+			r.log.Warn("Gone since the plan was made: " + strings.Join(gone, ", "))
+		}
+		return nil
+	}
+	return fmt.Errorf("cannot apply the plan: it has no action %s: make it anew", a.ID)
+}
+
+// A simulation keeps the lists of a plan that is only made, as the actions before will have left them.
+type simulation map[string][]filter.Item
+
+// or is the list of that name, from fetch the first time, and each time when what is planned is also done.
+func (s simulation) or(name string, m mode, fetch func() ([]filter.Item, error)) ([]filter.Item, error) {
+	if list, ok := s[name]; ok && m == draft {
+		return list, nil
+	}
+	list, err := fetch()
+	if err == nil {
+		s[name] = list
+	}
+	return list, err
+}
+
+// after changes the lists as the action will change the cluster.
+func (s simulation) after(p *plan.Action) {
+	for name, list := range s {
+		if strings.HasPrefix(name, "snapshots ") == (p.Kind == "delete_snapshots") {
+			s[name] = p.After(list)
+		}
+	}
+}

@@ -1,0 +1,151 @@
+package curator
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/podbeat/podbeat/curator/action"
+	"github.com/podbeat/podbeat/curator/plan"
+	"github.com/podbeat/podbeat/es"
+)
+
+// A session is what a command talks with: the cluster, the log, the terminal.
+type session struct {
+	es       *es.Client
+	log      *slog.Logger
+	progress *progress
+	end      func() error // closes the log
+}
+
+// open makes the session of a command by its configuration file and flags. With quiet, standard output is
+// kept for what the command prints, and the log goes to standard error.
+func (c *choices) open(cmd *cobra.Command, quiet bool) (*session, error) {
+	cfg, err := action.ReadClient(c.client.config(), c.client.env(os.LookupEnv))
+	if err != nil {
+		return nil, err
+	}
+	s := &session{progress: newProgress(cmd.ErrOrStderr())}
+	stdout, stderr := s.progress.above(cmd.OutOrStdout()), s.progress.above(cmd.ErrOrStderr())
+	if quiet {
+		stdout = stderr
+	}
+	if s.log, s.end, err = newLogger(cfg.Logging, stdout, stderr); err != nil {
+		return nil, err
+	}
+	s.progress.report(s.log)
+	for _, warning := range cfg.Warnings {
+		s.log.Warn(warning)
+	}
+	cfg.Config.UserAgent = "curator/" + version()
+	if s.es, err = es.New(cfg.Config); err != nil {
+		_ = s.end()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *session) close() {
+	s.progress.end()
+	_ = s.end()
+}
+
+// run makes a run of this session.
+func (c *choices) run(cmd *cobra.Command, s *session, m mode) *run {
+	return &run{es: s.es, log: s.log, now: time.Now, mode: m, guards: c.settle(cmd), strict: c.strict, working: s.progress.step}
+}
+
+// start makes the run of a single action that flags describe.
+func (c *choices) start(cmd *cobra.Command) (*run, func() error, error) {
+	m := apply
+	if c.dryRun {
+		m = dryRun
+	}
+	s, err := c.open(cmd, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := c.run(cmd, s, m)
+	stop, err := c.openAudit(r, cmd.OutOrStdout())
+	if err != nil {
+		s.close()
+		return nil, nil, err
+	}
+	return r, func() error { defer s.close(); return stop() }, nil
+}
+
+// once reads what is to be done and does it, or prints the plan of it.
+func (c *choices) once(cmd *cobra.Command, args []string) error {
+	m := apply
+	switch {
+	case c.dryRun:
+		m = dryRun
+	case c.plan:
+		m = draft
+	}
+	s, err := c.open(cmd, c.plan || c.dryRun && c.output == "json" || c.audit == "-")
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	r := c.run(cmd, s, m)
+	var earlier *plan.Plan
+	if c.planFile != "" && m == apply {
+		if earlier, err = plan.Read(c.planFile); err != nil {
+			return err
+		}
+	}
+	stop, err := c.openAudit(r, cmd.OutOrStdout())
+	if err != nil {
+		return err
+	}
+	err = c.work(cmd.Context(), r, args, earlier)
+	if e := stop(); err == nil {
+		err = e
+	}
+	if m == apply || r.made.Version == 0 {
+		return err
+	}
+	s.progress.end()
+	if e := c.show(cmd, r); e != nil {
+		return e
+	}
+	return err
+}
+
+// work runs the action file or the policy, read anew.
+func (c *choices) work(ctx context.Context, r *run, args []string, earlier *plan.Plan) error {
+	if c.policy != "" {
+		return r.policy(ctx, c.policy, earlier)
+	}
+	f, err := action.Read(args[0], action.Options{Strict: c.strict, Env: os.LookupEnv})
+	if err != nil {
+		return fmt.Errorf("nothing was run: %w", err)
+	}
+	return r.file(ctx, f, earlier)
+}
+
+// show prints the plan that was made, and keeps it.
+func (c *choices) show(cmd *cobra.Command, r *run) error {
+	if c.planFile != "" {
+		if err := r.made.Write(c.planFile); err != nil {
+			return err
+		}
+	}
+	switch {
+	case c.output == "json":
+		text, err := r.made.JSON()
+		if err != nil {
+			return err
+		}
+		_, err = cmd.OutOrStdout().Write(text)
+		return err
+	case c.strict && r.mode == dryRun:
+		return nil // Curator prints its lines and no more
+	}
+	return r.made.Text(cmd.OutOrStdout(), c.all)
+}

@@ -1,0 +1,350 @@
+package curator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/podbeat/podbeat/curator/action"
+	"github.com/podbeat/podbeat/curator/cluster"
+	"github.com/podbeat/podbeat/curator/filter"
+	"github.com/podbeat/podbeat/curator/plan"
+	"github.com/podbeat/podbeat/es"
+)
+
+// A run is one pass over an action file or a policy:
+//
+//	what is in the cluster ──► filters, policy ──► plan ──► guards ──► done to the cluster, or printed
+//	       cluster                 filter          plan      plan            cluster
+//
+// Deciding knows only values; cluster is the one that asks and acts.
+type run struct {
+	es      *es.Client
+	log     *slog.Logger
+	out     io.Writer        // of plans
+	now     func() time.Time // the clock
+	mode    mode
+	guards  plan.Guards
+	strict  bool
+	audit   func(p *plan.Action, done cluster.Result) // told of each index that was acted on; nil: nobody is
+	working func(what string, done, total int64)      // progress; nil: none
+
+	made    plan.Plan // what was decided so far
+	facts   plan.Facts
+	results tally
+}
+
+// A mode says what becomes of a plan.
+type mode int
+
+const (
+	apply  mode = iota // it is done
+	dryRun             // Curator's dry-run lines are logged
+	draft              // it is only made
+)
+
+// A tally counts what a run has done, for its summary.
+type tally struct {
+	Done, Failed int
+	Bytes        int64
+	Held         int
+}
+
+// A failure ends a run with an exit code; the log has said why.
+type failure struct{ code int }
+
+func (f failure) Error() string { return fmt.Sprintf("exit %d", f.code) }
+
+// begin learns about the cluster what every plan needs.
+func (r *run) begin(ctx context.Context, source, sha256 string) error {
+	info, err := r.es.Info(ctx)
+	if err != nil {
+		return err
+	}
+	now := r.now()
+	r.made = plan.Plan{Version: plan.Version, Made: now.UTC(), Source: source, SHA256: sha256, Strict: r.strict,
+		Cluster: plan.Cluster{Name: info.ClusterName, UUID: info.ClusterUUID, Version: info.Version.Text}, Actions: []plan.Action{}}
+	return nil
+}
+
+// guardFacts asks for health and clock, for an action that deletes.
+func (r *run) guardFacts(ctx context.Context, c *cluster.Cluster) error {
+	if !r.guards.Health && !r.guards.Clock {
+		return nil
+	}
+	health, err := c.Health(ctx)
+	if err != nil {
+		return err
+	}
+	r.facts.Health = health.Status
+	r.facts.Skew = health.Time.Sub(r.now())
+	return nil
+}
+
+// file runs the actions of a file in their order. earlier is a plan that was made before, or nil.
+func (r *run) file(ctx context.Context, f *action.File, earlier *plan.Plan) error {
+	for _, warning := range f.Warnings {
+		r.log.Warn(warning)
+	}
+	if r.mode == dryRun {
+		r.log.Info("DRY-RUN MODE.  No changes will be made.")
+	}
+	if err := r.begin(ctx, f.Name, f.SHA256); err != nil {
+		r.log.Error(fmt.Sprintf("Unable to establish client connection to Elasticsearch: %v", err))
+		return failure{1}
+	}
+	if earlier != nil {
+		if err := earlier.Fits(r.made.Cluster, f.SHA256, r.now()); err != nil {
+			r.log.Error("Cannot apply the plan: " + err.Error())
+			return failure{1}
+		}
+	}
+	sim := simulation{}
+	for i := range f.Actions {
+		if err := r.action(ctx, &f.Actions[i], earlier, sim); err != nil {
+			return err
+		}
+	}
+	if r.mode != draft {
+		r.log.Info("All actions completed.")
+	}
+	if r.results.Held > 0 {
+		return failure{1}
+	}
+	return nil
+}
+
+// action runs one action, with the log lines of Curator.
+func (r *run) action(ctx context.Context, a *action.Action, earlier *plan.Plan, sim simulation) error {
+	log := r.log
+	if r.mode == draft {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if a.DisableAction {
+		log.Info(fmt.Sprintf(`Action ID: %s: "%s" not performed because "disable_action" is set to True`, a.ID, a.Kind))
+		r.made.Add(plan.Of(a, 0))
+		return nil
+	}
+	log.Info(fmt.Sprintf(`Preparing Action ID: %s, "%s"`, a.ID, a.Kind))
+	log.Info("Creating client object and testing connection")
+	c := &cluster.Cluster{ES: r.es, Log: log, Progress: r.working}
+	if a.Timeout > 0 {
+		c.ES = r.es.With(a.Timeout)
+	}
+	if skip, err := r.managedRollover(ctx, c, a); err != nil {
+		return r.failed(ctx, a, err)
+	} else if skip {
+		return nil
+	}
+	log.Info(fmt.Sprintf(`Trying Action ID: %s, "%s": %s`, a.ID, a.Kind, a.Description))
+	p, sel, err := r.decide(ctx, c, a, earlier, sim)
+	if err == nil {
+		err = r.carryOut(ctx, c, a, &p, sel, log)
+	}
+	if p.Kind != "" {
+		r.made.Add(p)
+		sim.after(&p)
+	}
+	if err != nil {
+		if err := r.failed(ctx, a, err); err != nil {
+			return err
+		}
+	}
+	log.Info(fmt.Sprintf(`Action ID: %s, "%s" completed.`, a.ID, a.Kind))
+	return nil
+}
+
+// managedRollover says whether a rollover is left to ILM.
+func (r *run) managedRollover(ctx context.Context, c *cluster.Cluster, a *action.Action) (bool, error) {
+	o, ok := a.Options.(*action.Rollover)
+	if !ok || a.AllowILMIndices {
+		return false, nil
+	}
+	managed, err := c.Managed(ctx, o.Name)
+	if managed {
+		c.Log.Info(fmt.Sprintf("Alias %s is associated with ILM policy.", o.Name))
+	}
+	return managed, err
+}
+
+// failed says what Curator says about an action that failed, and whether the run ends with it.
+func (r *run) failed(ctx context.Context, a *action.Action, err error) error {
+	if ctx.Err() != nil {
+		r.log.Error(fmt.Sprintf("Stopped during action %s: %v", a.ID, context.Cause(ctx)))
+		return failure{1}
+	}
+	class := classOf(err)
+	if class == "NoIndices" || class == "NoSnapshots" {
+		if a.IgnoreEmptyList {
+			r.log.Info(fmt.Sprintf(`Skipping action "%s" due to empty list: %s`, a.Kind, python(class)))
+			return nil
+		}
+		r.log.Error(fmt.Sprintf(`Unable to complete action "%s".  No actionable items in list: %s`, a.Kind, python(class)))
+		return failure{1}
+	}
+	r.log.Error(fmt.Sprintf("Failed to complete action: %s.  %s: %v", a.Kind, python(class), err))
+	if a.ContinueIfException {
+		r.log.Info(fmt.Sprintf(`Continuing execution with next action because "continue_if_exception" is set to True for action %s`, a.Kind))
+		return nil
+	}
+	return failure{1}
+}
+
+// classOf is the name that Curator has for an error.
+func classOf(err error) string {
+	var e *cluster.Error
+	if errors.As(err, &e) {
+		return e.Class
+	}
+	return "FailedExecution"
+}
+
+// python is how Python writes the class of one of Curator's exceptions.
+func python(class string) string { return "<class 'curator.exceptions." + class + "'>" }
+
+// decide makes the plan of one action: what there is, what the filters leave or an earlier plan says, what the
+// guards hold back.
+func (r *run) decide(ctx context.Context, c *cluster.Cluster, a *action.Action, earlier *plan.Plan, sim simulation) (p plan.Action, sel cluster.Selection, err error) {
+	items, err := r.items(ctx, c, a, sim)
+	if err != nil {
+		return p, sel, err
+	}
+	p = plan.Of(a, len(items))
+	meant := 0
+	switch {
+	case !takesList(a):
+	case earlier != nil:
+		err = r.follow(a, &p, earlier, items)
+		meant = len(items)
+	case a.Kind == "alias":
+		err = r.chooseBoth(ctx, c, a, &p, items)
+	default:
+		var out filter.Outcome
+		if out, err = r.filter(ctx, c, a.Filters, items, a.AllowILMIndices); err == nil {
+			p.Choose(out, r.now())
+			meant = matched(a.Filters, out)
+		}
+	}
+	if err != nil {
+		return p, sel, err
+	}
+	for _, warning := range p.Warnings {
+		r.log.Warn(warning)
+	}
+	if err := r.guard(ctx, c, &p, items, meant); err != nil {
+		return p, sel, err
+	}
+	sel.Items, sel.Remove = p.Items()
+	if a.Kind == "alias" {
+		sel.Items, sel.Add = nil, sel.Items
+	}
+	return p, sel, nil
+}
+
+// chooseBoth decides both lists of an alias action.
+func (r *run) chooseBoth(ctx context.Context, c *cluster.Cluster, a *action.Action, p *plan.Action, items []filter.Item) error {
+	for _, side := range []struct {
+		filters []filter.Filter
+		choose  func(filter.Outcome, time.Time)
+	}{{a.Remove, p.ChooseRemoved}, {a.Add, p.Choose}} {
+		if side.filters == nil {
+			continue
+		}
+		out, err := r.filter(ctx, c, side.filters, items, a.AllowILMIndices)
+		if err != nil {
+			return err
+		}
+		side.choose(out, r.now())
+	}
+	return nil
+}
+
+// guard lets the guards look at a plan, and says what they hold back.
+func (r *run) guard(ctx context.Context, c *cluster.Cluster, p *plan.Action, looked []filter.Item, matched int) error {
+	if !p.Destroys() || len(p.Choices) == 0 {
+		return nil
+	}
+	if err := r.guardFacts(ctx, c); err != nil {
+		return err
+	}
+	f := r.facts
+	f.Now, f.Looked, f.Matched = r.now(), looked, matched
+	for _, it := range looked {
+		f.Docs += max(it.Docs, 0)
+	}
+	p.Guard(r.guards, f)
+	for _, h := range p.Held {
+		r.results.Held++
+		who := h.Name
+		if who == "" {
+			who = "the action"
+		}
+		r.log.Warn(fmt.Sprintf("Guard %s holds back %s: %s. %s lets it pass.", h.Guard, who, h.Why, h.Allow))
+	}
+	return nil
+}
+
+// matched counts the items that a plan is about: all but those that a filter of names, aliases or states took out.
+// Where nothing limits them by age, size or number, it is all that were looked at.
+func matched(filters []filter.Filter, out filter.Outcome) int {
+	n, limited := len(out.Left), false
+	for _, f := range filters {
+		limited = limited || quantity[f.Type()]
+	}
+	for _, d := range out.Dropped {
+		if !limited || d.Filter > 0 && quantity[filters[d.Filter-1].Type()] {
+			n++
+		}
+	}
+	return n
+}
+
+// repositoryOf is where the snapshots are that an action looks at; "" if it looks at indices.
+func repositoryOf(a *action.Action) string {
+	switch o := a.Options.(type) {
+	case *action.DeleteSnapshots:
+		return o.Repository
+	case *action.Restore:
+		return o.Repository
+	}
+	return ""
+}
+
+// takesList says whether the action acts on what filters leave of a list.
+func takesList(a *action.Action) bool {
+	return a.Kind != "cluster_routing" && a.Kind != "create_index" && a.Kind != "rollover"
+}
+
+// quantity are the filters that say how much, not which.
+var quantity = map[string]bool{"age": true, "count": true, "empty": true, "period": true, "size": true, "space": true}
+
+// items is what an action looks at. While a plan is only made, it is what the actions before it will have left.
+func (r *run) items(ctx context.Context, c *cluster.Cluster, a *action.Action, sim simulation) ([]filter.Item, error) {
+	repository := repositoryOf(a)
+	switch {
+	case !takesList(a):
+		return nil, nil
+	case repository != "":
+		return sim.or("snapshots "+repository, r.mode, func() ([]filter.Item, error) { return c.Snapshots(ctx, repository) })
+	}
+	key := fmt.Sprintf("indices %q %v", a.SearchPattern, a.IncludeHidden)
+	return sim.or(key, r.mode, func() ([]filter.Item, error) { return c.Indices(ctx, a.Common) })
+}
+
+// filter runs the filters, and learns what they ask for until they can decide.
+func (r *run) filter(ctx context.Context, c *cluster.Cluster, filters []filter.Filter, items []filter.Item, ilm bool) (filter.Outcome, error) {
+	clock := filter.Clock{Now: r.now(), Strict: r.strict}
+	for range 2 + 4*len(filters) { // a filter asks for few things, each once
+		out, err := filter.Run(filters, items, clock)
+		if err != nil || len(out.Missing) == 0 {
+			return out, err
+		}
+		if err := c.Learn(ctx, items, out.Missing); err != nil {
+			return filter.Outcome{}, err
+		}
+	}
+	return filter.Outcome{}, errors.New("the filters ask again for what they were told: please report this")
+}
