@@ -1,0 +1,224 @@
+package curator
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"os"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+const (
+	redraw     = 100 * time.Millisecond // between two looks of the bar
+	reportEach = 10 * time.Second       // between two lines, where there is no terminal
+	barWidth   = 30                     // most columns of the bar itself
+)
+
+// A progress shows how far long work is: as a bar on a terminal, otherwise as lines of the log. All
+// of a nil one does nothing.
+type progress struct {
+	to     io.Writer
+	width  func() int // columns of the terminal; 0 if there is none
+	colour bool
+	now    func() time.Time
+
+	mu      sync.Mutex
+	log     *slog.Logger
+	what    string // the work under way
+	began   time.Time
+	first   int64 // how much was done when it was first heard of
+	shown   time.Time
+	columns int // of the bar that stands there
+	bar     string
+}
+
+// newProgress returns one that draws on stderr if that is a terminal.
+func newProgress(stderr io.Writer) *progress {
+	p := &progress{to: stderr, width: func() int { return 0 }, now: time.Now}
+	if f, ok := stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+		p.width = func() int {
+			columns, _, err := term.GetSize(int(f.Fd()))
+			if err != nil || columns <= 0 {
+				return 80
+			}
+			return columns
+		}
+		p.colour = os.Getenv("NO_COLOR") == ""
+	}
+	return p
+}
+
+// report has the lines written to log.
+func (p *progress) report(log *slog.Logger) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.log = log
+}
+
+// step says that of what, done of total is done; a total of 0 is not known. The work is at its end
+// when all is done, or when other work begins.
+func (p *progress) step(what string, done, total int64) {
+	if p == nil {
+		return
+	}
+	if text, log := p.show(what, done, total); text != "" && log != nil {
+		log.Info(text) // not under the lock, which the log's own writer takes
+	}
+}
+
+// show draws the bar, or returns the line to log.
+func (p *progress) show(what string, done, total int64) (string, *slog.Logger) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	if what != p.what {
+		p.erase()
+		p.what, p.began, p.first, p.shown = what, now, done, time.Time{}
+	}
+	columns, ended := p.width(), total > 0 && done >= total
+	text := ""
+	switch {
+	case columns > 0 && ended:
+		p.erase()
+	case columns > 0 && now.Sub(p.shown) >= redraw:
+		p.erase()
+		p.draw(columns, done, total, now)
+		p.shown = now
+	case columns == 0 && p.due(now, ended):
+		text = p.what + ": " + p.state(done, total, now)
+		p.shown = now
+	}
+	if ended {
+		p.what = ""
+	}
+	return text, p.log
+}
+
+// due says whether to log a line: of work that takes long, from time to time and at its end.
+func (p *progress) due(now time.Time, ended bool) bool {
+	if p.shown.IsZero() {
+		return now.Sub(p.began) >= reportEach
+	}
+	return ended || now.Sub(p.shown) >= reportEach
+}
+
+// state is "45% (450 of 1000), 12/s, 46s left".
+func (p *progress) state(done, total int64, now time.Time) string {
+	text := fmt.Sprintf("%d done", done)
+	if total > 0 {
+		text = fmt.Sprintf("%.0f%% (%d of %d)", math.Floor(100*share(done, total)), done, total)
+	}
+	seconds := now.Sub(p.began).Seconds()
+	rate := float64(done-p.first) / seconds
+	if seconds < 1 || rate <= 0 {
+		return text
+	}
+	if rate >= 1 {
+		text += fmt.Sprintf(", %.0f/s", rate)
+	} else {
+		text += fmt.Sprintf(", %.1f/min", rate*60)
+	}
+	if left := float64(total-done) / rate; left > 0 && left < 1e6 {
+		text += fmt.Sprintf(", %s left", time.Duration(math.Ceil(left))*time.Second)
+	}
+	return text
+}
+
+func share(done, total int64) float64 { return min(1, max(0, float64(done)/float64(total))) }
+
+// draw puts "forcemerge logs-1 [######------] 45% (450 of 1000)…" on the line where the cursor is. It
+// leaves the last column free, where some terminals would go to the next line.
+func (p *progress) draw(columns int, done, total int64, now time.Time) {
+	room := columns - 1
+	state := cut(p.state(done, total, now), room)
+	what := cut(printable(p.what), max(0, room-len(state)-1))
+	if what != "" {
+		what += " "
+	}
+	bar := ""
+	if length := min(room-wide(what)-len(state)-3, barWidth); total > 0 && length >= 5 {
+		full := int(float64(length) * share(done, total))
+		on, off := strings.Repeat("#", full), strings.Repeat("-", length-full)
+		if p.colour {
+			on = "\x1b[32m" + on + "\x1b[0m"
+		}
+		bar = "[" + on + off + "] "
+	}
+	p.bar, p.columns = what+bar+state, room
+	io.WriteString(p.to, p.bar)
+}
+
+// erase takes the bar away. Blanks do it on every terminal.
+func (p *progress) erase() {
+	if p.bar != "" {
+		io.WriteString(p.to, "\r"+strings.Repeat(" ", p.columns)+"\r")
+		p.bar = ""
+	}
+}
+
+// end takes the bar away when work ends before all of it is done.
+func (p *progress) end() {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.erase()
+	p.what = ""
+}
+
+// above returns a writer to w whose text stands above the bar instead of in it.
+func (p *progress) above(w io.Writer) io.Writer {
+	if p == nil {
+		return w
+	}
+	return above{w, p}
+}
+
+type above struct {
+	io.Writer
+	p *progress
+}
+
+func (a above) Write(b []byte) (int, error) {
+	a.p.mu.Lock()
+	defer a.p.mu.Unlock()
+	bar := a.p.bar
+	a.p.erase()
+	n, err := a.Writer.Write(b)
+	if bar != "" && strings.HasSuffix(string(b), "\n") {
+		a.p.bar = bar
+		io.WriteString(a.p.to, bar)
+	}
+	return n, err
+}
+
+// cut returns as much of s as has room in so many columns.
+func cut(s string, columns int) string {
+	for i, r := range s {
+		if columns -= wide(string(r)); columns < 0 {
+			return s[:i]
+		}
+	}
+	return s
+}
+
+// wide is how many columns s takes at most: those of East Asian scripts and pictures take two each.
+func wide(s string) int {
+	columns := utf8.RuneCountInString(s)
+	for _, r := range s {
+		if r >= 0x1100 {
+			columns++
+		}
+	}
+	return columns
+}
