@@ -18,8 +18,8 @@ type Item struct {
 	Docs              int64             // -1: unknown, as of closed indices
 	Size, PrimarySize int64             // bytes of all copies, and of the primaries; -1: unknown
 	Segments          int               // of all copies; -1: not asked
-	Settings          map[string]string // flat, as "index.lifecycle.name"; nil: not asked
-	Aliases           []string          // nil: not asked
+	Settings          map[string]string // flat, as "index.lifecycle.name", which is always asked for; one that was asked for and isn't set is ""
+	Aliases           []string          // nil: not asked; empty: it has none
 	Fields            map[string]Range  // by field; a missing field was not asked
 
 	// Of a snapshot.
