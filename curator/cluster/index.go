@@ -1,0 +1,397 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/podbeat/podbeat/curator/action"
+	"github.com/podbeat/podbeat/curator/filter"
+	"github.com/podbeat/podbeat/es"
+)
+
+// deletePauses are between tries to delete indices that the server refuses to delete for now, as while a
+// snapshot is taken of them.
+var deletePauses = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second}
+
+// deleteIndices deletes in rounds: what a round could not delete for a reason that may pass is the next
+// one's. After each round it is looked at what is still there, as an answer may have been lost.
+func (w *work) deleteIndices(ctx context.Context) error {
+	if err := w.some(); err != nil {
+		return err
+	}
+	w.Log.Info(fmt.Sprintf("Deleting %d selected indices: %s", len(w.items), w.list()))
+	total, left := len(w.items), w.items
+	for round := 1; len(left) > 0; round++ {
+		began := time.Now()
+		errs, err := w.deleteRound(ctx, left)
+		if err != nil {
+			return err
+		}
+		there, err := w.present(ctx)
+		if err != nil {
+			return fmt.Errorf("cannot see whether the indices are gone: %w", err)
+		}
+		var again []filter.Item
+		for _, item := range left {
+			err := errs[item.Name]
+			uuid, is := there[item.Name]
+			switch {
+			case !is || item.UUID != "" && uuid != item.UUID: // gone, or made anew since
+				w.finish(item, began, nil)
+			case err != nil && !passes(err):
+				w.Log.Error(fmt.Sprintf("---%s cannot be deleted: %v", item.Name, err))
+				w.finish(item, began, err)
+			case round > len(deletePauses):
+				w.finish(item, began, or(err, errors.New("the server took the request and did not delete it")))
+			default:
+				again = append(again, item)
+			}
+		}
+		left = again
+		w.progress("delete_indices", int64(total-len(left)), int64(total))
+		if len(left) == 0 {
+			break
+		}
+		w.Log.Error(fmt.Sprintf("The following indices failed to delete on try #%d:", round))
+		for _, item := range left {
+			w.Log.Error("---" + item.Name + reason(errs[item.Name]))
+		}
+		if err := sleep(ctx, deletePauses[round-1]); err != nil {
+			return err
+		}
+	}
+	return w.result()
+}
+
+func or(err, otherwise error) error {
+	if err == nil {
+		return otherwise
+	}
+	return err
+}
+
+func reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	return ": " + err.Error()
+}
+
+// deleteRound tries to delete items once, in chunks, and a chunk that is refused one by one. It returns the
+// errors by name, and fails only if ctx ends it.
+func (w *work) deleteRound(ctx context.Context, items []filter.Item) (map[string]error, error) {
+	errs := map[string]error{}
+	try := func(target string) error {
+		return w.delete(ctx, es.Path(target), with("master_timeout", "30s", "expand_wildcards", "none"))
+	}
+	i := 0
+	for _, list := range es.Chunks(names(items), maxNames) {
+		chunk := items[i : i+len(list)]
+		i += len(list)
+		for _, name := range list {
+			w.Log.Info("---deleting index " + name)
+		}
+		err := try(csv(chunk))
+		for _, item := range chunk {
+			if err == nil || ctx.Err() != nil {
+				break
+			}
+			one := err
+			if len(chunk) > 1 && !unknown(err) {
+				one = try(item.Name)
+			}
+			if one != nil {
+				errs[item.Name] = one
+			}
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+	return errs, nil
+}
+
+// passes reports whether an index that cannot be deleted now perhaps can later.
+func passes(err error) bool {
+	return es.Type(err) == "snapshot_in_progress_exception" || unknown(err)
+}
+
+// present are all indices of the cluster and their UUIDs.
+func (c *Cluster) present(ctx context.Context) (map[string]string, error) {
+	settings, err := c.settings(ctx, "*", with("expand_wildcards", "all", "filter_path", "*.settings.index.uuid"))
+	there := make(map[string]string, len(settings))
+	for name, s := range settings {
+		there[name] = s["index.uuid"]
+	}
+	return there, err
+}
+
+func (w *work) close(ctx context.Context, o *action.Close) error {
+	if err := w.openOnly(); err != nil {
+		return err
+	}
+	w.Log.Info(fmt.Sprintf("Closing %d selected indices: %s", len(w.items), w.list()))
+	return w.inChunks(ctx, func(target string, items []filter.Item) error {
+		if o.DeleteAliases {
+			w.Log.Info("Deleting aliases from indices before closing.")
+			if err := w.delete(ctx, es.Path(target, "_alias", "*"), nil); err != nil {
+				w.Log.Warn(fmt.Sprintf("Some indices may not have had aliases.  Exception: %v", err))
+			}
+		}
+		if !o.SkipFlush {
+			if err := w.post(ctx, es.Path(target, "_flush"), with("ignore_unavailable", "true", "force", "true"), nil, nil); err != nil {
+				return err
+			}
+		}
+		var answer struct {
+			Indices map[string]struct {
+				Closed    bool
+				Exception struct{ Type, Reason string }
+			}
+		}
+		if err := w.post(ctx, es.Path(target, "_close"), with("ignore_unavailable", "true"), nil, &answer); err != nil {
+			return err
+		}
+		for name, index := range answer.Indices {
+			if !index.Closed {
+				return fmt.Errorf("%s was not closed: %s %s", name, index.Exception.Type, index.Exception.Reason)
+			}
+		}
+		return nil
+	})
+}
+
+func (w *work) open(ctx context.Context) error {
+	if err := w.some(); err != nil {
+		return err
+	}
+	w.Log.Info(fmt.Sprintf("Opening %d selected indices: %s", len(w.items), w.list()))
+	return w.inChunks(ctx, func(target string, _ []filter.Item) error {
+		return w.post(ctx, es.Path(target, "_open"), nil, nil, nil)
+	})
+}
+
+func (w *work) replicas(ctx context.Context, o *action.Replicas) error {
+	if err := w.openOnly(); err != nil {
+		return err
+	}
+	w.Log.Info(fmt.Sprintf("Setting the replica count to %d for %d indices: %s", o.Count, len(w.items), w.list()))
+	return w.inChunks(ctx, func(target string, _ []filter.Item) error {
+		err := w.put(ctx, es.Path(target, "_settings"), nil, map[string]any{"index.number_of_replicas": o.Count}, nil)
+		if err != nil || !o.WaitForCompletion || o.Count == 0 {
+			return err
+		}
+		w.Log.Debug("Waiting for shards to complete replication for indices: " + target)
+		return w.wait(ctx, "replicas", o.WaitInterval, o.MaxWait, func() (bool, error) { return w.green(ctx, target) })
+	})
+}
+
+func (w *work) allocation(ctx context.Context, o *action.Allocation) error {
+	if err := w.openOnly(); err != nil {
+		return err
+	}
+	settings := map[string]any{"index.routing.allocation." + o.AllocationType + "." + o.Key: text(o.Value)}
+	w.Log.Info(fmt.Sprintf("Updating %d selected indices: %s", len(w.items), w.list()))
+	w.Log.Info("Updating index setting " + python(settings))
+	return w.inChunks(ctx, func(target string, _ []filter.Item) error {
+		err := w.put(ctx, es.Path(target, "_settings"), nil, settings, nil)
+		if err != nil || !o.WaitForCompletion {
+			return err
+		}
+		w.Log.Debug("Waiting for shards to complete relocation for indices: " + target)
+		return w.wait(ctx, "allocation", o.WaitInterval, o.MaxWait, func() (bool, error) { return w.settled(ctx, target) })
+	})
+}
+
+// text is a value of a setting; an empty one takes the setting away.
+func text(value string) any {
+	if value == "" {
+		return nil
+	}
+	return value
+}
+
+// health asks how the shards of target are, after what the cluster has already been asked to do; "": of
+// all indices.
+func (c *Cluster) health(ctx context.Context, target string) (status string, moving int, err error) {
+	var answer struct {
+		Status     string
+		Relocating int  `json:"relocating_shards"`
+		TimedOut   bool `json:"timed_out"`
+	}
+	path := "/_cluster/health"
+	if target != "" {
+		path += es.Path(target)
+	}
+	err = c.get(ctx, path, with("wait_for_events", "languid", "timeout", "5s"), &answer)
+	if es.Status(err) == 408 || answer.TimedOut { // it is too busy to say: not yet
+		return "", 1, nil
+	}
+	return answer.Status, answer.Relocating, err
+}
+
+// green reports whether all copies of target's shards are there.
+func (c *Cluster) green(ctx context.Context, target string) (bool, error) {
+	status, _, err := c.health(ctx, target)
+	if err == nil && status == "green" {
+		c.Log.Info("Health Check for all provided keys passed.")
+	}
+	return err == nil && status == "green", err
+}
+
+// settled reports whether none of target's shards is on its way to another node.
+func (c *Cluster) settled(ctx context.Context, target string) (bool, error) {
+	_, moving, err := c.health(ctx, target)
+	if err == nil && moving == 0 {
+		c.Log.Info("Health Check for all provided keys passed.")
+	}
+	return err == nil && moving == 0, err
+}
+
+// Settings that Elasticsearch sets when an index is made, or changes while it is closed; and those that
+// Curator knows besides.
+var (
+	static  = []string{"number_of_shards", "shard", "codec", "routing_partition_size"}
+	dynamic = []string{"number_of_replicas", "auto_expand_replicas", "refresh_interval", "max_result_window",
+		"max_rescore_window", "blocks", "max_refresh_listeners", "mapping", "merge", "translog"}
+)
+
+func (w *work) indexSettings(ctx context.Context, o *action.IndexSettings) error {
+	var open []string
+	for _, item := range w.items {
+		if !item.Closed {
+			open = append(open, item.Name)
+		}
+	}
+	settings, _ := o.IndexSettings["index"].(map[string]any)
+	for name := range settings {
+		first, _, _ := strings.Cut(name, ".")
+		switch {
+		case slices.Contains(static, first) && !o.IgnoreUnavailable && len(open) > 0:
+			return failf("ActionError", `Static Setting "%s" detected with open indices: %s. Static settings can only be used with closed indices.  Recommend filtering out open indices, or setting ignore_unavailable to True`, name, python(open))
+		case !slices.Contains(static, first) && !slices.Contains(dynamic, first):
+			w.Log.Warn(fmt.Sprintf(`"%s" is not a setting Curator recognizes and may or may  not work.`, name))
+		}
+	}
+	if err := w.some(); err != nil {
+		return err
+	}
+	w.Log.Info(fmt.Sprintf("Applying index settings to %d indices: %s", len(w.items), w.list()))
+	query := with("ignore_unavailable", fmt.Sprint(o.IgnoreUnavailable), "preserve_existing", fmt.Sprint(o.PreserveExisting))
+	return w.inChunks(ctx, func(target string, _ []filter.Item) error {
+		return w.put(ctx, es.Path(target, "_settings"), query, o.IndexSettings, nil)
+	})
+}
+
+// forceMerge merges one index after the other. Indices that are merged already are passed over.
+func (w *work) forceMerge(ctx context.Context, o *action.ForceMerge) error {
+	if err := w.openOnly(); err != nil {
+		return err
+	}
+	if err := w.learnUnmerged(ctx, o.MaxNumSegments); err != nil {
+		return err
+	}
+	w.Log.Info(fmt.Sprintf("forceMerging %d selected indices: %s", len(w.items), w.list()))
+	for i, item := range w.items {
+		began := time.Now()
+		w.Log.Info(fmt.Sprintf("forceMerging index %s to %d segments per shard. Please wait...", item.Name, o.MaxNumSegments))
+		err := w.merge(ctx, item.Name, o.MaxNumSegments)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		w.finish(item, began, err)
+		if o.Delay > 0 && i < len(w.items)-1 {
+			w.Log.Info(fmt.Sprintf("Pausing for %.0f seconds before continuing...", o.Delay.Seconds()))
+			if err := sleep(ctx, o.Delay); err != nil {
+				return err
+			}
+		}
+	}
+	return w.result()
+}
+
+// learnUnmerged leaves the items that have more segments than max per copy of a shard.
+func (w *work) learnUnmerged(ctx context.Context, max int) error {
+	wanted := make([]*filter.Item, len(w.items))
+	for i := range w.items {
+		wanted[i] = &w.items[i]
+	}
+	if err := w.learnSegments(ctx, wanted); err != nil {
+		return err
+	}
+	w.items = slices.DeleteFunc(w.items, func(item filter.Item) bool {
+		return item.Segments <= item.Shards*(1+item.Replicas)*max
+	})
+	return w.some()
+}
+
+// merge merges one index. The request lasts as long as the merge; if its answer is lost, the merge goes on
+// all the same, and is waited for.
+func (w *work) merge(ctx context.Context, name string, max int) error {
+	asked := make(chan error, 1)
+	began := time.Now()
+	go func() {
+		asked <- w.post(ctx, es.Path(name, "_forcemerge"), with("max_num_segments", fmt.Sprint(max)), nil, nil)
+	}()
+	for pause := time.Second; ; pause = min(2*pause, 15*time.Second) {
+		timer := time.NewTimer(pause)
+		select {
+		case err := <-asked:
+			timer.Stop()
+			if err == nil || !unknown(err) || ctx.Err() != nil || time.Since(began) >= w.ES.Timeout() {
+				return err
+			}
+			w.Log.Warn(fmt.Sprintf("The answer about index %s is lost, so its merge is looked for: %v", name, err))
+			return w.merged(ctx, name, max, w.ES.Timeout()-time.Since(began))
+		case <-timer.C:
+			if counts, err := w.segments(ctx, name); err == nil {
+				done, total := shardsMerged(counts[name], max)
+				w.progress("forcemerge "+name, done, total)
+			}
+		}
+	}
+}
+
+// merged waits until no merge of an index is under way any more, and says if it did what it should.
+func (w *work) merged(ctx context.Context, name string, max int, patience time.Duration) error {
+	err := w.wait(ctx, "forcemerge", 15*time.Second, patience, func() (bool, error) {
+		var answer struct {
+			Nodes map[string]struct {
+				Tasks map[string]struct{ Description string }
+			}
+		}
+		err := w.get(ctx, "/_tasks", with("actions", "indices:admin/forcemerge", "detailed", "true"), &answer)
+		for _, node := range answer.Nodes {
+			for _, task := range node.Tasks {
+				if strings.Contains(task.Description, "["+name+"]") {
+					return false, nil
+				}
+			}
+		}
+		return err == nil, err
+	})
+	if err != nil {
+		return err
+	}
+	counts, err := w.segments(ctx, name)
+	if err != nil {
+		return err
+	}
+	if done, total := shardsMerged(counts[name], max); done < total {
+		return fmt.Errorf("the merge has ended, and %d of %d shards have more than %d segments", total-done, total, max)
+	}
+	return nil
+}
+
+func shardsMerged(counts []int, max int) (done, total int64) {
+	for _, n := range counts {
+		if n <= max {
+			done++
+		}
+	}
+	return done, int64(len(counts))
+}
