@@ -3,12 +3,14 @@ package curator
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 
 	"github.com/podbeat/podbeat/curator/action"
+	"github.com/podbeat/podbeat/curator/serve"
 )
 
 // TestFlagsOfCuratorCLI: each flag of curator_cli is here, with its default, and those it needs are needed.
@@ -17,7 +19,7 @@ func TestFlagsOfCuratorCLI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := newCommand()
+	root := newCommand(serve.System{})
 	seen := 0
 	for l := range strings.Lines(string(recorded)) {
 		words := strings.Fields(l)
@@ -240,4 +242,42 @@ func TestSpellings(t *testing.T) {
 	f("cli --loglevel LOUD close", 2, "want one of DEBUG")
 	f("cli", 0, "show-indices")
 	f("cli close --help", 0, "--filter_list json")
+}
+
+// TestDocumented: docs/curator-cli.md has a row for each command, and one for each flag of the client.
+func TestDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/curator-cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(row string) {
+		if !strings.Contains(string(text), "\n"+row+"\n") {
+			t.Errorf("docs/curator-cli.md has no row\n%s", row)
+		}
+	}
+	for _, s := range singletons {
+		shared := singleton{flags: onIndices()}.names()
+		var own []string
+		for _, name := range s.names() {
+			if !slices.Contains(shared, name) {
+				own = append(own, name)
+			}
+		}
+		f("| `" + s.name + "` | " + strings.Join(own, ", ") + " |")
+	}
+	for _, v := range newClientFlags(&cobra.Command{}) {
+		f("| `--" + v.name + "` | " + v.use + " |")
+	}
+}
+
+func (s singleton) names() []string {
+	var names []string
+	for _, f := range s.flags {
+		name := "`--" + f.name + "`"
+		if f.must {
+			name = "**" + name + "**"
+		}
+		names = append(names, name)
+	}
+	return names
 }

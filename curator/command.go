@@ -25,13 +25,14 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/podbeat/podbeat/curator/plan"
+	"github.com/podbeat/podbeat/curator/serve"
 )
 
 // Main runs the program with its arguments and returns the exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	cmd := newCommand()
+	cmd := newCommand(serve.System{})
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
@@ -59,6 +60,7 @@ func usage(format string, args ...any) error { return usageError{fmt.Errorf(form
 
 // choices are the flags of a run.
 type choices struct {
+	clock                     serve.Clock
 	client                    clientFlags
 	dryRun, plan, all, strict bool
 	output, planFile          string
@@ -68,8 +70,9 @@ type choices struct {
 	noGuards                  bool
 }
 
-func newCommand() *cobra.Command {
-	var c choices
+// newCommand makes the command with all below it. The clock is the one that ages and schedules go by.
+func newCommand(clock serve.Clock) *cobra.Command {
+	c := choices{clock: clock}
 	cmd := &cobra.Command{
 		Use:   "curator [flags] ACTION_FILE | --policy FILE|elasticsearch",
 		Short: "Expire and tend Elasticsearch's indices by action files or a retention policy",

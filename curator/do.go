@@ -11,6 +11,7 @@ import (
 	"github.com/podbeat/podbeat/curator/cluster"
 	"github.com/podbeat/podbeat/curator/filter"
 	"github.com/podbeat/podbeat/curator/plan"
+	"github.com/podbeat/podbeat/curator/serve"
 )
 
 // carryOut does what a plan says, or says what it would do.
@@ -27,28 +28,30 @@ func (r *run) carryOut(ctx context.Context, c *cluster.Cluster, a *action.Action
 		log.Info(fmt.Sprintf(`Skipping action "%s": guards hold back all of it.`, a.Kind))
 		return nil
 	case r.mode == dryRun:
-		return c.DryRun(a, sel)
+		return c.DryRun(ctx, a, sel)
 	}
 	return c.Apply(ctx, a, sel, func(done cluster.Result) { r.done(p, done) })
 }
 
-// done counts what was done to one index, and writes it down.
+// done counts what was done to one index or snapshot, and writes it into the audit log.
 func (r *run) done(p *plan.Action, done cluster.Result) {
+	c := p.Choice(done.Name)
+	result, reason := "ok", ""
 	if done.Err != nil {
+		result, reason = "failed", done.Err.Error()
 		r.results.Failed++
 	} else {
 		r.results.Done++
-		if p.Kind == "delete_indices" {
-			for _, c := range p.Choices {
-				if c.Name == done.Name {
-					r.results.Bytes += max(c.Size, 0)
-				}
-			}
-		}
+		r.results.Bytes += max(c.Size, 0)
 	}
-	if r.audit != nil {
-		r.audit(p, done)
+	if r.audit == nil {
+		return
 	}
+	_ = r.audit.Write(serve.Entry{ // which keeps its error, and is asked for it before the next thing is done
+		Time: r.now().UTC(), Cluster: r.made.Cluster.Name + " " + r.made.Cluster.UUID, Action: p.Kind, Rule: c.Rule, Why: c.Why,
+		Index: done.Name, UUID: done.UUID, Created: c.Created, Docs: c.Docs, Bytes: c.Size, Result: result, Error: reason,
+		Source: r.made.Source, SHA256: r.made.SHA256,
+	})
 }
 
 // follow replaces what was just decided by what an earlier plan says, if the cluster is still as it was.

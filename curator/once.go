@@ -3,14 +3,15 @@ package curator
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/podbeat/podbeat/curator/action"
 	"github.com/podbeat/podbeat/curator/plan"
+	"github.com/podbeat/podbeat/curator/serve"
 	"github.com/podbeat/podbeat/es"
 )
 
@@ -56,7 +57,20 @@ func (s *session) close() {
 
 // run makes a run of this session.
 func (c *choices) run(cmd *cobra.Command, s *session, m mode) *run {
-	return &run{es: s.es, log: s.log, now: time.Now, mode: m, guards: c.settle(cmd), strict: c.strict, working: s.progress.step}
+	return &run{es: s.es, log: s.log, now: c.clock.Now, mode: m, guards: c.settle(cmd), strict: c.strict, working: s.progress.step}
+}
+
+// openAudit has the run write each thing it did to the audit log, and returns what closes that.
+func (c *choices) openAudit(r *run, stdout io.Writer) (stop func() error, err error) {
+	if c.audit == "" || r.mode != apply {
+		return func() error { return nil }, nil
+	}
+	log, err := serve.OpenAudit(c.audit, stdout)
+	if err != nil {
+		return nil, err
+	}
+	r.audit = log
+	return log.Close, nil
 }
 
 // start makes the run of a single action that flags describe.

@@ -12,6 +12,7 @@ import (
 	"github.com/podbeat/podbeat/curator/cluster"
 	"github.com/podbeat/podbeat/curator/filter"
 	"github.com/podbeat/podbeat/curator/plan"
+	"github.com/podbeat/podbeat/curator/serve"
 	"github.com/podbeat/podbeat/es"
 )
 
@@ -29,8 +30,8 @@ type run struct {
 	mode    mode
 	guards  plan.Guards
 	strict  bool
-	audit   func(p *plan.Action, done cluster.Result) // told of each index that was acted on; nil: nobody is
-	working func(what string, done, total int64)      // progress; nil: none
+	audit   *serve.Audit                         // has a line for each index acted on; nil: none
+	working func(what string, done, total int64) // progress; nil: none
 
 	made    plan.Plan // what was decided so far
 	facts   plan.Facts
@@ -130,10 +131,8 @@ func (r *run) action(ctx context.Context, a *action.Action, earlier *plan.Plan, 
 	}
 	log.Info(fmt.Sprintf(`Preparing Action ID: %s, "%s"`, a.ID, a.Kind))
 	log.Info("Creating client object and testing connection")
-	c := &cluster.Cluster{ES: r.es, Log: log, Progress: r.working}
-	if a.Timeout > 0 {
-		c.ES = r.es.With(a.Timeout)
-	}
+	c := r.cluster(a)
+	c.Log = log
 	if skip, err := r.managedRollover(ctx, c, a); err != nil {
 		return r.failed(ctx, a, err)
 	} else if skip {
@@ -195,9 +194,13 @@ func (r *run) failed(ctx context.Context, a *action.Action, err error) error {
 
 // classOf is the name that Curator has for an error.
 func classOf(err error) string {
-	var e *cluster.Error
-	if errors.As(err, &e) {
-		return e.Class
+	var done *cluster.Error
+	var decided *filter.Error
+	switch {
+	case errors.As(err, &done):
+		return done.Class
+	case errors.As(err, &decided):
+		return decided.Class
 	}
 	return "FailedExecution"
 }
@@ -223,7 +226,7 @@ func (r *run) decide(ctx context.Context, c *cluster.Cluster, a *action.Action, 
 		err = r.chooseBoth(ctx, c, a, &p, items)
 	default:
 		var out filter.Outcome
-		if out, err = r.filter(ctx, c, a.Filters, items, a.AllowILMIndices); err == nil {
+		if out, err = r.filter(ctx, c, r.filters(a), items); err == nil {
 			p.Choose(out, r.now())
 			meant = matched(a.Filters, out)
 		}
@@ -253,7 +256,7 @@ func (r *run) chooseBoth(ctx context.Context, c *cluster.Cluster, a *action.Acti
 		if side.filters == nil {
 			continue
 		}
-		out, err := r.filter(ctx, c, side.filters, items, a.AllowILMIndices)
+		out, err := r.filter(ctx, c, side.filters, items)
 		if err != nil {
 			return err
 		}
@@ -313,6 +316,16 @@ func repositoryOf(a *action.Action) string {
 	return ""
 }
 
+// filters are those of the action, and the one that leaves to ILM what is ILM's.
+func (r *run) filters(a *action.Action) []filter.Filter {
+	if a.AllowILMIndices || repositoryOf(a) != "" {
+		return a.Filters
+	}
+	return filter.WithoutILM(a.Filters, r.clock())
+}
+
+func (r *run) clock() filter.Clock { return filter.Clock{Now: r.now(), Strict: r.strict} }
+
 // takesList says whether the action acts on what filters leave of a list.
 func takesList(a *action.Action) bool {
 	return a.Kind != "cluster_routing" && a.Kind != "create_index" && a.Kind != "rollover"
@@ -331,15 +344,17 @@ func (r *run) items(ctx context.Context, c *cluster.Cluster, a *action.Action, s
 		return sim.or("snapshots "+repository, r.mode, func() ([]filter.Item, error) { return c.Snapshots(ctx, repository) })
 	}
 	key := fmt.Sprintf("indices %q %v", a.SearchPattern, a.IncludeHidden)
-	return sim.or(key, r.mode, func() ([]filter.Item, error) { return c.Indices(ctx, a.Common) })
+	return sim.or(key, r.mode, func() ([]filter.Item, error) { return c.Indices(ctx, a.SearchPattern, a.IncludeHidden) })
 }
 
 // filter runs the filters, and learns what they ask for until they can decide.
-func (r *run) filter(ctx context.Context, c *cluster.Cluster, filters []filter.Filter, items []filter.Item, ilm bool) (filter.Outcome, error) {
-	clock := filter.Clock{Now: r.now(), Strict: r.strict}
+func (r *run) filter(ctx context.Context, c *cluster.Cluster, filters []filter.Filter, items []filter.Item) (filter.Outcome, error) {
 	for range 2 + 4*len(filters) { // a filter asks for few things, each once
-		out, err := filter.Run(filters, items, clock)
-		if err != nil || len(out.Missing) == 0 {
+		out, err := filter.Run(filters, items, r.clock())
+		switch {
+		case err == nil && out.EmptyAt > 0:
+			return out, &filter.Error{Class: "NoIndices", Text: fmt.Sprintf("filter %d has nothing left to look at", out.EmptyAt)}
+		case err != nil || len(out.Missing) == 0:
 			return out, err
 		}
 		if err := c.Learn(ctx, items, out.Missing); err != nil {

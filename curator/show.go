@@ -91,7 +91,7 @@ func (r *run) left(ctx context.Context, s singleton, values []*flagValue, what s
 	if err != nil {
 		return nil, r.critical("Failed to complete action: %s. Exception: %v", what, err)
 	}
-	out, err := r.filter(ctx, c, a.Filters, items, a.AllowILMIndices)
+	out, err := r.filter(ctx, c, r.filters(a), items)
 	if err != nil {
 		return nil, r.critical("Failed to complete action: %s. Exception: %v", what, err)
 	}

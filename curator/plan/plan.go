@@ -135,6 +135,19 @@ func (p *Plan) Add(a Action) {
 	p.Actions = append(p.Actions, a)
 }
 
+// Choice is what the plan says of an index or a snapshot of that name. Of one it does not choose, as an index
+// that the action makes, only the rule is known.
+func (a *Action) Choice(name string) Choice {
+	for _, list := range [][]Choice{a.Choices, a.Removes} {
+		for _, c := range list {
+			if c.Name == name {
+				return c
+			}
+		}
+	}
+	return Choice{Name: name, Docs: -1, Size: -1, Rule: "action " + a.ID}
+}
+
 // Of begins the plan of an action of a file; the looked-at items are all that its filters saw.
 func Of(a *action.Action, looked int) Action {
 	return Action{ID: a.ID, Kind: a.Kind, Description: a.Description, Options: a.Options, Disabled: a.DisableAction,
