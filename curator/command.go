@@ -190,6 +190,7 @@ func (c *choices) settle(cmd *cobra.Command) plan.Guards {
 
 // nearCommand helps who mistyped a command: it looks like a file then.
 func nearCommand(cmd *cobra.Command, arg string) string {
+	cmd.SuggestionsMinimumDistance = 2 // letters that differ; cobra sets it only for its own messages
 	if near := cmd.SuggestionsFor(arg); len(near) > 0 {
 		return "; did you mean the command " + strings.Join(near, " or ") + "?"
 	}
