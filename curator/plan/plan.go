@@ -63,7 +63,7 @@ type Choice struct {
 	Name    string    `json:"name"`
 	UUID    string    `json:"uuid,omitempty"`
 	Created time.Time `json:"created,omitzero"`
-	Age     string    `json:"age,omitempty"` // since Created, for people
+	Age     string    `json:"age,omitempty"` // since the date in its name, or else since Created; for people
 	Closed  bool      `json:"closed,omitempty"`
 	Docs    int64     `json:"docs"`  // -1: unknown, as of closed indices and snapshots
 	Size    int64     `json:"bytes"` // of all copies; -1: unknown
@@ -198,7 +198,9 @@ func (a *Action) note(out filter.Outcome) {
 
 func choice(it filter.Item, now time.Time) Choice {
 	c := Choice{Name: it.Name, UUID: it.UUID, Created: it.Created, Closed: it.Closed, Docs: it.Docs, Size: it.Size}
-	if !it.Created.IsZero() {
+	if date, ok := dateIn(it.Name); ok && it.Ended.IsZero() {
+		c.Age = age(now.Sub(date))
+	} else if !it.Created.IsZero() {
 		c.Age = age(now.Sub(it.Created))
 	}
 	return c

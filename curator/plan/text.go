@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -39,10 +40,10 @@ func (a *Action) text(out *bufio.Writer, all bool) {
 	row := func(sign string, c Choice) {
 		fmt.Fprintf(table, "  %s %s\t%s\t%s\t%s\t%s\n", sign, visible(c.Name)+closedMark(c.Closed), orDash(c.Age), bytesText(c.Size), docsText(c.Docs), visible(c.Why))
 	}
-	for _, c := range a.Removes {
+	for _, c := range byName(a.Removes) {
 		row("-", c)
 	}
-	for _, c := range a.Choices {
+	for _, c := range byName(a.Choices) {
 		row(sign[a.Kind], c)
 	}
 	_ = table.Flush() // into out, which keeps its first error
@@ -66,9 +67,17 @@ func (a *Action) text(out *bufio.Writer, all bool) {
 		}
 		_ = table.Flush()
 	}
-	if a.Looked > 0 || len(a.Choices) > 0 {
+	switch {
+	case a.HeldAll():
+		fmt.Fprintf(out, "  nothing is done, of %d looked at\n", a.Looked)
+	case a.Looked > 0 || len(a.Choices) > 0:
 		fmt.Fprintf(out, "  %s, of %d looked at\n", a.Total.text(), a.Looked)
 	}
+}
+
+// byName is the order in which people look for something.
+func byName(choices []Choice) []Choice {
+	return slices.SortedFunc(slices.Values(choices), func(a, b Choice) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // sign is how a choice's line begins: what is lost -, what is changed ~.
