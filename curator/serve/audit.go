@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"syscall"
 	"time"
 )
 
@@ -75,8 +76,8 @@ func (a *Audit) Write(e Entry) error {
 		_, err = a.w.Write(append(line, '\n')) // one write, so that lines of several programs do not mix
 	}
 	if err == nil && a.file != nil {
-		if err = a.file.Sync(); errors.Is(err, errors.ErrUnsupported) {
-			err = nil
+		if err = a.file.Sync(); errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
+			err = nil // a pipe or a device, which has no disk to wait for
 		}
 	}
 	if err != nil {

@@ -89,6 +89,9 @@ func (s *server) renew(ctx context.Context, l *lease, lost context.CancelCauseFu
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, ErrLost), err != nil && l.valid() != nil:
+			l.mu.Lock()
+			l.until = time.Time{}
+			l.mu.Unlock()
 			s.metrics.lease.Set(0)
 			s.Log.Error(fmt.Sprintf("The lease is lost; nothing more is deleted: %v", err))
 			lost(ErrLost)

@@ -93,8 +93,9 @@ type server struct {
 	Options
 	schedule cron.Schedule
 	metrics  *metrics
-	token    string       // tells this process from all others with the same Holder
-	beat     atomic.Int64 // when the loop was last seen alive, in Unix seconds of the machine's clock
+	token    string        // tells this process from all others with the same Holder
+	retry    time.Duration // how long to wait at the least before something that failed is tried again
+	beat     atomic.Int64  // when the loop was last seen alive, in Unix seconds of the machine's clock
 }
 
 // ParseSchedule reads a time of the day or a cron expression.
@@ -133,7 +134,7 @@ func Run(ctx context.Context, o Options) error {
 }
 
 func newServer(o Options) (*server, error) {
-	s := &server{Options: o, metrics: newMetrics(), token: newToken()}
+	s := &server{Options: o, metrics: newMetrics(), token: newToken(), retry: 15 * time.Second}
 	var err error
 	if s.schedule, err = ParseSchedule(o.Schedule); err != nil {
 		return nil, err
@@ -213,13 +214,8 @@ func (s *server) loop(ctx context.Context) error {
 		if now := s.Clock.Now(); due.Before(now) { // also for all that were missed since
 			due = now
 		}
-		if err := s.once(ctx, due); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			if s.pause(ctx, err) != nil {
-				return nil
-			}
+		if err := s.once(ctx, due); err != nil && (ctx.Err() != nil || s.pause(ctx, err) != nil) {
+			return nil
 		}
 		known = false
 	}
@@ -227,10 +223,10 @@ func (s *server) loop(ctx context.Context) error {
 
 // pause logs what keeps the schedule from going on, and waits before it is tried again.
 func (s *server) pause(ctx context.Context, err error) error {
-	s.Log.Error(fmt.Sprintf("The run is put off for half a minute: %v", err))
+	s.Log.Error(fmt.Sprintf("The run is put off; it is tried again soon: %v", err))
 	s.metrics.errors.Inc()
 	s.alive()
-	return sleep(ctx, 30*time.Second/2+rand.N(15*time.Second))
+	return sleep(ctx, s.retry+rand.N(s.retry))
 }
 
 func (s *server) waitUntil(ctx context.Context, t time.Time) error {
@@ -334,7 +330,7 @@ func (s *server) work(ctx context.Context, held *lease, st *state, due time.Time
 		s.metrics.ran("lost", next)
 		return fmt.Errorf("the run has ended early: %w", held.valid())
 	case err != nil:
-		next.Result, next.Error = "failed", cut(err.Error())
+		next.Result, next.Error = "failed", clean(err.Error())
 	case sum.Held > 0:
 		next.Result = "held"
 	default:
