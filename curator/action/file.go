@@ -175,7 +175,7 @@ func (r *reader) action(e entry) *Action {
 		names = append(names, "filters")
 	}
 	r.only(v, what, names...)
-	if d := v.get("description"); d != nil && d.scalar != nil {
+	if d := v.get("description"); d != nil && (d.kind != yaml.ScalarNode || d.scalar != nil) {
 		a.Description = r.word(v, what, "description")
 	}
 	r.options(a, k, v, what)

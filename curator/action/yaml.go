@@ -248,6 +248,10 @@ func (r *reader) key(n *yaml.Node) (key string, number, ok bool) {
 	case string:
 		return k, false, true
 	case json.Number:
+		if err := setting.Octal(k); err != nil {
+			r.add(n.Line, fmt.Errorf("key %w", err))
+			return "", false, false
+		}
 		return fmt.Sprint(setting.Native(k)), true, true
 	case int64:
 		return fmt.Sprint(k), true, true

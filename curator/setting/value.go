@@ -22,7 +22,7 @@ func set(v reflect.Value, value any) error {
 		return nil
 	}
 	if v.CanInt() || v.CanFloat() {
-		if err := octal(value); err != nil {
+		if err := Octal(value); err != nil {
 			return err
 		}
 	}
@@ -194,8 +194,9 @@ func number(value any) (float64, error) {
 	return 0, errors.New("is no number")
 }
 
-// octal refuses a number such as 010, which is 8 to some readers of YAML, Curator among them, and 10 to others.
-func octal(value any) error {
+// Octal refuses a number as it is written, such as 010, that is 8 to some readers of YAML, Curator among
+// them, and 10 to others.
+func Octal(value any) error {
 	n, ok := value.(json.Number)
 	if !ok {
 		return nil
