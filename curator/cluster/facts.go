@@ -142,11 +142,15 @@ func (c *Cluster) Snapshots(ctx context.Context, repository string) ([]filter.It
 			Start                 int64 `json:"start_time_in_millis"`
 			End                   int64 `json:"end_time_in_millis"`
 		}
+		Failures map[string]struct{ Type, Reason string } // by repository: 7.17 answers 200 where it is missing
 	}
 	err := c.get(ctx, "/_snapshot"+es.Path(repository, "_all"), with("filter_path",
-		"snapshots.snapshot,snapshots.uuid,snapshots.state,snapshots.indices,snapshots.start_time_in_millis,snapshots.end_time_in_millis"), &answer)
+		"failures,snapshots.snapshot,snapshots.uuid,snapshots.state,snapshots.indices,snapshots.start_time_in_millis,snapshots.end_time_in_millis"), &answer)
 	if err != nil {
 		return nil, failf("FailedExecution", "Unable to get snapshot information from repository: %s. Error: %w", repository, err)
+	}
+	for _, f := range answer.Failures {
+		return nil, failf("FailedExecution", "Unable to get snapshot information from repository: %s. Error: %s: %s", repository, f.Type, f.Reason)
 	}
 	items := make([]filter.Item, 0, len(answer.Snapshots))
 	for _, s := range answer.Snapshots {
