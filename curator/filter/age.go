@@ -64,7 +64,7 @@ func (d *Dating) check(strict bool) error {
 // A moment is when something is from.
 type moment struct {
 	at     int64  // seconds since 1970
-	millis int64  // a snapshot's start; otherwise at in milliseconds
+	millis int64  // the same, finer, for sorting
 	text   string // "named 2026.11.01"
 	min    int64  // of a field, with max
 	max    int64
@@ -115,7 +115,11 @@ func (d *Dating) byName(r *run, found map[string]moment) error {
 			r.warn("%s: %s is before 1970: left alone", printable(it.Name), printable(text))
 			return printable(text) + " in its name is before 1970"
 		}
-		found[it.Name] = moment{at: at, millis: at * 1000, text: "named " + printable(text)}
+		m := moment{at: at, millis: at * 1000, text: "named " + printable(text)}
+		if d.kind == Snapshots && r.Strict {
+			m.at = fixEpoch(at) // Curator takes a second after 2286 for a millisecond
+		}
+		found[it.Name] = m
 		return ""
 	})
 	return failed
@@ -209,7 +213,7 @@ func (f *Age) check(strict bool) error {
 		return fmt.Errorf("unit_count_pattern %s: %w", setting.Show(f.UnitCountPattern), f.countsErr)
 	case f.counts != nil && f.counts.groups == 0:
 		return fmt.Errorf("unit_count_pattern %s has no group in parentheses to take the number from", setting.Show(f.UnitCountPattern))
-	case f.UnitCount < 0 && f.Direction == "older" && !(f.UnitCount == -1 && f.counts != nil):
+	case f.UnitCount < 0 && f.Direction == "older" && !(f.UnitCount == -1 && f.UnitCountPattern != ""):
 		return fmt.Errorf("unit_count %d with direction: older would take everything from before a time to come; write 0 or more", f.UnitCount)
 	}
 	return f.Dating.check(strict)
@@ -235,7 +239,7 @@ func (f *Age) apply(r *run) error {
 		if err != nil {
 			return verdict{}, err
 		}
-		if f.counts != nil && !named && f.UnitCount == -1 {
+		if f.UnitCountPattern != "" && !named && f.UnitCount == -1 {
 			return verdict{gone: !r.Strict || !f.Exclude, why: "its name has no number of " + f.Unit}, nil
 		}
 		limit := ago(now, f.Unit, n)
@@ -299,7 +303,7 @@ var units = map[string]int64{"seconds": 1, "minutes": 60, "hours": 3600, "days":
 
 // ago is the second that is n units before now; what is beyond all dates stays beyond them.
 func ago(now int64, unit string, n int64) int64 {
-	const most = 1 << 40 // some 35,000 years
+	const most = 1 << 37
 	n = max(-most, min(most, n))
 	return now - n*units[unit]
 }

@@ -64,7 +64,7 @@ func (f *Count) apply(r *run) error {
 	}
 	exclude := f.Exclude
 	of, err := f.split(r)
-	if err != nil {
+	if err != nil || f.groups != nil && len(r.left) == 0 {
 		return err
 	}
 	if r.Strict && len(of.strangers) > 0 {
@@ -88,16 +88,29 @@ func (f *Count) apply(r *run) error {
 	for _, it := range r.left {
 		left[it.Name] = true
 	}
+	if r.Strict && r.out.EmptyAt == r.place {
+		return nil
+	}
 	places := map[string]string{}
 	match := map[string]bool{}
-	for _, g := range f.gather(counted, of.key) {
+	remain := len(r.left)
+	for n, g := range f.gather(counted, of.key) {
+		if r.Strict && f.UseAge && n > 0 && remain == 0 {
+			r.out.EmptyAt = r.place // Curator looks again for every group
+			break
+		}
+		all := len(g.items)
 		if g.items, err = f.sort(r, g.items, dates, left); err != nil {
 			return err
 		}
+		remain -= all - len(g.items)
 		for i, it := range g.items {
 			match[it.Name] = int64(i) < f.Count
 			if match[it.Name] == exclude && !left[it.Name] {
 				return errGone
+			}
+			if match[it.Name] == exclude {
+				remain--
 			}
 			places[it.Name] = fmt.Sprintf("number %d of %d%s", i+1, len(g.items), g.key)
 		}
@@ -144,6 +157,7 @@ func (f *Count) split(r *run) (split, error) {
 		return s, nil
 	}
 	var failed error
+	void := false
 	r.drop(func(it *Item) string {
 		m, err := f.groups.search(it.Name)
 		if err != nil {
@@ -154,12 +168,13 @@ func (f *Count) split(r *run) (split, error) {
 			s.strangers = append(s.strangers, it.Name)
 			return "its name is not like " + printable(f.Pattern)
 		}
-		if !m.grouped {
-			failed = &Error{"curator.exceptions.ActionError", fmt.Sprintf(`Unable to process pattern: "%s". Error: '<' not supported between instances of 'NoneType' and 'str'`, printable(f.Pattern))}
-		}
+		void = void || !m.grouped
 		s.key[it.Name] = m.group
 		return ""
 	})
+	if void && len(r.left) > 1 && failed == nil { // Python cannot sort what isn't there
+		failed = &Error{"ActionError", fmt.Sprintf(`Unable to process pattern: "%s". Error: '<' not supported between instances of 'NoneType' and 'str'`, printable(f.Pattern))}
+	}
 	return s, failed
 }
 

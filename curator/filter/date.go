@@ -136,24 +136,27 @@ func (d *dateText) means(text string, t time.Time) bool {
 	if !d.hasWeek() {
 		return strftime(t, d.timestring) == digits
 	}
+	found, err := d.read.fields(text + d.added)
+	if err != nil {
+		return false
+	}
 	if d.iso {
 		year, week := t.ISOWeek()
-		r, err := newStrptime(strings.ReplaceAll(strings.ReplaceAll(d.timestring, "%G", "%Y"), "%V", "%W"))
-		if err != nil {
-			return false
-		}
-		found, err := r.fields(text)
-		return err == nil && found['Y'] == year && found['W'] == week
+		return found['Y'] == year && found['W'] == week
 	}
-	found, err := d.read.fields(text + d.added)
-	year, century := found['Y'], 0
-	if _, short := found['y']; short {
-		if century = 1900; found['y'] <= 68 {
-			century = 2000
-		}
-		year = century + found['y']
+	year, long := found['Y']
+	if !long {
+		year = century(found['y'])
 	}
-	return err == nil && t.Year() <= year && t.AddDate(0, 0, 7).Year() >= year
+	return t.Year() <= year && t.AddDate(0, 0, 7).Year() >= year // week 0 begins in the year before
+}
+
+// century is the year that two digits mean.
+func century(short int) int {
+	if short <= 68 {
+		return 2000 + short
+	}
+	return 1900 + short
 }
 
 // isFailure says whether an error ends the run, in contrast to a text that is no date.
@@ -359,9 +362,7 @@ func (s *strptime) parse(text string) (time.Time, error) {
 		n := found[part]
 		switch part {
 		case 'y':
-			if year = 1900 + n; n <= 68 {
-				year = 2000 + n
-			}
+			year = century(n)
 		case 'Y':
 			year = n
 		case 'm', 'B', 'b':

@@ -37,7 +37,7 @@ type Period struct {
 	// Take out what matches instead of keeping it.
 	Exclude bool `config:"exclude" default:"false"`
 
-	start, end int64 // of an absolute period
+	from, to time.Time // of an absolute period
 }
 
 func (*Period) Type() string { return "period" }
@@ -76,18 +76,41 @@ func (f *Period) absolute() error {
 	if err != nil {
 		return setting.Wrong("date_to", "cannot read date_to %s by date_to_format %s: %v", setting.Show(f.DateTo), setting.Show(f.DateToFormat), err)
 	}
-	end := to.Unix() + units[f.Unit] // exclusive
-	switch f.Unit {
-	case "months":
-		end = time.Date(to.Year(), to.Month()+1, 1, 0, 0, 0, 0, time.UTC).Unix()
-	case "years":
-		end = time.Date(to.Year()+1, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
-	}
-	f.start, f.end = from.Unix(), end-1
-	if whole := f.Unit == "months" || f.Unit == "years"; !inCalendar(f.end) || whole && !inCalendar(end) {
-		return setting.Wrong("date_to", "date_to %s ends after the year 9999", setting.Show(f.DateTo))
+	f.from, f.to = from, to
+	if _, _, err := f.dated(Clock{}); err != nil {
+		return setting.Wrong("date_to", "date_to %s: %v", setting.Show(f.DateTo), err)
 	}
 	return nil
+}
+
+// dated is the first and the last second of an absolute period.
+func (f *Period) dated(c Clock) (start, end int64, err error) {
+	switch f.Unit {
+	case "months":
+		end = monthAt(int64(f.to.Year())*12 + int64(f.to.Month()))
+	case "years":
+		end = monthAt(int64(f.to.Year())*12 + 12)
+	default:
+		end = c.after(f.to.Unix(), 1, f.Unit)
+	}
+	return f.bounds(f.from.Unix(), end)
+}
+
+// bounds checks a period that ends before end.
+func (f *Period) bounds(start, end int64) (int64, int64, error) {
+	if calendar := f.Unit == "months" || f.Unit == "years"; !inCalendar(start) || !inCalendar(end-1) || calendar && !inCalendar(end) {
+		return 0, 0, errCalendar
+	}
+	return start, end - 1, nil
+}
+
+// after is the second that is n units after start. Curator counts from now if start is the second 0, and takes
+// seconds of ten digits and more for finer ones.
+func (c Clock) after(start, n int64, unit string) int64 {
+	if c.Strict {
+		start = reference(&start, c.Now)
+	}
+	return start + n*units[unit]
 }
 
 func (f *Period) check(strict bool) error {
@@ -98,15 +121,17 @@ func (f *Period) check(strict bool) error {
 }
 
 func (f *Period) apply(r *run) error {
-	start, end := f.start, f.end
-	if f.PeriodType == "relative" {
-		var err error
-		if start, end, err = f.relative(reference(f.Epoch, r.Now), r.Strict); err != nil {
-			return err
+	if f.kind == Indices {
+		if r.looks(); len(r.left) == 0 {
+			return nil
 		}
 	}
-	if f.kind == Indices {
-		r.looks()
+	start, end, err := f.dated(r.Clock)
+	if f.PeriodType == "relative" {
+		start, end, err = f.relative(r.Clock)
+	}
+	if err != nil {
+		return err
 	}
 	dates, err := f.dates(r)
 	if err != nil {
@@ -129,9 +154,10 @@ func (f *Period) apply(r *run) error {
 
 var errCalendar = errors.New("the period reaches beyond the years 1 to 9999: range_from or range_to is too far away")
 
-// relative is the first and the last second of a period counted from now.
-func (f *Period) relative(now int64, strict bool) (start, end int64, err error) {
+// relative is the first and the last second of a period counted from the time of the run, or from epoch.
+func (f *Period) relative(c Clock) (start, end int64, err error) {
 	const far = 1 << 32
+	now := reference(f.Epoch, c.Now)
 	from, count := *f.RangeFrom, *f.RangeTo-*f.RangeFrom+1
 	if from < -far || from > far || count > far || count < 0 || !inCalendar(now) {
 		return 0, 0, errCalendar
@@ -152,23 +178,20 @@ func (f *Period) relative(now int64, strict bool) (start, end int64, err error) 
 		back := (int64(t.Weekday()) + 6) % 7 // to Monday
 		if strings.EqualFold(f.WeekStartsOn, "sunday") {
 			back++ // on a Sunday 7: Curator's week that ended the day before
-			if !strict {
+			if !c.Strict {
 				back %= 7
 			}
 		}
 		start = day - back*86400 + from*7*86400
-		end = start + count*7*86400
+		end = c.after(start, count, f.Unit)
 	case "days":
 		start = day + from*86400
-		end = start + count*86400
+		end = c.after(start, count, f.Unit)
 	default:
 		start = day + int64(t.Hour())*3600 + from*3600
-		end = start + count*3600
+		end = c.after(start, count, f.Unit)
 	}
-	if whole := f.Unit == "months" || f.Unit == "years"; !inCalendar(start) || !inCalendar(end-1) || whole && !inCalendar(end) {
-		return 0, 0, errCalendar
-	}
-	return start, end - 1, nil
+	return f.bounds(start, end)
 }
 
 // monthAt is the first second of a month, counted from the year 0.
