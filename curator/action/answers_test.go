@@ -35,6 +35,7 @@ const (
 	noNumber   = "yes where a number is wanted is an accident, not the number 1"
 	noFraction = "a fraction where a whole number is wanted is refused, not cut off"
 	seconds    = "seconds may have a fraction or an exponent"
+	notYet     = "older than a moment to come is everything there is"
 	emptyList  = "Curator takes an empty list of filters for all"
 )
 
@@ -101,6 +102,14 @@ var differences = []struct {
 	{"kind/'cold2frozen'", refuses, true, "not supported"},
 	{"filter/count pattern/pattern='x'", refuses, true, "Curator finds out in the middle of the run that the pattern has no group"},
 	{"filter/period*/*", refuses, true, "Curator finds out in the middle of the run that the period is incomplete or runs backwards"},
+	{"filter/age*/unit_count=-3", refuses, false, notYet},
+	{"filter/age negative", refuses, false, notYet},
+	{"filter/age negative/of snapshots", refuses, false, notYet},
+	{"yaml/days/-1", refuses, false, notYet},
+	{"filter/*/timestring='x'", refuses, false, "a date without a year is of the year 1900 to Curator, and so older than everything"},
+	{"filter/age pattern/unit_count_pattern='x'", refuses, false, "Curator passes over a pattern that has no group"},
+	{"filter/size*/size_threshold=-3", refuses, false, "no index is smaller than nothing"},
+	{"filter/space*/disk_space=-3", refuses, false, "Curator takes everything for a limit below nothing"},
 	{"filter/period*/field=-3", accepts, true, asText},
 }
 

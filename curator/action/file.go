@@ -241,6 +241,7 @@ func (r *reader) options(a *Action, k kind, v *value, what string) {
 	if s, ok := a.Options.(interface{ pattern() string }); ok {
 		a.SearchPattern = s.pattern()
 	}
+	r.check = !r.Strict && !a.DisableAction
 	if re, ok := a.Options.(*Reindex); ok {
 		re.Remote = r.remote(in, what)
 	}
@@ -301,6 +302,9 @@ func (r *reader) filters(v *value, key, what string, kind filter.Kind) []filter.
 			continue
 		}
 		f, err := filter.Parse(e.options(), kind)
+		if err == nil && r.check {
+			err = filter.Check(f, false)
+		}
 		if err != nil {
 			r.report(err, e, place+": ")
 			continue

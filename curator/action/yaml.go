@@ -98,6 +98,7 @@ type reader struct {
 	Options
 	problems
 	warnings []string
+	check    bool                // of the action being read, what Curator would only find out when it runs
 	left     int                 // values that may still be made
 	open     map[*yaml.Node]bool // the anchors that are being unfolded
 }
