@@ -136,8 +136,7 @@ func Parse(text []byte, name string) (*Policy, error) {
 	if err := setting.Unpack(values, &o, name); err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(text)
-	p := &Policy{Name: name, SHA256: hex.EncodeToString(sum[:]), by: o.By, field: o.Field, allowILM: o.AllowILM}
+	p := &Policy{Name: name, SHA256: sum(text), by: o.By, field: o.Field, allowILM: o.AllowILM}
 	var errs []error
 	wrong := func(err error) {
 		if err != nil {
@@ -158,6 +157,11 @@ func Parse(text []byte, name string) (*Policy, error) {
 	}
 	p.look()
 	return p, nil
+}
+
+func sum(text []byte) string {
+	s := sha256.Sum256(text)
+	return hex.EncodeToString(s[:])
 }
 
 func (o *diskOptions) read() (*disk, error) {
@@ -286,7 +290,7 @@ func parseShare(s string) (float64, error) {
 
 func parseSize(s string) (int64, error) {
 	var b option.Bytes
-	if err := b.Unpack(s); err != nil || b <= 0 {
+	if err := b.Unpack(s); err != nil || b <= 0 || !strings.ContainsAny(s, "bBkKmMgGtT") {
 		return 0, fmt.Errorf("must be a size such as 200GiB, not %s", setting.Show(s))
 	}
 	return int64(b), nil

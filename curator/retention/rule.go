@@ -2,6 +2,7 @@ package retention
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -48,7 +49,9 @@ func (p *Policy) readRules(o *options) (errs []error) {
 		}
 		err := r.read(v, p.Name, p.disk != nil)
 		if err == nil {
-			err = r.readPattern()
+			if err = r.readPattern(); err != nil {
+				err = fmt.Errorf("%s: %s: %w", p.Name, r.name, err)
+			}
 		}
 		if err != nil {
 			errs = append(errs, err)
@@ -131,6 +134,8 @@ func (r *rule) read(v any, file string, disk bool) error {
 			return nil
 		}
 		o.Age = v
+	case int64, float64:
+		o.Age = fmt.Sprint(v)
 	case nil:
 		return fmt.Errorf("%s: it says nothing: write an age such as 7d, or never", what)
 	default:
@@ -174,14 +179,11 @@ const hostIdiom = `[a-zA-Z0-9\-]*[a-zA-Z0-9])\.)*`
 const neverInNames = `\/?"<>| ,#:`
 
 func (r *rule) readPattern() error {
-	wrong := func(format string, args ...any) error {
-		return fmt.Errorf("%s: %w", r.name, fmt.Errorf(format, args...))
-	}
 	pat := r.pattern
 	if r.level == byIndex && strings.HasPrefix(pat, "^") {
 		re, err := regexp.Compile(pat)
 		if err != nil {
-			return wrong("cannot read the regular expression: %w (RE2 syntax: https://github.com/google/re2/wiki/Syntax)", err)
+			return fmt.Errorf("cannot read the regular expression: %w (RE2 syntax: https://github.com/google/re2/wiki/Syntax)", err)
 		}
 		r.regex = re
 		if tail, err := regexp.Compile(pat[1:]); err == nil {
@@ -197,17 +199,17 @@ func (r *rule) readPattern() error {
 	}
 	switch {
 	case pat == "" || slices.Contains(parts, ""):
-		return wrong("the name is empty")
+		return errors.New("the name is empty")
 	case len(pat) > 2*maxName:
-		return wrong("the name is longer than %d bytes", 2*maxName)
+		return fmt.Errorf("the name is longer than %d bytes", 2*maxName)
 	case len(parts) > 2:
-		return wrong("write NAMESPACE/APP")
+		return errors.New("write NAMESPACE/APP")
 	case strings.ContainsAny(pat, bad):
-		return wrong("no name has one of %s in it", bad)
+		return fmt.Errorf("no name has one of %s in it", bad)
 	case pat != strings.ToLower(pat):
-		return wrong("names of indices are in lower case: write %q", strings.ToLower(pat))
+		return fmt.Errorf("names of indices are in lower case: write %q", strings.ToLower(pat))
 	case r.level == byIndex && strings.HasPrefix(pat, "{"):
-		return wrong("how names are read is said by \"names\"")
+		return errors.New("how names are read is said by \"names\"")
 	}
 	r.letters = len(strings.ReplaceAll(pat, "*", ""))
 	r.exact = r.level != byDefault && !strings.Contains(pat, "*")

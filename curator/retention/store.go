@@ -25,7 +25,7 @@ const DocumentID = "retention"
 type Document struct {
 	Version   int             `json:"version"`          // of this form: 1
 	Policy    json.RawMessage `json:"policy,omitempty"` // as a retention.yml, in JSON; none: what Rotate says, for all that podbeat writes
-	Rotate    *Rotate         `json:"rotate,omitempty"`
+	Rotate    *Rotate         `json:"rotate,omitempty"` // what the configuration API has set
 	UpdatedAt time.Time       `json:"updated_at"`
 	UpdatedBy string          `json:"updated_by"`
 
@@ -96,6 +96,7 @@ func (d *Document) Read() (*Policy, error) {
 	if err != nil || d.Rotate == nil {
 		return p, err
 	}
+	p.SHA256 = sum(fmt.Appendf(text, "\nrotate %v %v", d.Rotate.Enabled, d.Rotate.Age))
 	return p, p.overlay(d.Rotate, fmt.Sprintf("rotation is switched off since %s by %s", stamp(d.UpdatedAt), clean(d.UpdatedBy)))
 }
 
