@@ -237,6 +237,13 @@ func (r *reader) options(a *Action, k kind, v *value, what string) {
 		}
 	}
 	a.Options, a.Timeout = k.options(), k.timeout
+	known := append(setting.Names(a.Options), setting.Names(&a.Common)...)
+	for _, e := range in.entries {
+		if v, ok := given[e.key]; ok && (v == nil || v == "None") && !slices.Contains(known, e.key) {
+			delete(given, e.key) // as Curator, to which nothing means not given
+			r.warn(e.line, "%s: option %s is unknown, and passed over as it has no value", what, setting.Show(e.key))
+		}
+	}
 	r.report(setting.Unpack(given, a.Options, what, &a.Common), in, "")
 	if s, ok := a.Options.(interface{ pattern() string }); ok {
 		a.SearchPattern = s.pattern()

@@ -413,3 +413,11 @@ func TestUnsetVariable(t *testing.T) {
 		t.Error(d, got.Actions[0].IgnoreEmptyList)
 	}
 }
+
+func TestUnknownNothing(t *testing.T) {
+	got := parse(t, "actions:\n  1:\n    action: open\n    options:\n      count:\n    filters: [{filtertype: none}]", Options{})
+	want := []string{`actions.yml:5: action 1 (open): option "count" is unknown, and passed over as it has no value`}
+	if d := cmp.Diff(want, got.Warnings); d != "" {
+		t.Error(d)
+	}
+}

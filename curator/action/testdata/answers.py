@@ -128,6 +128,7 @@ def options():
         case(f'plain/{kind}', action(kind))
         case(f'plain/{kind}/without options', {k: v for k, v in action(kind).items() if k != 'options'})
         case(f'unknown/{kind}', action(kind, {'unknown_option': 1}))
+        case(f'unknown/{kind}/null', action(kind, {'unknown_option': None}))
         case(f'misspelt/{kind}', action(kind, {'timeout_overide': 1}))
         case(f'search_pattern/{kind}', action(kind, {'search_pattern': 'a*'}))
 
