@@ -22,44 +22,74 @@ import (
 //
 // So no mutation of a file makes a deletion of something that the text doesn't say in full.
 func FuzzParse(f *testing.F) {
-	f.Add(strings.Replace(designed, "[NUMBER_OF_DAYS_TO_DELETE]", "7", 1))
-	f.Add(designed)
-	f.Add("actions:\n  2: &a\n    action: close\n    options: {ignore_empty_list: ${V}}\n    filters: [&n {filtertype: none}, *n]\n  1: {<<: *a, action: open}\n")
-	f.Add("actions:\n  1:\n    action: alias\n    options: {name: a, extra_settings: {filter: {term: {x: 1.50}}}}\n    add: {filters: [{filtertype: kibana}]}\n    remove: {filters: [{filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 3, exclude: no}]}\n")
-	f.Add("actions:\n  b: {action: rollover, options: {name: 'x', conditions: {max_age: 7d, max_docs: 1000}}}\n  a:\n    action: delete_snapshots\n    description: \"\\e[31m\"\n    options: {repository: 007, retry_count: '3'}\n    filters:\n    - {filtertype: state, state: FAILED}\n    - {filtertype: count, count: 3, use_age: true, source: creation_date}\n")
-	f.Add("actions: &x\n  1: [*x, *x]")
-	f.Add("actions: {1: {action: reindex, options: {request_body: {source: {index: [a], remote: {host: h}}, dest: {index: b}}, remote_filters: [{filtertype: none}]}, filters: [{filtertype: none}]}}")
-	f.Add("actions: {0x1: {action: shrink, options: {shrink_node: n, node_filters: {exclude_nodes: []}, post_allocation: {key: k}}, filters: [{filtertype: period, source: creation_date, range_from: -2, range_to: -1, unit: weeks}]}}")
-	f.Fuzz(func(t *testing.T, text string) {
-		o := Options{Env: env("V", "true", "DAYS", "7")}
-		checkError(t, text, Options{Strict: true, Env: o.Env})
-		file := checkError(t, text, o)
-		if file == nil {
-			return
-		}
-		root := (&reader{Options: o}).parse([]byte(text))
-		if want, got := typesIn(root), typesOf(file); !slices.Equal(want, got) {
-			t.Fatalf("filters %v have become %v", want, got)
-		}
-		if exotic(root) || len(write(root)) > 100_000 {
-			return
-		}
-		again, err := Parse([]byte(write(root)), "f", o)
-		if err != nil {
-			t.Fatalf("%v\n%s", err, write(root))
-		}
-		if d := cmp.Diff(meaning(t, file), meaning(t, again)); d != "" {
-			t.Fatalf("%s\n%s", d, write(root))
-		}
-		all := spoils(root, nil)
-		for i := 0; i < len(all); i += 1 + len(all)/40 {
-			undo := all[i]()
-			if _, err := Parse([]byte(write(root)), "f", o); err == nil {
-				t.Fatalf("accepted in spite of a misspelling: %s", write(root))
+	for _, text := range examples {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) { inForce(t, text) })
+}
+
+// TestMutations checks the same of files that lost a line, have one twice, or have one moved in or out.
+func TestMutations(t *testing.T) {
+	accepted := 0
+	for _, text := range examples {
+		lines := strings.SplitAfter(text, "\n")
+		for i, line := range lines {
+			for _, mutated := range []string{"", line + line, "  " + line, strings.TrimPrefix(line, "  "), "# " + line,
+				strings.Replace(line, "-", " ", 1), strings.Replace(line, ":", " ", 1), strings.Replace(line, ": ", ": - ", 1), strings.ToUpper(line)} {
+				if inForce(t, strings.Join(slices.Concat(lines[:i], []string{mutated}, lines[i+1:]), "")) {
+					accepted++
+				}
 			}
-			undo()
 		}
-	})
+	}
+	if accepted < 50 {
+		t.Errorf("only %d files were accepted, and so looked at", accepted)
+	}
+}
+
+var examples = []string{
+	strings.Replace(designed, "[NUMBER_OF_DAYS_TO_DELETE]", "7", 1),
+	designed,
+	"actions:\n  2: &a\n    action: close\n    options:\n      ignore_empty_list: ${V}\n    filters: [&n {filtertype: none}, *n]\n  1: {<<: *a, action: open}\n",
+	"actions:\n  1:\n    action: alias\n    options: {name: a, extra_settings: {filter: {term: {x: 1.50}}}}\n    add: {filters: [{filtertype: kibana}]}\n    remove: {filters: [{filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 3, exclude: no}]}\n",
+	"actions:\n  b: {action: rollover, options: {name: 'x', conditions: {max_age: 7d, max_docs: 1000}}}\n  a:\n    action: delete_snapshots\n    description: \"\\e[31m\"\n    options: {repository: 007, retry_count: '3'}\n    filters:\n    - {filtertype: state, state: FAILED}\n    - {filtertype: count, count: 3, use_age: true, source: creation_date}\n",
+	"actions: &x\n  1: [*x, *x]",
+	"actions: {1: {action: reindex, options: {request_body: {source: {index: [a], remote: {host: h}}, dest: {index: b}}, remote_filters: [{filtertype: none}]}, filters: [{filtertype: none}]}}",
+	"actions: {0x1: {action: shrink, options: {shrink_node: n, node_filters: {exclude_nodes: []}, post_allocation: {key: k}}, filters: [{filtertype: period, source: creation_date, range_from: -2, range_to: -1, unit: weeks}]}}",
+}
+
+// inForce checks the rules of FuzzParse, and returns whether the text is accepted.
+func inForce(t *testing.T, text string) bool {
+	t.Helper()
+	o := Options{Env: env("V", "true", "DAYS", "7")}
+	checkError(t, text, Options{Strict: true, Env: o.Env})
+	file := checkError(t, text, o)
+	if file == nil {
+		return false
+	}
+	root := (&reader{Options: o}).parse([]byte(text))
+	if want, got := typesIn(root), typesOf(file); !slices.Equal(want, got) {
+		t.Fatalf("filters %v have become %v", want, got)
+	}
+	if exotic(root) || len(write(root)) > 100_000 {
+		return true
+	}
+	again, err := Parse([]byte(write(root)), "f", o)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, write(root))
+	}
+	if d := cmp.Diff(meaning(t, file), meaning(t, again)); d != "" {
+		t.Fatalf("%s\n%s", d, write(root))
+	}
+	all := spoils(root, nil)
+	for i := 0; i < len(all); i += 1 + len(all)/40 {
+		undo := all[i]()
+		if _, err := Parse([]byte(write(root)), "f", o); err == nil {
+			t.Fatalf("accepted in spite of a misspelling: %s", write(root))
+		}
+		undo()
+	}
+	return true
 }
 
 // checkError parses text and checks the error, if there is one.
