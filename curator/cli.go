@@ -267,7 +267,10 @@ func (r *run) only(ctx context.Context, text []byte, name string) (*action.Actio
 	for _, warning := range file.Warnings {
 		r.log.Warn(warning)
 	}
-	if err := r.begin(ctx, name, file.SHA256); err != nil {
+	var end failure
+	if err := r.begin(ctx, name, file.SHA256); errors.As(err, &end) {
+		return nil, end
+	} else if err != nil {
 		return nil, r.critical("Unable to connect to Elasticsearch as configured: %v", err)
 	}
 	return &file.Actions[0], nil

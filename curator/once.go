@@ -21,6 +21,7 @@ type session struct {
 	log      *slog.Logger
 	progress *progress
 	end      func() error // closes the log
+	master   bool         // of the client file: go on only if the node is the elected master
 }
 
 // open makes the session of a command by its configuration file and flags. With quiet, standard output is
@@ -30,7 +31,7 @@ func (c *choices) open(cmd *cobra.Command, quiet bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{progress: newProgress(cmd.ErrOrStderr())}
+	s := &session{progress: newProgress(cmd.ErrOrStderr()), master: cfg.MasterOnly}
 	stdout, stderr := s.progress.above(cmd.OutOrStdout()), s.progress.above(cmd.ErrOrStderr())
 	if quiet {
 		stdout = stderr
@@ -57,7 +58,7 @@ func (s *session) close() {
 
 // run makes a run of this session.
 func (c *choices) run(cmd *cobra.Command, s *session, m mode) *run {
-	return &run{es: s.es, log: s.log, now: c.clock.Now, mode: m, guards: c.settle(cmd), strict: c.strict, working: s.progress.step}
+	return &run{es: s.es, log: s.log, now: c.clock.Now, mode: m, guards: c.settle(cmd), strict: c.strict, master: s.master, working: s.progress.step}
 }
 
 // openAudit has the run write each thing it did to the audit log, and returns what closes that.

@@ -42,7 +42,7 @@ func (r *run) policy(ctx context.Context, where string, earlier *plan.Plan) erro
 		return fmt.Errorf("nothing was run: %w", err)
 	}
 	if err := r.begin(ctx, p.Name, p.SHA256); err != nil {
-		return fmt.Errorf("nothing was run: %w", err)
+		return fmt.Errorf("nothing was run: %w", err) // a failure{} among it has its own exit code
 	}
 	if earlier != nil {
 		if err := earlier.Fits(r.made.Cluster, p.SHA256, r.now()); err != nil {

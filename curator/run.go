@@ -30,6 +30,7 @@ type run struct {
 	mode    mode
 	guards  plan.Guards
 	strict  bool
+	master  bool                                 // go on only if the node asked is the elected master
 	audit   *serve.Audit                         // has a line for each index acted on; nil: none
 	working func(what string, done, total int64) // progress; nil: none
 
@@ -65,6 +66,16 @@ func (r *run) begin(ctx context.Context, source, sha256 string) error {
 	if err != nil {
 		return err
 	}
+	if r.master {
+		elected, err := cluster.Elected(ctx, r.es)
+		if err != nil {
+			return err
+		}
+		if !elected {
+			r.log.Info("Master-only flag detected. Connected to non-master node. Aborting.")
+			return failure{0}
+		}
+	}
 	now := r.now()
 	r.made = plan.Plan{Version: plan.Version, Made: now.UTC(), Source: source, SHA256: sha256, Strict: r.strict,
 		Cluster: plan.Cluster{Name: info.ClusterName, UUID: info.ClusterUUID, Version: info.Version.Text}, Actions: []plan.Action{}}
@@ -93,7 +104,10 @@ func (r *run) file(ctx context.Context, f *action.File, earlier *plan.Plan) erro
 	if r.mode == dryRun {
 		r.log.Info("DRY-RUN MODE.  No changes will be made.")
 	}
-	if err := r.begin(ctx, f.Name, f.SHA256); err != nil {
+	var end failure
+	if err := r.begin(ctx, f.Name, f.SHA256); errors.As(err, &end) {
+		return end
+	} else if err != nil {
 		r.log.Error(fmt.Sprintf("Unable to establish client connection to Elasticsearch: %v", err))
 		return failure{1}
 	}

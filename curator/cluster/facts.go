@@ -512,3 +512,21 @@ func (c *Cluster) aliased(ctx context.Context, alias string) (map[string]bool, e
 	}
 	return aliases, nil
 }
+
+// Elected reports whether the node that is asked is the elected master.
+func Elected(ctx context.Context, client *es.Client) (bool, error) {
+	var local struct{ Nodes map[string]json.RawMessage }
+	err := client.Do(ctx, http.MethodGet, "/_nodes/_local", with("filter_path", "nodes.*.name"), nil, &local)
+	var master []struct{ ID string }
+	if err == nil {
+		err = client.Do(ctx, http.MethodGet, "/_cat/master", with("format", "json", "h", "id"), nil, &master)
+	}
+	if err != nil {
+		return false, fmt.Errorf("cannot learn which node is the elected master: %w", err)
+	}
+	if len(master) != 1 {
+		return false, nil // there is none at the moment
+	}
+	_, is := local.Nodes[master[0].ID]
+	return is, nil
+}
