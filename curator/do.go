@@ -18,11 +18,7 @@ import (
 func (r *run) carryOut(ctx context.Context, c *cluster.Cluster, a *action.Action, p *plan.Action, sel cluster.Selection, log *slog.Logger) error {
 	switch {
 	case r.mode == draft:
-		if p.Looked == 0 && len(p.Choices) == 0 && a.Options != nil {
-			if text, err := json.Marshal(a.Options); err == nil {
-				p.Unplanned = "with " + string(text)
-			}
-		}
+		p.Unplanned = foreseen(a, p)
 		return nil
 	case len(p.Held) > 0 && len(sel.Items) == 0:
 		log.Info(fmt.Sprintf(`Skipping action "%s": guards hold back all of it.`, a.Kind))
@@ -31,6 +27,25 @@ func (r *run) carryOut(ctx context.Context, c *cluster.Cluster, a *action.Action
 		return c.DryRun(ctx, a, sel)
 	}
 	return c.Apply(ctx, a, sel, func(done cluster.Result) { r.done(p, done) })
+}
+
+// foreseen is what can be said of an action that chooses nothing.
+func foreseen(a *action.Action, p *plan.Action) string {
+	switch {
+	case len(p.Choices) > 0 || len(p.Removes) > 0 || len(p.Held) > 0:
+		return ""
+	case takesList(a) && a.IgnoreEmptyList:
+		return "nothing to act on"
+	case takesList(a) && a.ID != "retention":
+		return "nothing to act on: a run ends here with exit code 1, as ignore_empty_list is not set"
+	case takesList(a):
+		return ""
+	}
+	text, err := json.Marshal(a.Options)
+	if err != nil {
+		return ""
+	}
+	return "with " + string(text)
 }
 
 // done counts what was done to one index or snapshot, and writes it into the audit log.
