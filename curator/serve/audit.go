@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -48,6 +49,8 @@ func OpenAudit(path string, stdout io.Writer) (*Audit, error) {
 	a.user = os.Getenv("USER")
 	if u, err := user.Current(); err == nil {
 		a.user = u.Username
+	} else if a.user == "" { // as in a container
+		a.user = strconv.Itoa(os.Getuid())
 	}
 	if path == "-" {
 		return a, nil
