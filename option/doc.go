@@ -20,6 +20,8 @@ type Doc struct {
 	Type    string // in a reader's words: text, list, duration, size …
 	Default string // as YAML; empty means none
 	Text    string // the field's comment
+
+	Required bool // it must be given
 }
 
 // Describe reads the options of struct typ from the Go source in folder dir, in the order they
@@ -133,7 +135,7 @@ func (src *source) describe(typ, prefix string) ([]Doc, error) {
 		if text == "" {
 			return nil, fmt.Errorf("option %s%s of %s in Go has no comment", prefix, name, typ)
 		}
-		d := Doc{Name: prefix + name, Type: kind, Default: tag.Get("default"), Text: text}
+		d := Doc{Name: prefix + name, Type: kind, Default: tag.Get("default"), Text: text, Required: tag.Get("required") == "true"}
 		if a := tag.Get("alias"); a != "" {
 			d.Aliases = strings.Split(a, ",")
 		}
@@ -191,6 +193,9 @@ func Markdown(docs []Doc) string {
 		def := ""
 		if d.Default != "" {
 			def = "`" + d.Default + "`"
+		}
+		if d.Required {
+			def = "required"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", name, strings.ReplaceAll(def, "|", `\|`), strings.ReplaceAll(d.Text, "|", `\|`))
 	}

@@ -25,6 +25,8 @@ type options struct {
 type inner struct {
 	// How long.
 	Wait time.Duration ` + "`config:\"wait\" default:\"5s\"`" + `
+	// Which.
+	Kind string ` + "`config:\"kind\" required:\"true\"`" + `
 }
 `
 
@@ -48,10 +50,11 @@ func TestDescribe(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Doc{
-		{"paths", []string{"files"}, "list", "[a|b]", "Where to read, one or more."},
-		{"inner", nil, "section", "", "Deeper."},
-		{"inner.wait", nil, "duration", "5s", "How long."},
-		{"far", nil, "text", "", "Elsewhere."},
+		{"paths", []string{"files"}, "list", "[a|b]", "Where to read, one or more.", false},
+		{"inner", nil, "section", "", "Deeper.", false},
+		{"inner.wait", nil, "duration", "5s", "How long.", false},
+		{"inner.kind", nil, "text", "", "Which.", true},
+		{"far", nil, "text", "", "Elsewhere.", false},
 	}
 	if d := cmp.Diff(want, docs); d != "" {
 		t.Error(d)
@@ -66,6 +69,9 @@ func TestDescribe(t *testing.T) {
       # How long.
       #wait: 5s
 
+      # Which.
+      #kind:
+
     # Elsewhere.
     #far:
 `
@@ -79,7 +85,7 @@ func TestDescribe(t *testing.T) {
 	}
 	table := "# x\n<!-- options: options -->\n| option | default | meaning |\n| --- | --- | --- |\n" +
 		"| `paths`, `files` | `[a\\|b]` | Where to read, one or more. |\n| `inner` |  | Deeper. |\n" +
-		"| `inner.wait` | `5s` | How long. |\n| `far` |  | Elsewhere. |\n<!-- /options -->\nend\n"
+		"| `inner.wait` | `5s` | How long. |\n| `inner.kind` | required | Which. |\n| `far` |  | Elsewhere. |\n<!-- /options -->\nend\n"
 	if d := cmp.Diff(table, filled); d != "" {
 		t.Error(d)
 	}

@@ -242,3 +242,29 @@ func TestUsualClientFile(t *testing.T) {
 	f(usual, "http://usual:9200")
 	f(other, "http://other:9200", "ESCLIENT_CONFIG", other)
 }
+
+// What the documentation shows must work.
+func TestDocumentation(t *testing.T) {
+	text, err := os.ReadFile("../../docs/curator-actions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(text), "```yaml\n")[1:]
+	if len(blocks) < 3 {
+		t.Errorf("%d examples are too few", len(blocks))
+	}
+	for _, block := range blocks {
+		example, _, _ := strings.Cut(block, "```")
+		switch {
+		case strings.HasPrefix(example, "elasticsearch:"):
+			_, err = readClient(t, example, "ES_PASSWORD", "p")
+		case strings.HasPrefix(example, "  1:"):
+			_, err = Parse([]byte("actions:\n"+example), "docs", Options{})
+		default:
+			_, err = Parse([]byte(example), "docs", Options{})
+		}
+		if err != nil {
+			t.Errorf("%v\n%s", err, example)
+		}
+	}
+}
