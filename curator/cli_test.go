@@ -2,6 +2,7 @@ package curator
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"slices"
 	"strings"
@@ -143,6 +144,9 @@ func TestDocuments(t *testing.T) {
 			`"search_pattern":"*","value":"hot","wait_for_completion":false,"wait_interval":9}`)
 	f("forcemerge|--max_num_segments|1|--delay|0.5"+list,
 		`"action":"forcemerge",`+none+`,"options":{"allow_ilm_indices":false,"delay":0.5,"ignore_empty_list":false,"include_hidden":false,"max_num_segments":1,"search_pattern":"*"}`)
+	f(`close|--filter_list|{"filtertype":"pattern","kind":"prefix","value":"\ud83d\uDE00\\d\/\u00e9<"}`,
+		`"action":"close","filters":[{"filtertype":"pattern","kind":"prefix","value":"😀\\d/\u00e9\u003c"}],`+
+			`"options":{"allow_ilm_indices":false,"delete_aliases":false,"ignore_empty_list":false,"include_hidden":false,"search_pattern":"*","skip_flush":false}`)
 	f("delete-snapshots|--repository|${R}"+list,
 		`"action":"delete_snapshots",`+none+`,"options":{"allow_ilm_indices":false,"ignore_empty_list":false,"include_hidden":false,"repository":"${R}"}`)
 }
@@ -161,6 +165,7 @@ func TestDocumentsRefused(t *testing.T) {
 	const list = `|--filter_list|{"filtertype":"none"}`
 	f("close", "missing --filter_list")
 	f("forcemerge", "missing --max_num_segments, --filter_list")
+	f(`close|--filter_list|{"filtertype":"pattern","kind":"prefix","value":"\ud83d"}`, "found invalid Unicode")
 	f("close|--filter_list|{x", "filter_list", "it is not JSON")
 	f(`close|--filter_list|{"filtertype":"none"} {}`, "it is not JSON")
 	f(`close|--filter_list|{"filtertype":"nome"}`, "nome")
@@ -239,6 +244,7 @@ func TestSpellings(t *testing.T) {
 	f("cli clos", 2, `unknown command "clos" for "curator cli"`)
 	f("cli clos", 2, "close")
 	f("cli --config /no/such/file close", 2, "/no/such/file")
+	f("cli --loglevel debug close", 2, "missing --filter_list")
 	f("cli --loglevel LOUD close", 2, "want one of DEBUG")
 	f("cli", 0, "show-indices")
 	f("cli close --help", 0, "--filter_list json")
@@ -280,4 +286,36 @@ func (s singleton) names() []string {
 		names = append(names, name)
 	}
 	return names
+}
+
+// FuzzFilterList: whatever stands in --filter_list, no filter is lost on the way to the action, and text comes
+// out as JSON has it.
+func FuzzFilterList(f *testing.F) {
+	f.Add(`{"filtertype":"none"}`)
+	f.Add(`[{"filtertype":"pattern","kind":"prefix","value":"\ud83d\ude00\\\/"},{"filtertype":"kibana","exclude":false}]`)
+	f.Add(`{"filtertype":"pattern","kind":"regex","value":"^(?!\\.).*$","exclude":"yes"}`)
+	f.Add(`{"filtertype":"none","filtertype":"kibana"}`)
+	f.Add(` [ ] `)
+	f.Fuzz(func(t *testing.T, text string) {
+		v := &flagValue{flag: filterFlag}
+		if v.Set(text) != nil {
+			return
+		}
+		s := singleton{name: "close", kind: "close"}
+		doc, err := s.document([]*flagValue{v}, false)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		file, err := action.Parse(doc, "fuzz", action.Options{})
+		if err != nil {
+			return
+		}
+		var list []struct{ FilterType string }
+		if err := json.Unmarshal([]byte(text), &list); err != nil {
+			list = make([]struct{ FilterType string }, 1)
+		}
+		if got := len(file.Actions[0].Filters); got != len(list) {
+			t.Errorf("%s has %d filters, the action %d", text, len(list), got)
+		}
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,8 +84,12 @@ func (v *flagValue) Set(s string) error {
 	case listFlag:
 		v.texts = append(v.texts, s)
 	}
-	if err == nil && v.oneof != nil && !slices.Contains(v.oneof, s) {
-		err = errors.New("want one of " + strings.Join(v.oneof, ", "))
+	if err == nil && v.oneof != nil {
+		i := slices.IndexFunc(v.oneof, func(o string) bool { return strings.EqualFold(o, s) })
+		if i < 0 {
+			return errors.New("want one of " + strings.Join(v.oneof, ", "))
+		}
+		s = v.oneof[i]
 	}
 	if n := (*strconv.NumError)(nil); errors.As(err, &n) {
 		err = fmt.Errorf("it is not a %s", map[string]string{numberFlag: "whole number", secondsFlag: "number"}[v.kind])
@@ -113,16 +118,31 @@ func (v *flagValue) value() (any, bool) {
 	case v.kind == numberFlag || v.kind == secondsFlag:
 		return json.Number(v.text), true
 	case v.kind == jsonFlag:
-		return json.RawMessage(v.text), true
+		return yamlEscapes(v.text), true
 	case v.kind == filtersFlag:
 		if t := strings.TrimSpace(v.text); !strings.HasPrefix(t, "[") {
-			return []json.RawMessage{json.RawMessage(t)}, true
+			return []json.RawMessage{yamlEscapes(t)}, true
 		}
-		return json.RawMessage(v.text), true
+		return yamlEscapes(v.text), true
 	case v.kind == listFlag:
 		return v.texts, true
 	}
 	return v.text, true
+}
+
+// escapes finds what begins with a backslash in a JSON text, and both halves of a character together.
+var escapes = regexp.MustCompile(`(?i)\\u(d[89ab]..)\\u(d[c-f]..)|\\.`)
+
+// yamlEscapes writes as it is what JSON has escapes for and YAML, which reads the text next, has not: slashes
+// and characters of two halves. The rest of the text stays, with names that are in it twice.
+func yamlEscapes(text string) json.RawMessage {
+	return json.RawMessage(escapes.ReplaceAllStringFunc(text, func(m string) string {
+		var plain string
+		if len(m) == 2 && m[1] != '/' || json.Unmarshal([]byte(`"`+m+`"`), &plain) != nil {
+			return m
+		}
+		return plain
+	}))
 }
 
 // no is the second spelling of a flag.
