@@ -62,9 +62,8 @@ type Policy struct {
 type options struct {
 	// The version of this form: 1.
 	Version int `config:"version" required:"true"`
-	// The rule for every index that `names` reads, unless one below holds for it. A rule is an age (`7d`), `never`
-	// (is deleted), or a section of the options `age`, `size` and `keep_at_least`. Without a default
-	// such indices are kept.
+	// The rule for every index that `names` reads, unless one below holds for it. A rule is an age (`7d`), `never` (it
+	// is never deleted), or a section of `age`, `size` and `keep_at_least`. Without a default such indices are kept.
 	Default any `config:"default"`
 	// Rules by namespace, as `names` reads it. A `*` stands for any text: `team-*: 14d`.
 	Namespaces map[string]any `config:"namespaces"`
@@ -102,9 +101,9 @@ type ruleOptions struct {
 
 // diskOptions are what a policy may say about full disks.
 type diskOptions struct {
-	// When a node's disk is fuller than this, the oldest indices on it are deleted …
+	// How full a node's disk may get; when it is fuller, the oldest indices on it are deleted.
 	High string `config:"high" default:"85%"`
-	// … until it is at most this full.
+	// How full it may be when they have gone.
 	Low string `config:"low" default:"80%"`
 	// How old an index becomes in any case: what is younger stays, however full the disk.
 	KeepAtLeast string `config:"keep_at_least" required:"true"`

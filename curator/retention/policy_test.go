@@ -2,6 +2,8 @@ package retention
 
 import (
 	"encoding/json"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -296,4 +298,21 @@ func TestDateIn(t *testing.T) {
 	f("audit-9.2026", "")
 	f("v2026", "")
 	f("", "")
+}
+
+// TestDocumented: the policies in the documentation are right.
+func TestDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/curator-retention.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(version: 1\n.*?)```").FindAllSubmatch(text, -1)
+	if len(blocks) < 2 {
+		t.Fatalf("%d policies in the documentation", len(blocks))
+	}
+	for _, b := range blocks {
+		if p := mustParse(t, string(b[1])); len(p.Warnings()) > 0 {
+			t.Errorf("%s\nwarnings %q", b[1], p.Warnings())
+		}
+	}
 }
