@@ -130,7 +130,11 @@ func (d *Dating) byField(r *run, found map[string]moment) error {
 	r.dropClosed("so the dates in it are not known")
 	r.looks()
 	r.drop(func(it *Item) string {
-		if it.Docs == 0 || it.Docs < 0 && r.Strict {
+		switch {
+		case it.Docs < 0 && !r.Strict:
+			r.warn("%s: the number of its documents is not known: left alone", printable(it.Name))
+			return "the number of its documents is not known"
+		case it.Docs <= 0:
 			return "it is empty"
 		}
 		return ""
@@ -235,9 +239,13 @@ func (f *Age) apply(r *run) error {
 	now := reference(f.Epoch, r.Now)
 	return r.each(f.Exclude, func(it *Item) (verdict, error) {
 		m := dates[it.Name]
-		n, named, err := f.count(it.Name, r.Strict)
+		n, named, err := f.count(it.Name)
 		if err != nil {
 			return verdict{}, err
+		}
+		if n < 0 && named && !r.Strict {
+			r.warn("%s: its name has the number %d of %s, which is below 0: left alone", printable(it.Name), n, f.Unit)
+			return verdict{gone: true, why: fmt.Sprintf("its name has the number %d of %s, which is below 0", n, f.Unit)}, nil
 		}
 		if f.UnitCountPattern != "" && !named && f.UnitCount == -1 {
 			return verdict{gone: !r.Strict || !f.Exclude, why: "its name has no number of " + f.Unit}, nil
@@ -257,7 +265,7 @@ func (f *Age) apply(r *run) error {
 }
 
 // count is the number of units for name, and whether the name itself says it.
-func (f *Age) count(name string, strict bool) (n int64, named bool, err error) {
+func (f *Age) count(name string) (n int64, named bool, err error) {
 	if f.counts == nil {
 		return f.UnitCount, false, nil
 	}
@@ -269,7 +277,7 @@ func (f *Age) count(name string, strict bool) (n int64, named bool, err error) {
 		return f.UnitCount, false, nil
 	}
 	n, ok := pythonInt(m.group)
-	if !ok || n == 0 || n < 0 && !strict {
+	if !ok || n == 0 {
 		return f.UnitCount, false, nil
 	}
 	return n, true, nil

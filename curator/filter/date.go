@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // How dates in names are read: as Curator does, which finds them by a regular expression of digits and reads them
@@ -272,9 +273,10 @@ var directives = map[rune]string{
 
 // A strptime reads dates of one format as Python's function of that name does, in the C locale.
 type strptime struct {
-	format string
-	regex  *regexp.Regexp
-	parts  []rune // of its groups
+	format  string
+	pattern string         // in Go's syntax, with \d for a digit
+	regex   *regexp.Regexp // for ASCII
+	parts   []rune         // of its groups
 }
 
 func newStrptime(format string) (*strptime, error) {
@@ -316,14 +318,19 @@ func newStrptime(format string) (*strptime, error) {
 		s.parts = append(s.parts, rest[i])
 		out.WriteString("(" + d + ")")
 	}
+	s.pattern = `(?i)\A(?:` + out.String() + `)`
 	var err error
-	s.regex, err = regexp.Compile(`(?i)\A(?:` + strings.ReplaceAll(out.String(), `\d`, `\p{Nd}`) + `)`)
+	s.regex, err = regexp.Compile(s.pattern)
 	return s, err
 }
 
 // fields reads the parts of text; names of days and months are numbers from 0 and 1.
 func (s *strptime) fields(text string) (map[rune]int, error) {
-	at := s.regex.FindStringSubmatchIndex(text)
+	regex := s.regex
+	if strings.ContainsFunc(text, func(c rune) bool { return c >= utf8.RuneSelf }) {
+		regex = regexp.MustCompile(strings.ReplaceAll(s.pattern, `\d`, `\p{Nd}`)) // it compiled with the smaller class
+	}
+	at := regex.FindStringSubmatchIndex(text)
 	if at == nil {
 		return nil, fmt.Errorf("time data '%s' does not match format '%s'", text, s.format)
 	}

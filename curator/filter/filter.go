@@ -204,6 +204,9 @@ func Run(filters []Filter, items []Item, c Clock) (Outcome, error) {
 		case err != nil:
 			return Outcome{}, fmt.Errorf("filter %d: %w", r.place, err)
 		}
+		if c.Strict && r.out.EmptyAt > 0 {
+			break // so that a later filter cannot fail
+		}
 	}
 	r.out.Left = r.left
 	r.out.Why = map[string]string{}

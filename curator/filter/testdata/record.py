@@ -111,7 +111,7 @@ def dating(f, timestring, snapshots, needed=True):
 
 
 def epoch(now):
-    return R.choice([0, now, now * 1000, now + 86400 * R.randint(-50, 50), now * 10**6, now * 10**9, 12345, -86400, -12345678901])
+    return R.choice([0, now, now * 1000, now + 86400 * R.randint(-50, 50), now + 86400 * 400, now * 10**6, now * 10**9, 12345, -86400, -12345678901])
 
 
 def age(now, ts, unit, snapshots):
@@ -119,6 +119,8 @@ def age(now, ts, unit, snapshots):
                 'unit_count': R.choice([0, 1, 1, 2, 3, 5, 10, 30, 30, -1, -5])}, ts, snapshots)
     if R.random() < (0.03 if snapshots else 0.2):
         f['unit_count_pattern'] = R.choice(COUNTS)
+        if R.random() < 0.3:
+            f['unit_count'] = -1
     return maybe(maybe(f, 0.25, exclude=R.choice([True, False])), 0.15, epoch=epoch(now))
 
 
