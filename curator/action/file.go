@@ -359,25 +359,34 @@ func (p *problems) err() error {
 	var errs []error
 	for i, one := range p.list {
 		if i == 20 {
-			errs = append(errs, fmt.Errorf("%s: and %d more", printable(p.name), len(p.list)-i))
+			errs = append(errs, p.at(0, fmt.Errorf("and %d more", len(p.list)-i)))
 			break
 		}
-		errs = append(errs, p.at(one))
+		errs = append(errs, p.at(one.line, one.err))
 	}
 	return errors.Join(errs...)
 }
 
-func (p *problems) at(one problem) error {
-	where := printable(p.name)
-	if one.line > 0 {
-		where = fmt.Sprintf("%s:%d", where, one.line)
+func (p *problems) at(line int, err error) error {
+	where := p.name
+	if line > 0 {
+		where = fmt.Sprintf("%s:%d", p.name, line)
 	}
-	return fmt.Errorf("%s: %w", where, one.err)
+	return &placed{where, err}
 }
+
+// A placed error says where it is, on one line.
+type placed struct {
+	where string
+	err   error
+}
+
+func (e *placed) Error() string { return printable(e.where) + ": " + printable(e.err.Error()) }
+func (e *placed) Unwrap() error { return e.err }
 
 func (r *reader) warn(line int, format string, args ...any) {
 	if len(r.warnings) < 100 {
-		r.warnings = append(r.warnings, r.at(problem{line, fmt.Errorf(format, args...)}).Error())
+		r.warnings = append(r.warnings, r.at(line, fmt.Errorf(format, args...)).Error())
 	}
 }
 
@@ -389,8 +398,8 @@ func printable(s string) string {
 		}
 		return c
 	}, s)
-	if r := []rune(s); len(r) > 200 {
-		return string(r[:200]) + "…"
+	if r := []rune(s); len(r) > 1000 {
+		return string(r[:1000]) + "…"
 	}
 	return s
 }
