@@ -236,6 +236,12 @@ func (r *reader) options(a *Action, k kind, v *value, what string) {
 			r.add(in.lineOf(name), fmt.Errorf("%s: option %q is of Curator 5 and not supported: %s", what, name, why))
 		}
 	}
+	for name, why := range needlessOptions[a.Kind] {
+		if _, ok := given[name]; ok {
+			delete(given, name)
+			r.warn(in.lineOf(name), "%s: option %q is of Curator 5 and passed over: %s", what, name, why)
+		}
+	}
 	a.Options, a.Timeout = k.options(), k.timeout
 	known := append(setting.Names(a.Options), setting.Names(&a.Common)...)
 	for _, e := range in.entries {

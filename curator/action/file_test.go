@@ -108,7 +108,7 @@ func TestOptions(t *testing.T) {
 	f("allocation", "key: tag, value: cold, allocation_type: include, wait_for_completion: on, wait_interval: '30', max_wait: 60, search_pattern: 'a*,-b'",
 		&Allocation{Search{"a*,-b"}, "tag", "cold", "include", Wait{true, 30 * time.Second, time.Minute}})
 	f("close", "", &Close{Search: all})
-	f("close", "delete_aliases: true, skip_flush: yes, ignore_sync_failures: false", &Close{all, true, true})
+	f("close", "delete_aliases: true, skip_flush: yes, ignore_sync_failures: true", &Close{all, true, true})
 	f("cluster_routing", "routing_type: allocation, setting: enable, value: new_primaries", &ClusterRouting{"allocation", "enable", "new_primaries", soon})
 	f("create_index", "name: '<logs-{now/d}>', ignore_existing: true, extra_settings: {settings: {number_of_shards: 1, ratio: 1.50}}",
 		&CreateIndex{"<logs-{now/d}>", true, map[string]any{"settings": map[string]any{"number_of_shards": int64(1), "ratio": 1.5}}})
@@ -323,8 +323,8 @@ func TestParseRefuses(t *testing.T) {
 		`a.yml:5: action 1 (close): unknown option "timeout_overide", did you mean "timeout_override"? known options: allow_ilm_indices, `+
 			`continue_if_exception, delete_aliases, disable_action, ignore_empty_list, include_hidden, search_pattern, skip_flush, timeout_override`,
 		`a.yml:6: action 1 (close): option "ignore_empty_list" must be true or false, not 1`)
-	f("actions:\n  1:\n    action: close\n    options:\n      ignore_sync_failures: true\n    "+none,
-		`a.yml:5: action 1 (close): option "ignore_sync_failures" is of Curator 5 and not supported: Elasticsearch has no synced flush any more: leave it out`)
+	f("actions:\n  1:\n    action: reindex\n    options:\n      remote_url_prefix: p\n      remote_aws_key:\n      request_body: {source: {index: a}, dest: {index: b}}\n    "+none,
+		`a.yml:5: action 1 (reindex): option "remote_url_prefix" is of Curator 5 and not supported: write it behind the host in request_body.source.remote.host`)
 	f("actions:\n  1:\n    action: rollover\n    options:\n      name: a\n      conditions:\n        max_age: 7d\n        max_doc: 5",
 		`a.yml:8: action 1 (rollover): unknown option "conditions.max_doc", did you mean "conditions.max_docs"? known options: max_age, max_docs, max_size`)
 	f("actions:\n  1: {action: cluster_routing, options: {routing_type: rebalance, setting: enable, value: new_primaries}}",

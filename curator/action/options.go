@@ -433,9 +433,6 @@ var refusedKinds = map[string]string{
 
 // Options of Curator 5 that have lost their meaning: they may be there as long as they are off.
 var goneOptions = map[string]map[string]string{
-	"close": {
-		"ignore_sync_failures": "Elasticsearch has no synced flush any more: leave it out",
-	},
 	"reindex": {
 		"remote_aws_key":         "requests are not signed for AWS: put a proxy that signs in front of the cluster",
 		"remote_aws_secret_key":  "requests are not signed for AWS: put a proxy that signs in front of the cluster",
@@ -443,6 +440,11 @@ var goneOptions = map[string]map[string]string{
 		"remote_url_prefix":      "write it behind the host in request_body.source.remote.host",
 		"remote_ssl_no_validate": "the cluster itself does not skip it either: give the authorities in remote_certificate",
 	},
+}
+
+// Options of Curator 5 whose lack changes nothing: they are passed over with a warning.
+var needlessOptions = map[string]map[string]string{
+	"close": {"ignore_sync_failures": "Elasticsearch has no synced flush any more"},
 }
 
 // off says whether the value of an option is as good as none.
