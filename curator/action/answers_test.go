@@ -90,6 +90,8 @@ var differences = []struct {
 	{"yaml/duplicate *", refuses, false, "Curator silently takes the last of two equal keys, and so loses filters"},
 
 	{"option/close/ignore_sync_failures=*", accepts, true, "it is of Curator 5, and passed over: Elasticsearch has no synced flush any more"},
+	{"option/*/*=''", refuses, true, "what must be given must not be empty"},
+	{"option/allocation/search_pattern=''", refuses, false, "no name is all names"},
 	{"option/cluster_routing/value='replicas'", refuses, true, "Curator finds out in the middle of the run"},
 	{"option/index_settings/index_settings={}", refuses, true, "there is nothing to do"},
 	{"option/reindex/remote_filters=None", accepts, true, "as if it were left out: nothing is chosen"},

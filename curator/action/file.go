@@ -253,6 +253,9 @@ func (r *reader) options(a *Action, k kind, v *value, what string) {
 	r.report(setting.Unpack(given, a.Options, what, &a.Common), in, "")
 	if s, ok := a.Options.(interface{ pattern() string }); ok {
 		a.SearchPattern = s.pattern()
+		if v := in.get("search_pattern"); !r.Strict && v != nil && (v.unset || a.SearchPattern == "") {
+			r.add(in.lineOf("search_pattern"), fmt.Errorf("%s: option \"search_pattern\" is empty, which is all indices: write '*' if all are meant", what))
+		}
 	}
 	r.check = !r.Strict && !a.DisableAction
 	if re, ok := a.Options.(*Reindex); ok {

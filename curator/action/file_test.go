@@ -327,6 +327,10 @@ func TestParseRefuses(t *testing.T) {
 		`a.yml:5: action 1 (reindex): option "remote_url_prefix" is of Curator 5 and not supported: write it behind the host in request_body.source.remote.host`)
 	f("actions:\n  1:\n    action: rollover\n    options:\n      name: a\n      conditions:\n        max_age: 7d\n        max_doc: 5",
 		`a.yml:8: action 1 (rollover): unknown option "conditions.max_doc", did you mean "conditions.max_docs"? known options: max_age, max_docs, max_size`)
+	for _, v := range []string{"''", "${UNSET}", "${UNSET:}"} {
+		f("actions:\n  1:\n    action: open\n    options:\n      search_pattern: "+v+"\n    "+none,
+			`a.yml:5: action 1 (open): option "search_pattern" is empty, which is all indices: write '*' if all are meant`)
+	}
 	f("actions:\n  1: {action: cluster_routing, options: {routing_type: rebalance, setting: enable, value: new_primaries}}",
 		`a.yml:2: action 1 (cluster_routing): option "value" must not be "new_primaries" with routing_type "rebalance"`)
 	f("actions:\n  1: {action: index_settings, options: {index_settings: {refresh_interval: 5s}}, "+none+"}",

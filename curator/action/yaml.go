@@ -33,6 +33,7 @@ type value struct {
 	line    int
 	kind    yaml.Kind // ScalarNode, SequenceNode or MappingNode
 	scalar  any
+	unset   bool // it stands for an environment variable that is not set
 	list    []*value
 	entries []entry
 }
@@ -159,7 +160,9 @@ func (r *reader) value(n *yaml.Node, depth int) *value {
 		}
 		return r.value(n.Alias, depth+1)
 	case yaml.ScalarNode:
-		return &value{line: n.Line, kind: n.Kind, scalar: r.scalar(n)}
+		v := &value{line: n.Line, kind: n.Kind, scalar: r.scalar(n)}
+		v.unset = v.scalar == nil && strings.HasPrefix(n.Value, "${")
+		return v
 	}
 	if tag := n.ShortTag(); tag != "!!map" && tag != "!!seq" {
 		r.add(n.Line, fmt.Errorf("YAML tag %s is not supported: leave it out", setting.Show(n.Tag)))

@@ -5,7 +5,7 @@
 //	config    its name; ",inline" for an embedded struct; "-" or none leaves the field alone
 //	alias     further names for it, separated by commas
 //	default   its default, as YAML
-//	required  "true": it must be given
+//	required  "true": it must be given, and a text not be empty
 //	oneof     the values it may have: "older|younger"
 //	min, max  the range of a number
 //
@@ -193,6 +193,10 @@ func (u *unpacker) option(values map[string]any, f field, prefix string) {
 	default:
 		if err := set(f.value, value); err != nil {
 			u.wrong(prefix+name, fmt.Errorf("option %q %w", prefix+name, err))
+			return
+		}
+		if f.tag.Get("required") == "true" && f.value.Kind() == reflect.String && f.value.Len() == 0 {
+			u.wrong(prefix+name, fmt.Errorf("option %q is required, and empty%s", prefix+name, wanted(f)))
 			return
 		}
 		if err := allowed(f); err != nil {

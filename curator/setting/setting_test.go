@@ -101,6 +101,7 @@ func TestUnpackRefuses(t *testing.T) {
 	}
 	type m = map[string]any
 	f(m{"kind": nil}, `option "kind" is required: one of prefix, suffix`)
+	f(m{"kind": ""}, `option "kind" is required, and empty: one of prefix, suffix`)
 	f(m{"kind": "regex"}, `option "kind" must be one of prefix, suffix, not "regex"`)
 	f(m{"cuont": 1}, `unknown option "cuont", did you mean "count"? known options: aliases, any, count, exclude, free, kind, names, part, size, text, wait`)
 	f(m{"part": m{"deep": 1, "x": nil}}, `unknown option "part.x"; known options: deep`)
