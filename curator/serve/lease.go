@@ -160,15 +160,15 @@ func clusterTime(ctx context.Context, client *es.Client) (time.Time, error) {
 
 // state is what is known of the last run.
 type state struct {
-	Version int       `json:"version"` // of this form: 1
-	Due     time.Time `json:"due"`     // the time of the schedule it was for
-	Began   time.Time `json:"began"`
-	Took    float64   `json:"took"`   // seconds
-	Holder  string    `json:"holder"` // who ran it
-	Result  string    `json:"result"` // ok, held (guards held something back), failed
-	Error   string    `json:"error,omitempty"`
-	Success time.Time `json:"success,omitzero"` // when the last one with result ok began
-	Summary Summary   `json:"summary"`
+	Version  int       `json:"version"` // of this form: 1
+	Began    time.Time `json:"began"`   // by the clock of the schedule
+	Took     float64   `json:"took"`    // seconds
+	Holder   string    `json:"holder"`  // who ran it
+	Result   string    `json:"result"`  // ok, held (guards held something back), failed
+	Error    string    `json:"error,omitempty"`
+	Failures int       `json:"failures,omitempty"` // runs that failed one after the other, up to this one
+	Success  time.Time `json:"success,omitzero"`   // when the last one with result ok began
+	Summary  Summary   `json:"summary"`
 
 	at system.Place
 }

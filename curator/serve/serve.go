@@ -23,6 +23,7 @@ import (
 
 	cron "github.com/netresearch/go-cron"
 
+	"github.com/podbeat/podbeat/curator/system"
 	"github.com/podbeat/podbeat/es"
 )
 
@@ -151,6 +152,9 @@ func newServer(o Options) (*server, error) {
 	if s.Jitter < 0 || s.Jitter > 24*time.Hour {
 		return nil, fmt.Errorf("cannot use a jitter of %s: it must be from 0 to 24h", s.Jitter)
 	}
+	if s.ES != nil { // what the loop asks is small; the job has its own client
+		s.ES = s.ES.With(min(s.ES.Timeout(), 30*time.Second))
+	}
 	if s.Name == "" {
 		s.Name = "curator"
 	}
@@ -178,55 +182,64 @@ func (s *server) listen() (stop func(), err error) {
 	return func() { _ = h.Close(); <-done }, nil
 }
 
+// A failed run is tried again this often, after the first pause and then twice as long each time.
+const (
+	retries    = 3
+	retryAfter = 5 * time.Minute
+)
+
 // loop waits for each time of the schedule and has the job run. Runs that were missed, however many, are made
 // up for once.
 func (s *server) loop(ctx context.Context) error {
-	var from time.Time // of the run last known of; the schedule goes on after it
-	for known := false; ; {
-		if !known {
-			st, err := s.loadState(ctx)
+	var from time.Time // the schedule goes on after it
+	for failures := 0; ctx.Err() == nil; {
+		st, err := s.loadState(ctx)
+		if err == nil {
+			now := s.Clock.Now()
 			switch {
-			case ctx.Err() != nil:
-				return nil
-			case err != nil:
-				if s.pause(ctx, err) != nil {
-					return nil
-				}
-				continue
-			}
-			if now := s.Clock.Now(); st.Due.IsZero() && from.IsZero() || st.Due.After(now) {
-				from = now // nothing was missed by the first there ever was; another's clock may be ahead
-			} else if !st.Due.IsZero() {
-				from = st.Due
+			case st.Began.After(now.Add(24 * time.Hour)): // the clock of whoever ran it was wrong
+				from = now
+			case !st.Began.IsZero():
+				from = st.Began
+			case from.IsZero():
+				from = now // nothing was missed by the first there ever was
 			}
 			s.metrics.last(st)
-			known = true
+			err = s.next(ctx, st, from)
 		}
-		due := s.schedule.Next(from.UTC())
-		begin := due
-		if s.Jitter > 0 && due.After(s.Clock.Now()) {
-			begin = due.Add(rand.N(s.Jitter))
+		if failures++; err == nil {
+			failures = 0
+		} else if ctx.Err() == nil {
+			s.pause(ctx, err, failures)
 		}
-		s.metrics.next.Set(float64(begin.Unix()))
-		if err := s.waitUntil(ctx, begin); err != nil {
-			return nil
-		}
-		if now := s.Clock.Now(); due.Before(now) { // also for all that were missed since
-			due = now
-		}
-		if err := s.once(ctx, due); err != nil && (ctx.Err() != nil || s.pause(ctx, err) != nil) {
-			return nil
-		}
-		known = false
 	}
+	return nil
 }
 
-// pause logs what keeps the schedule from going on, and waits before it is tried again.
-func (s *server) pause(ctx context.Context, err error) error {
+// next waits until the run after that of st is due, and has the job run if nobody else has by then.
+func (s *server) next(ctx context.Context, st *state, from time.Time) error {
+	due := s.schedule.Next(from.UTC())
+	begin := due
+	if s.Jitter > 0 && due.After(s.Clock.Now()) {
+		begin = due.Add(rand.N(s.Jitter))
+	}
+	if again := st.Began.Add(retryAfter << max(st.Failures-1, 0)); st.Failures > 0 && st.Failures <= retries && again.Before(begin) {
+		begin = again
+	}
+	s.metrics.next.Set(float64(begin.Unix()))
+	if err := s.waitUntil(ctx, begin); err != nil {
+		return err
+	}
+	return s.once(ctx, st.at)
+}
+
+// pause logs what keeps the schedule from going on, and waits before it is tried again: longer with each failure.
+func (s *server) pause(ctx context.Context, err error, failures int) {
 	s.Log.Error(fmt.Sprintf("The run is put off; it is tried again soon: %v", err))
 	s.metrics.errors.Inc()
 	s.alive()
-	return sleep(ctx, s.retry+rand.N(s.retry))
+	wait := s.retry << min(failures-1, 3)
+	_ = sleep(ctx, wait+rand.N(wait))
 }
 
 func (s *server) waitUntil(ctx context.Context, t time.Time) error {
@@ -243,8 +256,8 @@ func (s *server) waitUntil(ctx context.Context, t time.Time) error {
 
 func (s *server) alive() { s.beat.Store(time.Now().Unix()) }
 
-// once has the job run for the time due, unless another has. It waits for one that is at it.
-func (s *server) once(ctx context.Context, due time.Time) error {
+// once has the job run, unless another has since the state was at seen. It waits for one that is at it.
+func (s *server) once(ctx context.Context, seen system.Place) error {
 	var held *lease
 	for {
 		var err error
@@ -264,11 +277,11 @@ func (s *server) once(ctx context.Context, due time.Time) error {
 	if err != nil {
 		return err
 	}
-	if !st.Due.IsZero() && s.schedule.Next(st.Due.UTC()).After(due) && st.Due.Before(due.Add(24*time.Hour)) {
+	if st.at != seen {
 		s.Log.Info(fmt.Sprintf("Another has done the run: %s", clean(st.Holder)))
 		return nil
 	}
-	return s.work(ctx, held, st, due)
+	return s.work(ctx, held, st)
 }
 
 // errStopping is that of Continue when the program is to stop.
@@ -302,7 +315,7 @@ func Continue(ctx context.Context) error {
 func Stopped(err error) bool { return errors.Is(err, errStopping) }
 
 // work has the job run and stores what came of it.
-func (s *server) work(ctx context.Context, held *lease, st *state, due time.Time) error {
+func (s *server) work(ctx context.Context, held *lease, st *state) error {
 	// A stop leaves what the job has in hand alone; losing the lease does not.
 	run, lost := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer lost(nil)
@@ -319,7 +332,7 @@ func (s *server) work(ctx context.Context, held *lease, st *state, due time.Time
 	end()
 	<-renewing
 
-	next := &state{Version: 1, Due: due.UTC(), Began: begun.UTC(), Took: took.Seconds(), Holder: s.Holder, Summary: sum,
+	next := &state{Version: 1, Began: begun.UTC(), Took: took.Seconds(), Holder: s.Holder, Summary: sum,
 		Success: st.Success, at: st.at}
 	switch {
 	case errors.Is(err, errStopping):
@@ -330,7 +343,7 @@ func (s *server) work(ctx context.Context, held *lease, st *state, due time.Time
 		s.metrics.ran("lost", next)
 		return fmt.Errorf("the run has ended early: %w", held.valid())
 	case err != nil:
-		next.Result, next.Error = "failed", clean(err.Error())
+		next.Result, next.Error, next.Failures = "failed", clean(err.Error()), st.Failures+1
 	case sum.Held > 0:
 		next.Result = "held"
 	default:

@@ -169,7 +169,7 @@ func TestOneOfSeveral(t *testing.T) {
 			return Summary{}, nil
 		})
 		all.Go(func() {
-			if err := s.once(ctx, start); err != nil {
+			if err := s.once(ctx, system.Place{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -201,7 +201,7 @@ func TestTakeover(t *testing.T) {
 			if held, err := s.acquire(ctx); held != nil || err != nil {
 				t.Fatalf("a lease that has not run out was taken (%v)", err)
 			}
-			if err := s.once(ctx, start); err != nil {
+			if err := s.once(ctx, system.Place{}); err != nil {
 				t.Fatal(err)
 			}
 			if began.Before(dead.Expires) {
@@ -229,14 +229,14 @@ func TestFencing(t *testing.T) {
 		}
 		return Summary{}, Continue(ctx)
 	})
-	if err := s.once(ctx, start); !errors.Is(err, ErrLost) {
+	if err := s.once(ctx, system.Place{}); !errors.Is(err, ErrLost) {
 		t.Errorf("error %v, want %v", err, ErrLost)
 	}
 	var there leaseDocument
 	if _, err := system.Get(ctx, c, s.leaseID(), &there); err != nil || there.Token != "thief" {
 		t.Errorf("the thief's lease is gone: %+v %v", there, err)
 	}
-	if st, err := s.loadState(ctx); err != nil || !st.Due.IsZero() {
+	if st, err := s.loadState(ctx); err != nil || !st.Began.IsZero() {
 		t.Errorf("the run is recorded as done: %+v %v", st, err)
 	}
 
@@ -261,7 +261,7 @@ func TestRenewal(t *testing.T) {
 		return Summary{}, Continue(ctx)
 	})
 	s.Lease = 2 * time.Second
-	if err := s.once(ctx, start); err != nil {
+	if err := s.once(ctx, system.Place{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -313,37 +313,41 @@ func TestStop(t *testing.T) {
 		s.release(t.Context(), held)
 	}
 	// The state says nothing of that run, so it is made up for.
-	if st, err := s.loadState(t.Context()); err != nil || !st.Due.IsZero() {
+	if st, err := s.loadState(t.Context()); err != nil || !st.Began.IsZero() {
 		t.Errorf("state %+v %v", st, err)
 	}
 }
 
-// TestFailures: failed and held-back runs are recorded as such, and the last success stays.
+// TestFailures: a failed run is tried again, but not for ever; what was held back is not. The last success stays.
 func TestFailures(t *testing.T) {
-	results := []error{nil, errors.New("bad \x1b[31m"), nil}
-	var ran int
-	var failed string
+	bad := errors.New("bad \x1b[31m")
+	results := []error{nil, bad, bad, nil, bad, bad, bad, bad, bad, bad}
+	var ran []string
 	var s *server
-	s, _, ctx := newTest(t, client(t, 8), 3, func(ctx context.Context) (Summary, error) {
-		if ran++; ran == 3 {
-			if st, err := s.loadState(ctx); err == nil {
-				failed = st.Error
-			}
+	var clock *testClock
+	s, clock, ctx := newTest(t, client(t, 8), 5, func(ctx context.Context) (Summary, error) {
+		ran = append(ran, clock.Now().Format("2 15:04"))
+		if st, err := s.loadState(ctx); len(ran) == 3 && (err != nil || st.Error != "bad  [31m" || st.Result != "failed" || st.Failures != 1) {
+			t.Errorf("after the first failure: %+v %v", st, err)
 		}
-		return Summary{Planned: 1, Held: ran / 3}, results[ran-1]
+		held := 0
+		if len(ran) == 4 {
+			held = 2
+		}
+		return Summary{Planned: 1, Held: held}, results[len(ran)-1]
 	})
 	if err := s.loop(ctx); err != nil {
 		t.Fatal(err)
 	}
-	st, err := s.loadState(t.Context())
-	if failed != "bad  [31m" {
-		t.Errorf("the failure is recorded as %q", failed)
+	if got, want := strings.Join(ran, ", "), "2 02:30, 3 02:30, 3 02:35, 3 02:45, 4 02:30, 4 02:35, 4 02:45, 4 03:05, 5 02:30, 6 02:30"; got != want {
+		t.Errorf("ran at %s, want %s", got, want)
 	}
-	if err != nil || st.Result != "held" || st.Summary.Held != 1 || !st.Success.Equal(time.Date(2026, 11, 2, 2, 30, 0, 0, time.UTC)) {
+	st, err := s.loadState(t.Context())
+	if err != nil || st.Result != "failed" || st.Failures != 6 || !st.Success.Equal(time.Date(2026, 11, 2, 2, 30, 0, 0, time.UTC)) {
 		t.Errorf("state %+v %v", st, err)
 	}
 	text := scrape(t, s, "/metrics")
-	for _, want := range []string{`curator_runs_total{result="failed"} 1`, `curator_runs_total{result="held"} 1`, `curator_runs_total{result="ok"} 1`, "curator_held_back_total 1", "curator_lease_held 0"} {
+	for _, want := range []string{`curator_runs_total{result="failed"} 8`, `curator_runs_total{result="held"} 1`, `curator_runs_total{result="ok"} 1`, "curator_held_back_total 2", "curator_lease_held 0"} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("no %q in %s", want, text)
 		}
@@ -395,7 +399,7 @@ func TestForeignClock(t *testing.T) {
 	c := client(t, 8)
 	ran := 0
 	s, _, ctx := newTest(t, c, 3, func(context.Context) (Summary, error) { ran++; return Summary{}, nil })
-	if err := s.saveState(ctx, &state{Version: 1, Due: start.AddDate(4, 0, 0)}); err != nil {
+	if err := s.saveState(ctx, &state{Version: 1, Began: start.AddDate(4, 0, 0)}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.loop(ctx); err != nil || ran != 3 {
