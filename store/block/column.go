@@ -1,0 +1,629 @@
+package block
+
+import (
+	"bytes"
+	"encoding/binary"
+	"sort"
+	"strconv"
+	"sync"
+	"sync/atomic"
+)
+
+// A Column has the values at one path. They are numbered by row, and in the order of the document within a row.
+type Column struct {
+	*core
+	*info
+	index int
+
+	opening  sync.Once
+	entries  []token   // const and dict
+	rest     []byte    // codes or differences, not decoded yet
+	numbers  form      // ints
+	min, max int64     // ints
+	text     *textData // text
+
+	decoding sync.Once
+	codes    []uint32 // dict
+	ints     []int64  // ints
+
+	starting sync.Once
+	start    []uint32 // the first value of each row, and the end; nil when each row has one value
+
+	filtering sync.Once
+	bloom     bloom
+
+	asInts, asTimes numeric[int64]
+	asFloats        numeric[float64]
+}
+
+// numeric is the values as numbers, once they have been asked for.
+type numeric[T any] struct {
+	sync.Once
+	list []T
+	ok   bool
+}
+
+// Path is the column's path.
+func (c *Column) Path() string { return c.path }
+
+// Len is the number of values.
+func (c *Column) Len() int { return c.n }
+
+// load reads what the column has in its block. What is damaged counts as no values.
+func (c *Column) load() {
+	c.opening.Do(func() {
+		if c.tokens != nil {
+			if entries, codes, ok := dictionary(c.tokens); ok {
+				c.entries, c.codes = entries, codes
+				c.used.Add(int64(4 * len(codes)))
+			}
+			return
+		}
+		if c.n == 0 {
+			return
+		}
+		b, err := c.read(c.data)
+		if err == nil && !c.parse(&reader{b: b}) {
+			err = errDamaged
+		}
+		if err != nil {
+			c.fail(err)
+			c.entries, c.text = nil, nil
+		}
+	})
+}
+
+func (c *Column) parse(r *reader) bool {
+	switch c.how {
+	case encConst:
+		c.entries = readTokens(r, 1)
+		return !r.bad && len(r.b) == 0
+	case encDict:
+		n := r.count(maxEntries)
+		texts := reader{b: r.packed()}
+		c.entries = readTokens(&texts, n)
+		c.rest = r.b
+		c.used.Add(int64(24 * n))
+		return n > 0 && !r.bad && !texts.bad && len(texts.b) == 0
+	case encInts:
+		c.numbers.kind, c.numbers.width = formKind(r.byte()), int(r.byte())
+		c.numbers.prefix = string(r.bytes())
+		c.min, c.max = r.varint(), r.varint()
+		c.rest = r.b
+		return !r.bad && c.numbers.kind <= stamp && c.numbers.width <= maxDigits
+	}
+	c.text = readText(r, c.n)
+	if c.text != nil {
+		c.used.Add(int64(c.data.size + 4*c.n))
+	}
+	return c.text != nil
+}
+
+// decode reads the codes or the numbers.
+func (c *Column) decode() {
+	c.load()
+	c.decoding.Do(func() {
+		if c.tokens != nil || c.rest == nil {
+			return
+		}
+		r := reader{b: c.rest}
+		var err error
+		if c.how == encDict {
+			c.codes, err = readCodes(&r, c.n, len(c.entries))
+		} else if ints, ok := readDeltas(r.packed(), c.n); ok {
+			c.ints = ints
+		} else {
+			err = errDamaged
+		}
+		if err != nil {
+			c.fail(err)
+		}
+		c.used.Add(int64(8 * c.n))
+	})
+}
+
+func readTokens(r *reader, n int) []token {
+	if n > len(r.b) {
+		r.fail()
+		return nil
+	}
+	tokens := make([]token, n)
+	for i := range tokens {
+		how := class(r.byte())
+		tokens[i] = token{view(r.bytes()), how}
+		if how > bare || how == bare && tokens[i].text == "" {
+			r.fail()
+			return nil
+		}
+	}
+	return tokens
+}
+
+// at gives a value as it is kept. c.decode has been called. buf is for what has to be put together; the token is valid until
+// it is used again. chunk is the text chunk that was used last.
+func (c *Column) at(i int, buf *[]byte, chunk **chunk) token {
+	switch {
+	case c.codes != nil:
+		return c.entries[c.codes[i]]
+	case c.entries != nil:
+		return c.entries[0]
+	case c.ints != nil:
+		*buf = c.numbers.append((*buf)[:0], c.ints[i])
+		if c.numbers.kind == number {
+			return token{view(*buf), bare}
+		}
+		return token{view(*buf), plain}
+	case c.tokens != nil:
+		return c.tokens[i]
+	case c.text != nil:
+		t, err := c.text.token(i, chunk)
+		if err != nil {
+			c.fail(err)
+		}
+		return t
+	}
+	return token{class: bare} // of a damaged block
+}
+
+// Range gives the values of a row: from the first to before end.
+func (c *Column) Range(row int) (first, end int) {
+	start := c.starts()
+	if start == nil {
+		return row, row + 1
+	}
+	return int(start[row]), int(start[row+1])
+}
+
+// starts finds out which values each row has.
+func (c *Column) starts() []uint32 {
+	c.starting.Do(func() {
+		if c.index == 0 {
+			return
+		}
+		shapes, rows, err := c.shaped()
+		if err != nil {
+			c.fail(err)
+		}
+		each, single := make([]uint32, len(shapes)), true
+		for i, s := range shapes {
+			for _, slot := range s.slots {
+				if slot == c.index {
+					each[i]++
+				}
+			}
+			single = single && each[i] == 1
+		}
+		if single && c.n == c.rows {
+			return
+		}
+		c.start = make([]uint32, c.rows+1)
+		n := uint32(0)
+		for i, s := range rows {
+			n += each[s]
+			c.start[i+1] = n
+		}
+		c.used.Add(int64(4 * len(c.start)))
+		if int(n) != c.n {
+			c.fail(errDamaged)
+			clear(c.start)
+		}
+	})
+	return c.start
+}
+
+// Exists is the set of rows that have a value here other than null.
+func (c *Column) Exists() *Bitmap {
+	c.load()
+	if c.entries == nil && (c.text == nil || c.text.mayHaveNull()) && c.how != encInts {
+		return c.Select(nil, func(v Value) bool { return v.Kind != Null })
+	}
+	for _, t := range c.entries {
+		if t.isNull() {
+			return c.Select(nil, func(v Value) bool { return v.Kind != Null })
+		}
+	}
+	return c.has()
+}
+
+// has is the set of rows that have a value here, be it null.
+func (c *Column) has() *Bitmap {
+	start := c.starts()
+	if start == nil {
+		return FullBitmap(c.rows)
+	}
+	b := NewBitmap(c.rows)
+	for row := range c.rows {
+		if start[row] < start[row+1] {
+			b.Set(row)
+		}
+	}
+	return b
+}
+
+// Values adds the values of a row.
+func (c *Column) Values(row int, to []Value) []Value {
+	c.decode()
+	first, end := c.Range(row)
+	for i := first; i < end; i++ {
+		to = append(to, c.At(i))
+	}
+	return to
+}
+
+// At is the value of a number; see Range.
+func (c *Column) At(i int) Value {
+	c.decode()
+	var buf []byte
+	var last *chunk
+	t := c.at(i, &buf, &last)
+	if t.class == bare && t.text == "" {
+		return Value{Kind: Null} // of a damaged block
+	}
+	return t.value()
+}
+
+// Distinct gives the distinct values and which of them each value is, where those are few. No codes: all values are the first.
+// Otherwise both are nil.
+func (c *Column) Distinct() (distinct []Value, codes []uint32) {
+	c.decode()
+	if c.entries == nil {
+		return nil, nil
+	}
+	distinct = make([]Value, len(c.entries))
+	for i, t := range c.entries {
+		distinct[i] = t.value()
+	}
+	return distinct, c.codes
+}
+
+// Select gives the rows among those given (nil: among all) that have a value for which f holds. f is asked once for each distinct value
+// where those are few; the text that it gets is valid during the call.
+func (c *Column) Select(among *Bitmap, f func(Value) bool) *Bitmap {
+	c.decode()
+	result := NewBitmap(c.rows)
+	if c.entries != nil {
+		c.selectCoded(among, result, f)
+		return result
+	}
+	var buf, text []byte
+	var last *chunk
+	if c.text != nil {
+		defer func() { c.text.last.Store(last) }()
+	}
+	start := c.starts()
+	each(c.rows, among, func(row int) {
+		first, end := row, row+1
+		if start != nil {
+			first, end = int(start[row]), int(start[row+1])
+		}
+		for i := first; i < end; i++ {
+			t := c.at(i, &buf, &last)
+			if t.class == escaped {
+				text = appendUnescaped(text[:0], t.text)
+				t = token{view(text), plain}
+			}
+			if (t.class != bare || t.text != "") && f(t.value()) {
+				result.Set(row)
+				return
+			}
+		}
+	})
+	return result
+}
+
+// each calls f with each row among those given.
+func each(rows int, among *Bitmap, f func(row int)) {
+	if among != nil {
+		for row := range among.Rows {
+			f(row)
+		}
+		return
+	}
+	for row := range rows {
+		f(row)
+	}
+}
+
+func (c *Column) selectCoded(among, result *Bitmap, f func(Value) bool) {
+	if c.codes == nil {
+		if f(c.entries[0].value()) {
+			if result.Or(c.has()); among != nil {
+				result.And(among)
+			}
+		}
+		return
+	}
+	holds, any := make([]bool, len(c.entries)), false
+	for i, t := range c.entries {
+		holds[i] = f(t.value())
+		any = any || holds[i]
+	}
+	if !any {
+		return
+	}
+	start := c.starts()
+	each(c.rows, among, func(row int) {
+		if start == nil {
+			if holds[c.codes[row]] {
+				result.Set(row)
+			}
+			return
+		}
+		for i := start[row]; i < start[row+1]; i++ {
+			if holds[c.codes[i]] {
+				result.Set(row)
+				return
+			}
+		}
+	})
+}
+
+// MayHave says whether some value may be text: as the Text of a Value. False is certain.
+func (c *Column) MayHave(text string) bool {
+	c.load()
+	switch {
+	case c.entries != nil:
+		for _, t := range c.entries {
+			if t.text == text || t.class == escaped && unescape(t.text) == text {
+				return true
+			}
+		}
+		return false
+	case c.how == encInts && c.tokens == nil && c.rest != nil:
+		n, ok := c.numbers.parse(text)
+		if !ok || n < c.min || n > c.max {
+			return false
+		}
+		c.decode()
+		for _, have := range c.ints {
+			if have == n {
+				return true
+			}
+		}
+		return false
+	case c.text != nil:
+		return c.filtered().has(valueHash(text))
+	}
+	return c.n > 0
+}
+
+// MayHaveToken says whether some value may be token, or have it as one of its words. False is certain. A word is what an analyzer makes
+// of letters, digits and what is between them, in lower case.
+func (c *Column) MayHaveToken(token []byte) bool {
+	text := string(token)
+	if c.MayHave(text) {
+		return true
+	}
+	switch {
+	case c.entries != nil:
+		return c.entriesHave(text)
+	case c.text != nil:
+		have := true
+		words(text, func(w []byte) bool {
+			have = len(w) >= longestWord || c.bloom.has(wordHash(w))
+			return have
+		})
+		return have
+	}
+	// Of a number that is not negative the only word is itself.
+	return c.n > 0 && !(c.how == encInts && c.rest != nil && c.numbers.kind == number && c.min >= 0)
+}
+
+// entriesHave says whether all words of text are among the words of one distinct value.
+func (c *Column) entriesHave(text string) bool {
+	want := make(map[string]bool)
+	words(text, func(w []byte) bool {
+		if len(w) < longestWord {
+			want[string(w)] = true
+		}
+		return true
+	})
+	for _, t := range c.entries {
+		found := make(map[string]bool)
+		words(t.value().Text, func(w []byte) bool {
+			if want[string(w)] {
+				found[string(w)] = true
+			}
+			return len(found) < len(want)
+		})
+		if len(found) == len(want) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Column) filtered() bloom {
+	c.filtering.Do(func() {
+		b, err := c.read(c.filter)
+		if err != nil || len(b)%8 != 0 {
+			if err == nil {
+				err = errDamaged
+			}
+			c.fail(err)
+			return
+		}
+		c.bloom = make(bloom, len(b)/8)
+		for i := range c.bloom {
+			c.bloom[i] = binary.LittleEndian.Uint64(b[8*i:])
+		}
+		c.used.Add(int64(len(b)))
+	})
+	return c.bloom
+}
+
+// Ints gives the values as integers, if all of them are such. Numbers that an int64 does not hold exactly are none.
+func (c *Column) Ints() ([]int64, bool) {
+	c.decode()
+	if c.ints != nil && c.numbers.kind == number {
+		return c.ints, true
+	}
+	return convert(c, &c.asInts, func(v Value) (int64, bool) {
+		n, err := strconv.ParseInt(v.Text, 10, 64)
+		return n, err == nil && v.Kind == Number
+	})
+}
+
+// Floats gives the values as floating-point numbers, if all of them are numbers. Those too large are infinite.
+func (c *Column) Floats() ([]float64, bool) {
+	return convert(c, &c.asFloats, func(v Value) (float64, bool) {
+		f, _ := strconv.ParseFloat(v.Text, 64)
+		return f, v.Kind == Number
+	})
+}
+
+// Times gives the values as nanoseconds since 1970, if all of them are strings like 2006-01-02T15:04:05.999Z, in UTC, with up to
+// nine digits behind the point.
+func (c *Column) Times() ([]int64, bool) {
+	c.decode()
+	if c.ints != nil && c.numbers.kind == stamp {
+		return c.ints, true
+	}
+	return convert(c, &c.asTimes, func(v Value) (int64, bool) {
+		ns, _, ok := parseStamp(v.Text)
+		return ns, ok && v.Kind == String
+	})
+}
+
+// MinMax are the least and the greatest of Ints or Times, where the block says them without its values being read.
+func (c *Column) MinMax() (least, greatest int64, ok bool) {
+	if c.how != encInts || c.tokens != nil || c.n == 0 {
+		return 0, 0, false
+	}
+	c.load()
+	return c.min, c.max, c.rest != nil && (c.numbers.kind == number || c.numbers.kind == stamp)
+}
+
+// convert fills n with the values as numbers.
+func convert[T any](c *Column, n *numeric[T], parse func(Value) (T, bool)) ([]T, bool) {
+	n.Do(func() {
+		c.decode()
+		list := make([]T, c.n)
+		if c.entries != nil {
+			distinct, codes := c.Distinct()
+			of := make([]T, len(distinct))
+			for i, v := range distinct {
+				var ok bool
+				if of[i], ok = parse(v); !ok {
+					return
+				}
+			}
+			for i := range list {
+				list[i] = of[0]
+				if codes != nil {
+					list[i] = of[codes[i]]
+				}
+			}
+		} else {
+			var buf []byte
+			var last *chunk
+			for i := range list {
+				t := c.at(i, &buf, &last)
+				if t.class == bare && t.text == "" {
+					return
+				}
+				var ok bool
+				if list[i], ok = parse(t.value()); !ok {
+					return
+				}
+			}
+		}
+		n.list, n.ok = list, true
+		c.used.Add(int64(8 * len(list)))
+	})
+	return n.list, n.ok
+}
+
+// textData is the tokens of a text column, compressed.
+type textData struct {
+	classes []byte // one for all, or one for each
+	ends    []uint32
+	chunks  []packedChunk
+	last    atomic.Pointer[chunk]
+}
+
+// packedChunk is some tokens that were compressed together.
+type packedChunk struct {
+	first, from, size int // token, byte of all text, unpacked bytes
+	packed            []byte
+}
+
+// chunk is its text, which nobody changes.
+type chunk struct {
+	index int
+	text  string
+}
+
+// readText reads what appendText has written; nil when it is damaged.
+func readText(r *reader, n int) *textData {
+	t := &textData{classes: r.packed()}
+	lengths := reader{b: r.packed()}
+	if r.bad || len(t.classes) != n || n > len(lengths.b) {
+		return nil
+	}
+	same := true
+	for _, c := range t.classes {
+		if c > byte(bare) {
+			return nil
+		}
+		same = same && c == t.classes[0]
+	}
+	if same {
+		t.classes = t.classes[:1:1]
+	}
+	t.ends = make([]uint32, n+1)
+	end := 0
+	for i := range n {
+		end += lengths.count(MaxBytes)
+		if end > MaxBytes {
+			return nil
+		}
+		t.ends[i+1] = uint32(end)
+	}
+	sizes := reader{b: r.bytes()}
+	first, from := 0, 0
+	for len(sizes.b) > 0 {
+		tokens, size, packed := sizes.count(n-first), sizes.count(maxUnpacked), r.take(sizes.count(len(r.b)))
+		t.chunks = append(t.chunks, packedChunk{first, from, size, packed})
+		first, from = first+tokens, from+size
+		if first > n || from != int(t.ends[first]) {
+			return nil
+		}
+	}
+	if r.bad || lengths.bad || sizes.bad || len(lengths.b) > 0 || len(r.b) > 0 || first != n {
+		return nil
+	}
+	return t
+}
+
+// mayHaveNull says whether some token is no string.
+func (t *textData) mayHaveNull() bool { return bytes.IndexByte(t.classes, byte(bare)) >= 0 }
+
+// token gives a token; last is the chunk used last, or nil.
+func (t *textData) token(i int, last **chunk) (token, error) {
+	how := class(t.classes[0])
+	if len(t.classes) > 1 {
+		how = class(t.classes[i])
+	}
+	if t.ends[i] == t.ends[i+1] {
+		return token{"", how}, nil
+	}
+	c := *last
+	if c == nil {
+		if c = t.last.Load(); c == nil {
+			c = &chunk{index: -1}
+		}
+	}
+	if c.index < 0 || i < t.chunks[c.index].first || c.index+1 < len(t.chunks) && i >= t.chunks[c.index+1].first {
+		index := sort.Search(len(t.chunks), func(k int) bool { return t.chunks[k].first > i }) - 1
+		b, err := unpack(t.chunks[index].packed, t.chunks[index].size)
+		if err != nil {
+			return token{class: bare}, err
+		}
+		c = &chunk{index, view(b)}
+		t.last.Store(c)
+	}
+	*last = c
+	from := t.chunks[c.index].from
+	return token{c.text[int(t.ends[i])-from : int(t.ends[i+1])-from], how}, nil
+}

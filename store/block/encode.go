@@ -1,0 +1,283 @@
+package block
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+)
+
+// How a column is kept.
+const (
+	encConst byte = iota
+	encDict
+	encInts
+	encText
+)
+
+const (
+	magic      = "pbk1"
+	chunkSize  = 64 << 10  // of text that is compressed at once
+	partSize   = 32 << 10  // small columns are put together into parts of this size
+	maxEntries = 1<<16 - 1 // of a dictionary
+	// maxDictText is how many bytes the distinct values of a dictionary may be.
+	maxDictText = 256 << 10
+)
+
+// extent is where something stands: a part, and the bytes in it.
+type extent struct{ part, from, size int }
+
+// encoding is a block in the making.
+type encoding struct {
+	parts  [][]byte // the first is kept free for the header
+	header []byte
+	open   int // the part that small columns go into, 0 for none
+	set    hashSet
+}
+
+// Encode makes a block of documents, whose rows are sorted by stream and time. The first of its parts is the directory,
+// which Open needs; the others are needed for some columns each. All are needed to have the documents back.
+//
+// An error says that a document is none that Checker allows.
+func Encode(docs []Doc) ([][]byte, error) {
+	t, err := newTable(docs, true)
+	if err != nil {
+		return nil, err
+	}
+	e := encoding{parts: make([][]byte, 1)}
+	lowest, highest := int64(0), int64(0)
+	for i, d := range t.docs {
+		if i == 0 || d.Time < lowest {
+			lowest = d.Time
+		}
+		if i == 0 || d.Time > highest {
+			highest = d.Time
+		}
+	}
+	e.header = binary.AppendUvarint(e.header, uint64(len(t.docs)))
+	e.header = binary.AppendVarint(binary.AppendVarint(e.header, lowest), highest)
+	e.shapes(t)
+	e.system(t)
+	e.header = binary.AppendUvarint(e.header, uint64(len(t.paths)))
+	for i, path := range t.paths {
+		e.header = appendBytes(e.header, path)
+		e.column(t.tokens[i])
+	}
+	e.finish()
+	return e.parts, nil
+}
+
+// finish makes the first part: the directory of the parts with their checksums, and the header.
+func (e *encoding) finish() {
+	directory := binary.AppendUvarint(nil, uint64(len(e.parts)-1))
+	for _, p := range e.parts[1:] {
+		directory = binary.AppendUvarint(directory, uint64(len(p)))
+		directory = binary.LittleEndian.AppendUint32(directory, crc32.Checksum(p, castagnoli))
+	}
+	packed := appendPacked(nil, append(directory, e.header...))
+	first := binary.LittleEndian.AppendUint32([]byte(magic), crc32.Checksum(packed, castagnoli))
+	e.parts[0] = append(first, packed...)
+}
+
+// put keeps bytes in a part and writes into the header where.
+func (e *encoding) put(b []byte) {
+	at := extent{size: len(b)}
+	if len(b) > 0 {
+		if len(b) >= partSize/2 {
+			at.part = len(e.parts)
+			e.parts = append(e.parts, b)
+		} else {
+			if e.open == 0 || len(e.parts[e.open])+len(b) > partSize {
+				e.open = len(e.parts)
+				e.parts = append(e.parts, nil)
+			}
+			at.part, at.from = e.open, len(e.parts[e.open])
+			e.parts[e.open] = append(e.parts[e.open], b...)
+		}
+	}
+	for _, n := range []int{at.part, at.from, at.size} {
+		e.header = binary.AppendUvarint(e.header, uint64(n))
+	}
+}
+
+// shapes keeps the shapes' texts and the shape of each row.
+func (e *encoding) shapes(t *table) {
+	texts := binary.AppendUvarint(nil, uint64(len(t.shapes)))
+	for _, s := range t.shapes {
+		texts = appendBytes(texts, s.text)
+	}
+	e.put(appendPacked(nil, texts))
+	e.put(appendCodes(nil, t.rows, len(t.shapes)))
+}
+
+// system keeps what is known about the documents.
+func (e *encoding) system(t *table) {
+	ids, times := make([]token, len(t.docs)), make([]int64, len(t.docs))
+	seqs, versions := make([]int64, len(t.docs)), make([]int64, len(t.docs))
+	for i, d := range t.docs {
+		ids[i] = token{d.ID, plain}
+		times[i], seqs[i], versions[i] = d.Time, d.Seq, d.Version
+	}
+	e.column(ids)
+	// Most documents say their time themselves: then it is kept once.
+	same := false
+	for i, path := range t.paths {
+		if path == timePath && len(t.tokens[i]) == len(times) {
+			same = true
+			for j, tok := range t.tokens[i] {
+				ns, _, ok := parseStamp(tok.text)
+				same = same && ok && ns == times[j]
+			}
+		}
+	}
+	if same {
+		e.put(nil)
+	} else {
+		e.put(appendPacked(nil, appendDeltas(nil, times)))
+	}
+	e.put(appendPacked(nil, appendDeltas(nil, seqs)))
+	e.put(appendPacked(nil, appendDeltas(nil, versions)))
+}
+
+// timePath is the field that holds an event's time.
+const timePath = "@timestamp"
+
+// column keeps one column: what it is in the header, the data in a part, and the filter in another.
+func (e *encoding) column(tokens []token) {
+	e.header = binary.AppendUvarint(e.header, uint64(len(tokens)))
+	if len(tokens) == 0 {
+		return
+	}
+	if entries, codes, ok := dictionary(tokens); ok {
+		if len(entries) == 1 {
+			e.header = append(e.header, encConst)
+			e.put(appendToken(nil, entries[0]))
+			return
+		}
+		e.header = append(e.header, encDict)
+		var texts []byte
+		for _, t := range entries {
+			texts = appendToken(texts, t)
+		}
+		data := appendPacked(binary.AppendUvarint(nil, uint64(len(entries))), texts)
+		e.put(appendCodes(data, codes, len(entries)))
+		return
+	}
+	if f, ints, ok := formOf(tokens); ok {
+		e.header = append(e.header, encInts)
+		e.put(appendInts(f, ints))
+		return
+	}
+	e.header = append(e.header, encText)
+	e.put(e.filter(tokens))
+	e.put(appendText(tokens))
+}
+
+func appendToken(to []byte, t token) []byte { return appendBytes(append(to, byte(t.class)), t.text) }
+
+// dictionary gives each token the code of its distinct value, where there are few enough of those.
+func dictionary(tokens []token) (entries []token, codes []uint32, ok bool) {
+	limit := min(maxEntries, len(tokens)/8+1)
+	known := make(map[token]uint32)
+	codes = make([]uint32, len(tokens))
+	size := 0
+	for i, t := range tokens {
+		if i > 0 && t == tokens[i-1] {
+			codes[i] = codes[i-1]
+			continue
+		}
+		code, ok := known[t]
+		if !ok {
+			if size += len(t.text); len(entries) == limit || size > maxDictText && len(entries) > 0 {
+				return nil, nil, false
+			}
+			code = uint32(len(entries))
+			known[t] = code
+			entries = append(entries, t)
+		}
+		codes[i] = code
+	}
+	return entries, codes, true
+}
+
+// appendCodes adds numbers below n, in as many bytes each as that takes.
+func appendCodes(to []byte, codes []uint32, n int) []byte {
+	width := codeWidth(n)
+	b := make([]byte, 0, len(codes)*width)
+	for _, c := range codes {
+		switch width {
+		case 1:
+			b = append(b, byte(c))
+		case 2:
+			b = binary.LittleEndian.AppendUint16(b, uint16(c))
+		default:
+			b = binary.LittleEndian.AppendUint32(b, c)
+		}
+	}
+	return appendPacked(to, b)
+}
+
+func codeWidth(n int) int {
+	switch {
+	case n <= 1<<8:
+		return 1
+	case n <= 1<<16:
+		return 2
+	}
+	return 4
+}
+
+func appendInts(f form, ints []int64) []byte {
+	lowest, highest := ints[0], ints[0]
+	for _, n := range ints {
+		lowest, highest = min(lowest, n), max(highest, n)
+	}
+	b := append([]byte(nil), byte(f.kind), byte(f.width))
+	b = appendBytes(b, f.prefix)
+	b = binary.AppendVarint(binary.AppendVarint(b, lowest), highest)
+	return appendPacked(b, appendDeltas(nil, ints))
+}
+
+// filter is the bloom filter of a text column: of whole values and of words.
+func (e *encoding) filter(tokens []token) []byte {
+	e.set.reset()
+	for i, t := range tokens {
+		if i > 0 && t == tokens[i-1] {
+			continue
+		}
+		text := t.text
+		if t.class == escaped {
+			text = unescape(text)
+		}
+		e.set.add(valueHash(text))
+		words(text, func(w []byte) bool { e.set.add(wordHash(w)); return true })
+	}
+	var b []byte
+	for _, w := range e.set.bloom() {
+		b = binary.LittleEndian.AppendUint64(b, w)
+	}
+	return b
+}
+
+// appendText keeps the classes, the lengths, and the texts in chunks. No token is in two chunks.
+func appendText(tokens []token) []byte {
+	classes, lengths := make([]byte, len(tokens)), []byte(nil)
+	var sizes, chunks, chunk []byte
+	n := 0
+	flush := func() {
+		packed := encoder.EncodeAll(chunk, nil)
+		sizes = binary.AppendUvarint(binary.AppendUvarint(binary.AppendUvarint(sizes, uint64(n)), uint64(len(chunk))), uint64(len(packed)))
+		chunks = append(chunks, packed...)
+		chunk, n = chunk[:0], 0
+	}
+	for i, t := range tokens {
+		if n > 0 && len(chunk)+len(t.text) > chunkSize {
+			flush()
+		}
+		classes[i] = byte(t.class)
+		lengths = binary.AppendUvarint(lengths, uint64(len(t.text)))
+		chunk = append(chunk, t.text...)
+		n++
+	}
+	flush()
+	b := appendPacked(appendPacked(nil, classes), lengths)
+	return append(appendBytes(b, sizes), chunks...)
+}
