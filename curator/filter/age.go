@@ -85,7 +85,10 @@ func (d *Dating) dates(r *run) (map[string]moment, error) {
 		if it.Created.IsZero() || d.kind == Snapshots && ms == 0 {
 			return "its creation date is not known"
 		}
-		at := fixEpoch(ms)
+		at := it.Created.Unix()
+		if r.Strict {
+			at = fixEpoch(ms)
+		}
 		word := "created"
 		if d.kind == Snapshots {
 			word = "started"

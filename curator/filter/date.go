@@ -169,13 +169,14 @@ func isFailure(err error) bool {
 // isoWeek corrects a date that was read as if %G.%V were %Y.%W, the way Curator does.
 func isoWeek(t time.Time, format, text string) time.Time {
 	year, week := t.ISOWeek()
-	if fmt.Sprintf("%04d%02d", year, week) > strftime(t, "%Y%W") || strftime(t, format) != ascii(text) {
+	before1000 := t.Year() < 1000 // of which the C library doesn't write four digits
+	if fmt.Sprintf("%04d%02d", year, week) > strftime(t, "%Y%W") || strftime(t, format) != ascii(text) || before1000 {
 		return t.AddDate(0, 0, -7)
 	}
 	return t
 }
 
-// strftime writes t as the C library does, in the parts that a timestring may have.
+// strftime writes t in the parts that a timestring may have.
 func strftime(t time.Time, format string) string {
 	var out strings.Builder
 	prev := rune(0)
@@ -197,7 +198,7 @@ func written(t time.Time, part rune) string {
 	year, week := t.ISOWeek()
 	switch part {
 	case 'Y':
-		return fmt.Sprint(t.Year())
+		return fmt.Sprintf("%04d", t.Year())
 	case 'y':
 		return two(t.Year() % 100)
 	case 'm':
@@ -213,7 +214,7 @@ func written(t time.Time, part rune) string {
 	case 'j':
 		return fmt.Sprintf("%03d", t.YearDay())
 	case 'G':
-		return fmt.Sprint(year)
+		return fmt.Sprintf("%04d", year)
 	case 'V':
 		return two(week)
 	case 'U':

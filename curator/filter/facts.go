@@ -278,14 +278,6 @@ type Allocated struct {
 
 func (*Allocated) Type() string { return "allocated" }
 
-// Validate refuses an empty key or value.
-func (f *Allocated) Validate() error {
-	if f.Key == "" || f.Value == "" {
-		return setting.Wrong("value", `options "key" and "value" must not be empty`)
-	}
-	return nil
-}
-
 func (*Allocated) check(bool) error { return nil }
 
 func (f *Allocated) apply(r *run) error {

@@ -247,7 +247,7 @@ func (r *run) each(exclude bool, ask func(*Item) (verdict, error)) error {
 			return err
 		}
 		if v.gone || v.match == exclude {
-			if !v.gone && exclude {
+			if !v.gone && exclude && r.place > 0 {
 				v.why += ", excluded"
 			}
 			r.out.Dropped = append(r.out.Dropped, Dropped{it.Name, r.place, r.say(v.why)})

@@ -24,9 +24,6 @@ type Pattern struct {
 func (*Pattern) Type() string { return "pattern" }
 
 func (f *Pattern) of(Kind) error {
-	if f.Value == "" {
-		return setting.Wrong("value", `option "value" must not be empty`)
-	}
 	source := f.Value
 	switch f.Kind {
 	case "prefix":
