@@ -53,7 +53,7 @@ func (p *Policy) Decide(items []filter.Item, disks []Disk, now time.Time) Decisi
 		d.Warnings = append(d.Warnings, bySize(all, now)...)
 		d.Warnings = append(d.Warnings, p.byDisk(all, disks, now)...)
 	}
-	d.Warnings = append(d.Warnings, p.doubts(all)...)
+	d.Warnings = append(d.Warnings, p.doubts(all, now)...)
 	for _, c := range all {
 		if c.chosen {
 			d.Delete = append(d.Delete, c.Choice)
@@ -92,6 +92,7 @@ type candidate struct {
 	Choice
 	found  *match
 	since  time.Time // what its age counts from; zero: unknown
+	begins time.Time // since, or the beginning of what its name says
 	named  bool      // since is the end of what its name says, so it may lie ahead
 	free   bool      // a rule holds that may delete it
 	chosen bool
@@ -233,10 +234,10 @@ func (p *Policy) date(c *candidate, now time.Time) string {
 	newest, asked := c.Fields[p.field]
 	switch {
 	case p.by == "field_stats" && asked && !newest.Empty && !newest.Max.IsZero():
-		c.since = newest.Max
+		c.since, c.begins = newest.Max, newest.Max
 		what = fmt.Sprintf("newest %s %s", p.field, stamp(c.since))
 	case p.by != "creation_date" && ok:
-		c.since, c.named = r.end, true
+		c.since, c.begins, c.named = r.end, r.begin, true
 		what = "named " + r.date
 	case c.Created.IsZero():
 		return ""
@@ -376,12 +377,15 @@ func Bytes(n int64) string {
 func clean(s string) string { return strings.Trim(setting.Show(s), `"`) }
 
 // doubts sums up what is odd about the names of the indices.
-func (p *Policy) doubts(all []*candidate) (warnings []string) {
+func (p *Policy) doubts(all []*candidate, now time.Time) (warnings []string) {
 	if p.off != "" {
 		warnings = append(warnings, p.off)
 	}
-	var unclear, badDate []string
+	var unclear, badDate, ahead []string
 	for _, c := range all {
+		if c.free && c.begins.After(now.Add(day)) {
+			ahead = append(ahead, c.Name)
+		}
 		if c.found.doubt != "" {
 			unclear = append(unclear, c.Name)
 		}
@@ -394,6 +398,9 @@ func (p *Policy) doubts(all []*candidate) (warnings []string) {
 	}
 	if badDate != nil {
 		warnings = append(warnings, fmt.Sprintf("left alone: the name of %s has a day that no calendar has", few(badDate)))
+	}
+	if ahead != nil {
+		warnings = append(warnings, fmt.Sprintf("dated in the future and kept until then: %s. If a clock was wrong, delete what it made", few(ahead)))
 	}
 	return append(warnings, p.neverMatched(all)...)
 }

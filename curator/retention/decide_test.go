@@ -249,6 +249,57 @@ func TestDisk(t *testing.T) {
 	f(99, 20, "x-2026.11.11 x-2026.11.12 x-2026.11.19", true) // 20 November is not yet a day old
 }
 
+// TestAhead: what lies in the future stays, and is named.
+func TestAhead(t *testing.T) {
+	f := func(want string, names ...string) {
+		t.Helper()
+		d := mustParse(t, "version: 1\ndefault: 1h\nnames: ['x-{date}', 'm-{date:%Y.%m}']").Decide(indices(names...), nil, now)
+		if len(d.Delete) != 0 || (len(d.Warnings) > 0) != (want != "") || want != "" && !strings.HasPrefix(d.Warnings[0], "dated in the future and kept until then: "+want+".") {
+			t.Errorf("%v: warnings %q, want one about %q", names, d.Warnings, want)
+		}
+	}
+	f("", "x-2026.11.21", "x-2026.11.22", "m-2026.11")
+	f("x-2026.11.23, m-2026.12", "x-2026.11.22", "x-2026.11.23", "m-2026.12")
+	f("x-2099.01.01", "x-2099.01.01", "m-2026.11")
+}
+
+// TestEveryDay runs a policy every day for two months, with hosts of every kind of name and days on which
+// nothing ran: what is left is always today and the whole days that the policy names.
+func TestEveryDay(t *testing.T) {
+	p := mustParse(t, "version: 1\ndefault: 7d\nindices: {'*-long-*': 20d}")
+	hosts := []string{"node1", "node1_example_com", "10_0_0_1", "10-0-0-1", "kvm-009660_novalocal", "a", "1", "_", "x_2026_01_01", "2026", "long"}
+	there := map[string]bool{}
+	at := now
+	for d := range 60 {
+		at = now.AddDate(0, 0, d)
+		for i, h := range hosts {
+			there[[]string{"logstash-podbeat-", "logstash-journalbeat-", "logstash-filebeat-"}[i%3]+h+"-"+at.Format("2006.01.02")] = true
+		}
+		if d%5 == 3 {
+			continue
+		}
+		var items []filter.Item
+		for name := range there {
+			items = append(items, filter.Item{Name: name, Created: at, Size: 1, Settings: map[string]string{ilmName: ""}})
+		}
+		for _, c := range p.Decide(items, nil, at).Delete {
+			delete(there, c.Name)
+		}
+		for i, h := range hosts {
+			whole := 7
+			if h == "long" {
+				whole = 20
+			}
+			for back := range d + 1 {
+				name := []string{"logstash-podbeat-", "logstash-journalbeat-", "logstash-filebeat-"}[i%3] + h + "-" + at.AddDate(0, 0, -back).Format("2006.01.02")
+				if there[name] != (back <= whole) {
+					t.Fatalf("on day %d, %s is there: %v", d, name, there[name])
+				}
+			}
+		}
+	}
+}
+
 // TestSeedExpression: the well-known expression is accepted, and what it never matches is named.
 func TestSeedExpression(t *testing.T) {
 	const seed = `^logstash-journalbeat-(([a-zA-Z]|[a-zA-Z][a-zA-Z0-9\-]*[a-zA-Z0-9])\.)*([A-Za-z]|[A-Za-z][A-Za-z0-9\-]*[A-Za-z0-9])-.*$`
