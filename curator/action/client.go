@@ -181,7 +181,7 @@ func ReadClient(path string, env func(string) (string, bool)) (*Client, error) {
 	var text []byte
 	if path != "" {
 		var err error
-		if text, err = readFile(path); err != nil {
+		if text, err = readFile(path, maxBytes); err != nil {
 			return nil, fmt.Errorf("cannot read the client file: %w", err)
 		}
 	}
@@ -226,11 +226,7 @@ func (r *reader) client(text []byte, name string) (*Client, error) {
 	var connection Connection
 	var credentials Credentials
 	for _, s := range []section{conn, other, logs} {
-		for name, v := range s.given { // Curator takes any number for a yes/no option here
-			if n, ok := v.(json.Number); ok && yesNo[name] {
-				s.given[name] = n != "0"
-			}
-		}
+		s.numbersAsYesNo()
 	}
 	r.report(setting.Unpack(conn.given, &connection, "client"), conn.value, "")
 	r.report(setting.Unpack(other.given, &credentials, "other_settings"), other.value, "")
@@ -246,15 +242,19 @@ func (r *reader) client(text []byte, name string) (*Client, error) {
 	return c, nil
 }
 
-var yesNo = map[string]bool{
-	"use_ssl": true, "ssl_no_validate": true, "master_only": true, "skip_version_test": true,
-	"http_compress": true, "verify_certs": true,
-}
-
 // A section is a mapping of the file, and its values, to which others may be added.
 type section struct {
 	value *value
 	given map[string]any
+}
+
+// numbersAsYesNo makes numbers yes or no where that is wanted: in client files, unlike in action files, Curator takes them.
+func (s section) numbersAsYesNo() {
+	for _, name := range []string{"use_ssl", "ssl_no_validate", "master_only", "skip_version_test", "http_compress", "verify_certs"} {
+		if n, ok := s.given[name].(json.Number); ok {
+			s.given[name] = n != "0"
+		}
+	}
 }
 
 // section returns what is below key of v; an empty one if there is nothing.
@@ -300,11 +300,7 @@ func (r *reader) client5(s section) (conn, other section) {
 	conn = section{s.value, map[string]any{}}
 	other = section{s.value, map[string]any{}}
 	r.drop(s, nil, refusedSettings5)
-	for name, v := range s.given {
-		if n, ok := v.(json.Number); ok && yesNo[name] {
-			s.given[name] = n != "0"
-		}
-	}
+	s.numbersAsYesNo()
 	var c Connection5
 	if err := setting.Unpack(s.given, &c, "client"); err != nil {
 		r.report(err, s.value, "")
@@ -447,9 +443,12 @@ func (r *reader) variableOf(name string) (string, bool) {
 			r.add(0, fmt.Errorf("both %s and %s_FILE are set: unset one of them", variable, variable))
 			return "", false
 		}
-		text, err := os.ReadFile(file)
-		if err != nil || len(text) > 64<<10 {
-			r.add(0, fmt.Errorf("cannot read the file that %s_FILE names: %w", variable, errors.Join(err, tooLong(text))))
+		text, err := readFile(file, maxSecret)
+		if err == nil && len(text) > maxSecret {
+			err = errors.New("it is longer than 64 KiB")
+		}
+		if err != nil {
+			r.add(0, fmt.Errorf("cannot read the file that %s_FILE names: %w", variable, err))
 			return "", false
 		}
 		v = strings.TrimRight(string(text), "\r\n")
@@ -457,12 +456,7 @@ func (r *reader) variableOf(name string) (string, bool) {
 	return v, v != ""
 }
 
-func tooLong(text []byte) error {
-	if len(text) > 64<<10 {
-		return errors.New("it is longer than 64 KiB")
-	}
-	return nil
-}
+const maxSecret = 64 << 10
 
 // config fills c.Config.
 func (r *reader) config(c *Client, conn Connection, cred Credentials, at, otherAt *value) {

@@ -43,15 +43,15 @@ type File struct {
 
 // Read reads the action file path; "-" is standard input.
 func Read(path string, o Options) (*File, error) {
-	text, err := readFile(path)
+	text, err := readFile(path, maxBytes)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the action file: %w", err)
 	}
 	return Parse(text, path, o)
 }
 
-// readFile reads a file, or a byte more of it than a file may have.
-func readFile(path string) ([]byte, error) {
+// readFile reads a file; of one that is longer than most bytes, one byte more.
+func readFile(path string, most int64) ([]byte, error) {
 	f := os.Stdin
 	if path != "-" {
 		var err error
@@ -60,7 +60,7 @@ func readFile(path string) ([]byte, error) {
 		}
 		defer f.Close()
 	}
-	return io.ReadAll(io.LimitReader(f, maxBytes+1))
+	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
 // Parse reads the text of an action file, which errors call name. An error lists all that is wrong, each on

@@ -226,6 +226,11 @@ func TestYAML(t *testing.T) {
 		t.Error(got)
 	}
 
+	asJSON := parse(t, `{"actions": {"1": {"action": "open", "description": "\ud83d\ude00 \\/ \/ \\ud83d\\ude00 \u002f \"", "filters": [{"filtertype": "none"}]}}}`, Options{})
+	if got, want := asJSON.Actions[0].Description, `😀 \/ / \ud83d\ude00 / "`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+
 	merged := parse(t, `
 actions:
   1: &first

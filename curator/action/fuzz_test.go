@@ -98,12 +98,31 @@ func checkError(t *testing.T, text string, o Options) *File {
 	if err == nil {
 		return file
 	}
+	checkLines(t, err)
+	return nil
+}
+
+func checkLines(t *testing.T, err error) {
 	for _, line := range strings.Split(err.Error(), "\n") {
 		if !strings.HasPrefix(line, "f:") || len(line) > 4000 || strings.IndexFunc(line, unicode.IsControl) >= 0 {
 			t.Fatalf("bad line of an error: %q", line)
 		}
 	}
-	return nil
+}
+
+// FuzzClient checks that reading any client file ends, and that errors are fit to be shown.
+func FuzzClient(f *testing.F) {
+	f.Add("elasticsearch:\n  client:\n    hosts: https://u:p@h:9200/p\n    request_timeout: 0x5\n  other_settings: {username: u, password: \"\\e\"}\nlogging: {loglevel: 20}")
+	f.Add("client:\n  hosts: [a, '::1', 'http://b:c']\n  http_auth: u:p\n  use_ssl: 1\n  url_prefix: /\x7f\n  port: 010")
+	f.Add("elasticsearch: {client: {cloud_id: 'n:aCRiJGM='}, other_settings: {api_key: {token: [x]}}}")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := (&reader{}).client([]byte(text), "f")
+		if err != nil {
+			checkLines(t, err)
+		} else if len(c.Config.Hosts) == 0 && !strings.Contains(text, "hosts") {
+			t.Fatal("no hosts")
+		}
+	})
 }
 
 // lists returns the lists of filters of an action of the file.

@@ -110,6 +110,9 @@ func (r *reader) parse(text []byte) *value {
 		r.add(0, errors.New("the file is larger than 4 MiB: it cannot be meant"))
 		return nil
 	}
+	if json.Valid(text) {
+		text = escapes.ReplaceAllFunc(text, plainEscape)
+	}
 	var doc, next yaml.Node
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	switch err := d.Decode(&doc); {
@@ -128,6 +131,19 @@ func (r *reader) parse(text []byte) *value {
 	}
 	r.left, r.open = maxValues, map[*yaml.Node]bool{}
 	return r.value(doc.Content[0], 0)
+}
+
+// escapes finds in JSON what begins with a backslash, and both halves of a character together.
+var escapes = regexp.MustCompile(`(?i)\\u(d[89ab]..)\\u(d[c-f]..)|\\.`)
+
+// plainEscape writes as it is what JSON has escapes for and the YAML library has not: slashes and characters
+// of two halves.
+func plainEscape(m []byte) []byte {
+	var plain string
+	if len(m) == 2 && m[1] != '/' || json.Unmarshal([]byte(`"`+string(m)+`"`), &plain) != nil {
+		return m
+	}
+	return []byte(plain)
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
