@@ -124,12 +124,9 @@ func (c *Cluster) newName(ctx context.Context, pattern string) (string, error) {
 	return name, err
 }
 
-func (c *Cluster) createIndex(ctx context.Context, o *action.CreateIndex, done func(Result)) error {
-	name, err := c.newName(ctx, o.Name)
-	if err != nil {
-		return err
-	}
-	body, rest := map[string]any{}, map[string]any{}
+// newIndex is the body of the request for a new index, and what of the settings has no place in it.
+func newIndex(o *action.CreateIndex) (body, rest map[string]any) {
+	body, rest = map[string]any{}, map[string]any{}
 	for key, value := range o.ExtraSettings {
 		if key == "aliases" || key == "mappings" || key == "settings" {
 			body[key] = value
@@ -137,6 +134,15 @@ func (c *Cluster) createIndex(ctx context.Context, o *action.CreateIndex, done f
 			rest[key] = value
 		}
 	}
+	return body, rest
+}
+
+func (c *Cluster) createIndex(ctx context.Context, o *action.CreateIndex, done func(Result)) error {
+	name, err := c.newName(ctx, o.Name)
+	if err != nil {
+		return err
+	}
+	body, rest := newIndex(o)
 	c.Log.Info(fmt.Sprintf(`Creating index "%s" with settings: %s`, name, python(rest)))
 	if len(rest) > 0 {
 		c.Log.Warn(fmt.Sprintf("Left out of the new index: %s. extra_settings may have settings, mappings and aliases.", python(rest)))

@@ -57,7 +57,7 @@ func TestDeleteDuringSnapshot(t *testing.T) {
 		for _, name := range []string{"during-a", "during-b", "during-c"} {
 			l.index(name, "")
 		}
-		l.fill("during-b", 100)
+		l.fill("during-b", 30)
 		l.call("PUT", "/_snapshot/during/s?wait_for_completion=false", `{"indices":"during-b"}`, 200)
 		t.Cleanup(func() { l.call("DELETE", "/_snapshot/during/s", "", 200) })
 		items := l.items("during-")
@@ -224,7 +224,7 @@ func TestCloseOneByOne(t *testing.T) {
 		l.index("closing-b", "")
 		l.index("closing-c", "")
 		l.index("closing-d", "")
-		l.fill("closing-b", 60)
+		l.fill("closing-b", 30)
 		items := l.items("closing-")
 		l.call("DELETE", "/closing-c", "", 200)
 		l.call("PUT", "/_snapshot/closing/s", `{"indices":"closing-b"}`, 200)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -25,7 +26,8 @@ func (c *Cluster) DryRun(ctx context.Context, a *action.Action, s Selection) err
 	case *action.ClusterRouting:
 		c.dry("Update cluster routing transient settings: " + python(pairs{"cluster.routing." + o.RoutingType + "." + o.Setting, o.Value}))
 	case *action.CreateIndex:
-		c.dry(fmt.Sprintf(`create_index "%s" with arguments: %s`, Stamp(o.Name, c.now()), python(o.ExtraSettings)))
+		_, rest := newIndex(o)
+		c.dry(fmt.Sprintf(`create_index "%s" with arguments: %s`, Stamp(o.Name, c.now()), python(rest)))
 	case *action.DeleteIndices:
 		w.dryList("delete_indices", nil)
 	case *action.DeleteSnapshots:
@@ -130,7 +132,7 @@ func (c *Cluster) dryRestore(ctx context.Context, o *action.Restore, items []fil
 		return asFailure(err)
 	}
 	c.dry(fmt.Sprintf("restore: Repository: %s Snapshot name: %s Arguments: %s", o.Repository, r.from.Name,
-		python(pairs{"wait_for_completion", o.WaitForCompletion, "body", r.body})))
+		python(pairs{"wait_for_completion", o.WaitForCompletion, "body", dryBody(o, r)})))
 	after, err := renamed(r.indices, o.RenamePattern, o.RenameReplacement)
 	if err != nil {
 		return err
@@ -143,6 +145,16 @@ func (c *Cluster) dryRestore(ctx context.Context, o *action.Restore, items []fil
 		c.Log.Info(fmt.Sprintf("DRY-RUN: restore: Index %s %s", index, as))
 	}
 	return nil
+}
+
+// dryBody is the request in Curator's order.
+func dryBody(o *action.Restore, r restoration) pairs {
+	body := pairs{"indices", r.indices, "include_aliases", o.IncludeAliases, "ignore_unavailable", o.IgnoreUnavailable,
+		"include_global_state", o.IncludeGlobalState, "partial", o.Partial, "rename_pattern", o.RenamePattern, "rename_replacement", o.RenameReplacement}
+	for _, key := range slices.Sorted(maps.Keys(o.ExtraSettings)) {
+		body = append(body, key, o.ExtraSettings[key])
+	}
+	return body
 }
 
 func (c *Cluster) dryReindex(ctx context.Context, o *action.Reindex, items []filter.Item) error {

@@ -515,7 +515,7 @@ func (c *Cluster) aliased(ctx context.Context, alias string) (map[string]bool, e
 
 // Elected reports whether the node that is asked is the elected master.
 func Elected(ctx context.Context, client *es.Client) (bool, error) {
-	var local struct{ Nodes map[string]json.RawMessage }
+	var local struct{ Nodes map[string]any }
 	err := client.Do(ctx, http.MethodGet, "/_nodes/_local", with("filter_path", "nodes.*.name"), nil, &local)
 	var master []struct{ ID string }
 	if err == nil {

@@ -129,6 +129,13 @@ func (l *lab) names(prefix string) string {
 	return strings.Join(list, " ")
 }
 
+// remove deletes the indices whose names begin so.
+func (l *lab) remove(prefix string) {
+	for _, item := range l.items(prefix) {
+		l.call("DELETE", "/"+item.Name, "", 200)
+	}
+}
+
 // setting is a setting of an index, "" if it has none.
 func (l *lab) setting(index, name string) string {
 	l.t.Helper()
