@@ -3,6 +3,7 @@ package curator
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"regexp"
 	"slices"
@@ -20,9 +21,17 @@ type cluster struct {
 	url   string
 	major int
 
-	spec  string            // what make made last
-	made  map[string]string // name to how it was, identity included
-	saved string            // the snapshots there were then
+	spec string // what make made last
+	made look   // what it looked like then
+	last look   // what it looked like last
+}
+
+// A look is what there is in a cluster.
+type look struct {
+	identities map[string]string // by name: how the index is, and which
+	states     map[string]string // by name: how it is
+	snapshots  string
+	settings   string // of the cluster
 }
 
 func newCluster(t *testing.T, major int) *cluster {
@@ -148,17 +157,17 @@ func expand(name string, now time.Time) []string {
 }
 
 // make brings about that the cluster holds the indices of the spec and the snapshots, each a line `NAME INDEX,…`, and
-// nothing else. What the last make of the same has left as it was stays.
+// nothing else. What the last make of the same has left as it was stays. Nothing may have changed since the last look.
 func (c *cluster) make(t testing.TB, spec, snapshots string, now time.Time) {
 	t.Helper()
 	if spec+"\x00"+snapshots != c.spec {
-		c.made, c.saved = nil, ""
+		c.made = look{}
+		c.see(t)
 	}
-	want := parse(t, spec, now)
-	there := c.identities(t)
+	there := c.last
 	var away []string
-	for name, is := range there {
-		if c.made[name] != is {
+	for name, is := range there.identities {
+		if c.made.identities[name] != is {
 			away = append(away, name)
 		}
 	}
@@ -168,28 +177,29 @@ func (c *cluster) make(t testing.TB, spec, snapshots string, now time.Time) {
 	}
 	var wg sync.WaitGroup
 	var fresh []index
-	for _, i := range want {
-		if there[i.name] != "" && c.made[i.name] == there[i.name] {
-			continue
+	for _, i := range parse(t, spec, now) {
+		if is := there.identities[i.name]; is == "" || c.made.identities[i.name] != is {
+			fresh = append(fresh, i)
+			wg.Go(func() { c.create(t, i) })
 		}
-		fresh = append(fresh, i)
-		wg.Go(func() { c.create(t, i) })
 	}
 	wg.Wait()
-	c.call(t, "PUT", "/_cluster/settings", `{"transient": {"cluster.routing.*": null}}`)
+	if there.settings != "" {
+		c.call(t, "PUT", "/_cluster/settings", `{"transient": {"cluster.routing.*": null}}`)
+	}
 	if len(fresh) > 0 {
 		c.call(t, "GET", "/_cluster/health?wait_for_events=languid&wait_for_no_initializing_shards=true&timeout=30s", "")
 		c.fill(t, fresh)
 	}
-	if c.saved == "" || c.snapshots(t) != c.saved {
-		c.snapshot(t, snapshots)
+	if c.made.identities == nil || there.snapshots != c.made.snapshots {
+		c.snapshot(t, there.snapshots != "", snapshots)
 	}
 	for _, i := range fresh {
 		if i.closed {
 			c.call(t, "POST", "/"+i.name+"/_close", "")
 		}
 	}
-	c.spec, c.made, c.saved = spec+"\x00"+snapshots, c.identities(t), c.snapshots(t)
+	c.spec, c.made = spec+"\x00"+snapshots, c.see(t)
 }
 
 func (c *cluster) create(t testing.TB, i index) {
@@ -239,9 +249,9 @@ func noise(n int) string {
 	return string(text)
 }
 
-func (c *cluster) snapshot(t testing.TB, snapshots string) {
+func (c *cluster) snapshot(t testing.TB, any bool, snapshots string) {
 	t.Helper()
-	if c.snapshots(t) != "" {
+	if any {
 		c.call(t, "DELETE", "/_snapshot/backup/*", "")
 	}
 	for _, line := range strings.Split(snapshots, "\n") {
@@ -252,10 +262,24 @@ func (c *cluster) snapshot(t testing.TB, snapshots string) {
 	}
 }
 
-// identities tells for every index how it is, and when and as what it was made.
-func (c *cluster) identities(t testing.TB) map[string]string {
-	all, _ := c.indices(t)
-	return all
+// see looks at the cluster, once no snapshot is under way.
+func (c *cluster) see(t testing.TB) look {
+	t.Helper()
+	var l look
+	for {
+		if l.snapshots = c.snapshots(t); !strings.Contains(l.snapshots, " IN_PROGRESS ") {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	l.identities, l.states = c.indices(t)
+	var settings struct{ Transient, Persistent map[string]string }
+	c.get(t, "/_cluster/settings?flat_settings=true", &settings)
+	if len(settings.Transient)+len(settings.Persistent) > 0 {
+		l.settings = fmt.Sprintf("cluster %v %v\n", settings.Transient, settings.Persistent)
+	}
+	c.last = l
+	return l
 }
 
 // noted are the settings that change from one making to the next, or tell nothing about what a program has done.
@@ -317,11 +341,12 @@ var timeOfDay = regexp.MustCompile(`20\d{12}`)
 // snapshots, settings of the cluster.
 func (c *cluster) state(t testing.TB, segments bool) string {
 	t.Helper()
-	_, states := c.indices(t)
-	var lines []string
-	for _, s := range states {
-		lines = append(lines, s)
-	}
+	return c.text(t, c.see(t), segments)
+}
+
+func (c *cluster) text(t testing.TB, l look, segments bool) string {
+	t.Helper()
+	lines := slices.Collect(maps.Values(l.states))
 	if segments {
 		var rows []struct{ Index, Segment string }
 		c.get(t, "/_cat/segments?format=json&h=index,segment", &rows)
@@ -334,8 +359,5 @@ func (c *cluster) state(t testing.TB, segments bool) string {
 		}
 	}
 	slices.Sort(lines)
-	var settings struct{ Transient, Persistent map[string]string }
-	c.get(t, "/_cluster/settings?flat_settings=true", &settings)
-	text := strings.Join(lines, "\n") + "\n" + c.snapshots(t) + fmt.Sprintf("cluster %v %v\n", settings.Transient, settings.Persistent)
-	return timeOfDay.ReplaceAllString(text, "TIME")
+	return timeOfDay.ReplaceAllString(strings.Join(lines, "\n")+"\n"+l.snapshots+l.settings, "TIME")
 }

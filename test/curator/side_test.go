@@ -74,9 +74,10 @@ func TestSideBySide(t *testing.T) {
 		t.Run(fmt.Sprintf("Elasticsearch %d", major), func(t *testing.T) {
 			t.Parallel()
 			c := newCluster(t, major)
+			elastic8, elastic5 := server(t, elastic.V8), server(t, elastic.V5)
 			for _, e := range examples {
 				if e.only == 0 || e.only == major {
-					t.Run(e.name, func(t *testing.T) { compare(t, c, e) })
+					t.Run(e.name, func(t *testing.T) { compare(t, c, elastic8, elastic5, e) })
 				}
 			}
 		})
@@ -90,39 +91,63 @@ type end struct {
 	log   string
 }
 
-func compare(t *testing.T, c *cluster, e example) {
+func compare(t *testing.T, c *cluster, elastic8, elastic5 *elastic.Server, e example) {
 	now := time.Now()
+	dir, file := t.TempDir(), write(t, "actions.yml", e.file)
+	env := append([]string{"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "TZ=UTC", "LC_ALL=C.UTF-8"}, e.env...)
 	before := ""
-	run := func(program string, args ...string) end {
+	after := func(run func(args ...string) (int, string), args ...string) end {
 		c.make(t, e.indices, e.snapshots, now)
-		before = c.state(t, e.segments)
-		exit, log := execute(t, e.env, program, slices.Concat(args, e.args, []string{write(t, "actions.yml", e.file)})...)
+		before = c.text(t, c.made, e.segments)
+		exit, log := run(slices.Concat(args, e.args, []string{file})...)
 		return end{exit, c.state(t, e.segments), log}
 	}
-	want := run(curator8(t), "--config", clientFile(t, c.url))
+	elastic := func(s *elastic.Server) func(args ...string) (int, string) {
+		return func(args ...string) (int, string) {
+			exit, log, err := s.Run(dir, env, args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return exit, log
+		}
+	}
+	ours := func(args ...string) (int, string) { return execute(t, env, program(t), args...) }
+	config := clientFile(t, c.url)
+
+	want := after(elastic(elastic8), "--config", config)
 	if want.exit != e.exit || (want.state == before) != e.idle {
 		t.Errorf("Elastic Curator 8 exits %d (the example says %d), changes anything %v (%v)\nfrom\n%s\nto\n%s\n%s",
 			want.exit, e.exit, want.state != before, !e.idle, before, want.state, want.log)
 	}
 	if c.major == 7 {
-		same(t, "Elastic Curator 5", want, run(curator5(t), "--config", oldClientFile(t, c.url)), e.five)
+		same(t, "Elastic Curator 5", want, after(elastic(elastic5), "--config", oldClientFile(t, c.url)), e.five)
 	}
-	strict := run(program(t), "--config", clientFile(t, c.url), "--strict-curator")
+	strict := after(ours, "--config", config, "--strict-curator")
 	same(t, "podbeat's curator --strict-curator", want, strict, e.strict)
 	if e.strict == "" && (e.log || slices.Contains(e.args, "--dry-run")) {
 		if got, want := plain(strict.log), plain(want.log); got != want {
 			t.Errorf("podbeat's curator logs\n%s\nwant\n%s", got, want)
 		}
 	}
-	safe := run(program(t), append([]string{"--config", clientFile(t, c.url)}, unguarded...)...)
+	safe := after(ours, append([]string{"--config", config}, unguarded...)...)
 	same(t, "podbeat's curator", want, safe, e.safe)
 	if now.UTC().Day() != time.Now().UTC().Day() && t.Failed() {
 		t.Log("the day changed in the middle of this: run it again")
 	}
 }
 
+func server(t *testing.T, version string) *elastic.Server {
+	t.Helper()
+	s, err := elastic.Start(version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
 // unguarded turns the guards off, which a test of their own has.
-var unguarded = []string{}
+var unguarded = []string{"--no-guards"}
 
 func same(t *testing.T, who string, want, got end, differs string) {
 	t.Helper()
@@ -179,7 +204,10 @@ func execute(t testing.TB, env []string, program string, args ...string) (exit i
 	t.Helper()
 	cmd := exec.Command(program, args...)
 	cmd.Dir = t.TempDir()
-	cmd.Env = append(append(os.Environ(), "HOME="+cmd.Dir, "TZ=UTC"), env...)
+	cmd.Env = env
+	if env == nil {
+		cmd.Env = append(os.Environ(), "HOME="+cmd.Dir, "TZ=UTC")
+	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	hang := time.AfterFunc(2*time.Minute, func() { cmd.Process.Kill() })
@@ -208,18 +236,6 @@ func clientFile(t testing.TB, url string) string {
 func oldClientFile(t testing.TB, url string) string {
 	host, port, _ := strings.Cut(strings.TrimPrefix(url, "http://"), ":")
 	return write(t, "client.yml", "client:\n  hosts: "+host+"\n  port: "+port+"\n")
-}
-
-func curator8(t testing.TB) string { return installed(t, elastic.V8) }
-func curator5(t testing.TB) string { return installed(t, elastic.V5) }
-
-func installed(t testing.TB, version string) string {
-	t.Helper()
-	p, err := elastic.Program(version)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }
 
 var build = sync.OnceValues(func() (string, error) {
