@@ -109,7 +109,10 @@ func ParseSchedule(text string) (cron.Schedule, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := parser.Parse(spec)
+	if len(text) > 200 {
+		return nil, errors.New("cannot read the schedule: it is longer than 200 letters")
+	}
+	s, err := parser.WithMinEveryInterval(time.Minute).Parse(spec)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read schedule %q: write a time of the day (02:30), five fields of cron (30 2 * * *), @daily or @hourly: %w", text, err)
 	}

@@ -104,9 +104,32 @@ func TestSchedule(t *testing.T) {
 	bad("")
 	bad("25:00")
 	bad("daily")
+	bad("@every 1s")
+	bad(strings.Repeat("1,", 200) + "1 * * * *")
 	bad("* * * *")
 	bad("0 0 31 2 *")
 	bad("CRON_TZ=Nowhere/At_All 0 0 * * *")
+}
+
+// FuzzSchedule: what is accepted goes on for ever, and forwards.
+func FuzzSchedule(f *testing.F) {
+	for _, seed := range []string{"02:30", "*/5 * * * *", "0 0 29 2 *", "@every 1s", "CRON_TZ=UTC 1 1 1 1 1", "TZ= * * * * *", "60 24 32 13 8", "0 0 * * mon-sun/2", "@reboot"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := ParseSchedule(text)
+		if err != nil {
+			return
+		}
+		at := start
+		for range 3 {
+			next := s.Next(at)
+			if !next.After(at) {
+				t.Fatalf("%q: after %s comes %s", text, at, next)
+			}
+			at = next
+		}
+	})
 }
 
 // TestThirtyDays: one run a day at its time, and one only for all that was missed.
