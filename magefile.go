@@ -22,7 +22,7 @@ var Default = Build
 
 const libbeatVersion = "github.com/elastic/beats/v7/libbeat/version"
 
-// Build makes build/podbeat.
+// Build makes the programs: build/podbeat and build/curator.
 func Build() error {
 	mg.Deps(headers)
 	commit, _ := sh.Output("git", "rev-parse", "HEAD") // a source archive has none
@@ -125,13 +125,16 @@ func known(err error, out string) error {
 // Docs renews the generated files: option tables, the reference configuration, the list of fields.
 func Docs() error { return sh.RunV("go", "run", "./docs/generate") }
 
-// Bench measures podbeat beside filebeat's journald and filestream inputs, on the same journal and files into the same sink.
+// Bench measures podbeat beside filebeat's journald and filestream inputs, on the same journal and files into the same sink,
+// and curator beside Elastic Curator, on the same cluster.
 func Bench() error {
-	mg.Deps(Build)
-	if err := sh.RunV("go", "run", "./bench/journal"); err != nil {
-		return err
+	mg.Deps(Build, servers)
+	for _, what := range []string{"./bench/journal", "./bench/files", "./bench/curator"} {
+		if err := sh.RunV("go", "run", what); err != nil {
+			return err
+		}
 	}
-	return sh.RunV("go", "run", "./bench/files")
+	return nil
 }
 
 // Demo ships a journal kept in this repository, and this machine's own if it may be read, and says what became of it.
@@ -140,7 +143,7 @@ func Demo() error {
 	return sh.RunV("go", "run", "./demo", "build/podbeat")
 }
 
-// Package makes build/podbeat-<version>-linux-<arch>.tar.gz with the program, its configuration and its systemd unit.
+// Package makes build/podbeat-<version>-linux-<arch>.tar.gz with the programs, their configuration and the systemd unit.
 func Package() error {
 	mg.Deps(Build)
 	version, err := sh.Output("build/podbeat", "version")
@@ -153,7 +156,7 @@ func Package() error {
 		return err
 	}
 	for from, to := range map[string]string{
-		"build/podbeat": "podbeat", "_meta/beat.yml": "podbeat.yml", "_meta/beat.reference.yml": "podbeat.reference.yml",
+		"build/podbeat": "podbeat", "build/curator": "curator", "_meta/beat.yml": "podbeat.yml", "_meta/beat.reference.yml": "podbeat.reference.yml",
 		"_meta/systemd/podbeat.service": "podbeat.service", "LICENSE": "LICENSE", "NOTICE": "NOTICE", "README.md": "README.md", "CHANGELOG.md": "CHANGELOG.md",
 	} {
 		if err := sh.Copy(filepath.Join(dir, to), from); err != nil {
