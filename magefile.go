@@ -129,12 +129,21 @@ func Docs() error { return sh.RunV("go", "run", "./docs/generate") }
 // and curator beside Elastic Curator, on the same cluster.
 func Bench() error {
 	mg.Deps(Build, servers)
-	for _, what := range []string{"./bench/journal", "./bench/files", "./bench/curator"} {
+	for _, what := range []string{"./bench/journal", "./bench/files"} {
 		if err := sh.RunV("go", "run", what); err != nil {
 			return err
 		}
 	}
-	return nil
+	const script, port = "test/services/elasticsearch.sh", "9299"
+	dir, err := os.MkdirTemp("", "podbeat-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := sh.RunV("bash", script, "start", port, dir); err != nil {
+		return err
+	}
+	return errors.Join(sh.RunV("go", "run", "./bench/curator", "-url", "http://127.0.0.1:"+port), sh.RunV("bash", script, "stop", port, dir))
 }
 
 // Demo ships a journal kept in this repository, and this machine's own if it may be read, and says what became of it.
