@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -113,9 +114,9 @@ func (p *progress) due(now time.Time, ended bool) bool {
 
 // state is "45% (450 of 1000), 12/s, 46s left".
 func (p *progress) state(done, total int64, now time.Time) string {
-	text := fmt.Sprintf("%d done", done)
+	text := short(float64(done)) + " done"
 	if total > 0 {
-		text = fmt.Sprintf("%.0f%% (%d of %d)", math.Floor(100*share(done, total)), done, total)
+		text = fmt.Sprintf("%.0f%% (%s of %s)", math.Floor(100*share(done, total)), short(float64(done)), short(float64(total)))
 	}
 	seconds := now.Sub(p.began).Seconds()
 	rate := float64(done-p.first) / seconds
@@ -123,7 +124,7 @@ func (p *progress) state(done, total int64, now time.Time) string {
 		return text
 	}
 	if rate >= 1 {
-		text += fmt.Sprintf(", %.0f/s", rate)
+		text += ", " + short(rate) + "/s"
 	} else {
 		text += fmt.Sprintf(", %.1f/min", rate*60)
 	}
@@ -131,6 +132,22 @@ func (p *progress) state(done, total int64, now time.Time) string {
 		text += fmt.Sprintf(", %s left", time.Duration(math.Ceil(left))*time.Second)
 	}
 	return text
+}
+
+// short is n in at most five letters: 9999, 12.3k, 123M. What is counted may be bytes, documents or shards.
+func short(n float64) string {
+	if n < 9999.5 {
+		return strconv.FormatFloat(n, 'f', 0, 64)
+	}
+	for _, unit := range []string{"k", "M", "G", "T"} {
+		switch n /= 1000; {
+		case n < 99.95:
+			return strconv.FormatFloat(n, 'f', 1, 64) + unit
+		case n < 999.5:
+			return strconv.FormatFloat(n, 'f', 0, 64) + unit
+		}
+	}
+	return strconv.FormatFloat(n/1000, 'f', 0, 64) + "P"
 }
 
 func share(done, total int64) float64 { return min(1, max(0, float64(done)/float64(total))) }

@@ -39,10 +39,31 @@ func TestBar(t *testing.T) {
 	f(40, "snapshot s-1", 250, 1000, "snaps 25% (250 of 1000), 25/s, 30s left")
 	f(20, "snapshot s-1", 250, 1000, "25% (250 of 1000), ")
 	f(60, "shards", 1, 10, "shards [#--------------] 10% (1 of 10), 6.0/min, 1m30s left")
+	f(60, "snapshot s", 250e6, 1e9, "snapshot s [##------] 25% (250M of 1.0G), 25.0M/s, 30s left")
 	f(60, "documents", 7000, 0, "documents 7000 done, 700/s")
 	f(60, "more than all", 12, 0, "more than all 12 done, 1/s")
 	f(40, "日本語の索引日本語の索引", 5, 10, "日本 50% (5 of 10), 30.0/min, 10s left")
 	f(60, "a\x1b]0;x\a\nb", 1, 2, `a\x1b]0;x\a\nb [#####-----] 50% (1 of 2), 6.0/min, 10s left`)
+}
+
+func TestShort(t *testing.T) {
+	f := func(n float64, want string) {
+		t.Helper()
+		if got := short(n); got != want || len(got) > 5 {
+			t.Errorf("%v: got %s, want %s", n, got, want)
+		}
+	}
+	f(0, "0")
+	f(9999, "9999")
+	f(9999.6, "10.0k")
+	f(12345, "12.3k")
+	f(99949, "99.9k")
+	f(99951, "100k")
+	f(999499, "999k")
+	f(999501, "1.0M")
+	f(123456789, "123M")
+	f(5e12, "5.0T")
+	f(9.2e18, "9200P")
 }
 
 // TestBarGivesWay: lines of the log stand above the bar, and it is gone when the work is done.
