@@ -275,8 +275,8 @@ var directives = map[rune]string{
 // A strptime reads dates of one format as Python's function of that name does, in the C locale.
 type strptime struct {
 	format  string
-	pattern string         // in Go's syntax, with \d for a digit
 	regex   *regexp.Regexp // for ASCII
+	unicode string         // the same for all digits of Unicode, compiled when it is needed
 	parts   []rune         // of its groups
 }
 
@@ -285,28 +285,32 @@ func newStrptime(format string) (*strptime, error) {
 	for part, means := range map[string]string{"%c": "%a %b %d %H:%M:%S %Y", "%x": "%m/%d/%y", "%X": "%H:%M:%S"} {
 		format = strings.ReplaceAll(format, part, means)
 	}
-	var out strings.Builder
+	var out, unicodes strings.Builder
+	put := func(expression string) {
+		out.WriteString(expression)
+		unicodes.WriteString(expression)
+	}
 	space := false
 	rest := []rune(format)
 	for i := 0; i < len(rest); i++ {
 		c := rest[i]
 		if unicode.IsSpace(c) {
 			if !space {
-				out.WriteString(`\s+`)
+				put(`\s+`)
 			}
 			space = true
 			continue
 		}
 		space = false
 		if c != '%' {
-			out.WriteString(regexp.QuoteMeta(string(c)))
+			put(regexp.QuoteMeta(string(c)))
 			continue
 		}
 		if i++; i == len(rest) {
 			return nil, fmt.Errorf("stray %% in format '%s'", s.format)
 		}
 		if rest[i] == '%' {
-			out.WriteRune('%')
+			put(`%`)
 			continue
 		}
 		d, known := directives[rest[i]]
@@ -318,10 +322,11 @@ func newStrptime(format string) (*strptime, error) {
 		}
 		s.parts = append(s.parts, rest[i])
 		out.WriteString("(" + d + ")")
+		unicodes.WriteString("(" + strings.ReplaceAll(d, `\d`, `\p{Nd}`) + ")")
 	}
-	s.pattern = `(?i)\A(?:` + out.String() + `)`
+	s.unicode = `(?i)\A(?:` + unicodes.String() + `)`
 	var err error
-	s.regex, err = regexp.Compile(s.pattern)
+	s.regex, err = regexp.Compile(`(?i)\A(?:` + out.String() + `)`)
 	return s, err
 }
 
@@ -329,7 +334,10 @@ func newStrptime(format string) (*strptime, error) {
 func (s *strptime) fields(text string) (map[rune]int, error) {
 	regex := s.regex
 	if strings.ContainsFunc(text, func(c rune) bool { return c >= utf8.RuneSelf }) {
-		regex = regexp.MustCompile(strings.ReplaceAll(s.pattern, `\d`, `\p{Nd}`)) // it compiled with the smaller class
+		var err error
+		if regex, err = regexp.Compile(s.unicode); err != nil {
+			return nil, err
+		}
 	}
 	at := regex.FindStringSubmatchIndex(text)
 	if at == nil {

@@ -25,7 +25,8 @@ const patience = time.Second
 // longest is the most bytes an expression may have.
 const longest = 10_000
 
-// compile reads an expression as Python does, and refuses what Python refuses. anchored ones match only from
+// compile reads an expression as Python does, and refuses what Python refuses, but for look-behind of any length.
+// anchored ones match only from
 // the beginning of a name.
 func compile(python string, anchored bool) (*expression, error) {
 	if len(python) > longest {

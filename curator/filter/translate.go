@@ -426,18 +426,30 @@ func (t *translation) refer(n int) error {
 	return nil
 }
 
-// classes are the kinds of letters: in ASCII as Python has them, and in all of Unicode.
-var classes = map[rune][2]string{
-	'd': {`0-9`, `\d`},
-	'w': {`0-9A-Za-z_`, `\p{L}\p{N}_`},
-	's': {`\t\n\v\f\r\x1c-\x1f `, `\s\x1c-\x1f\x85`},
+// classes are the kinds of letters, for a place within brackets: in ASCII, in ASCII with (?a), and in Unicode.
+var classes = map[rune]struct{ fast, ascii, unicode string }{
+	'd': {`0-9`, `0-9`, `\d`},
+	'w': {`0-9A-Za-z_`, `0-9A-Za-z_`, `\p{L}\p{N}_`},
+	's': {`\t-\r\x1c-\x1f `, `\t-\r `, `\s\x1c-\x1f\x85`},
+	'D': {`\x00-/:-\x7f`, `\x00-/:-` + last, `\D`},
+	'W': {`\x00-/:-@\[-\^\x60{-\x7f`, `\x00-/:-@\[-\^\x60{-` + last, `\W`},
+	'S': {`\x00-\x08\x0e-\x1b!-\x7f`, `\x00-\x08\x0e-\x1f!-` + last, `\S`},
 }
 
-// negated are their opposites in ASCII, for a place within a class.
-var negated = map[rune]string{
-	'd': `\x00-/:-\x{10ffff}`,
-	'w': `\x00-/:-@\[-\^\x60{-\x{10ffff}`,
-	's': `\x00-\x08\x0e-\x1b!-\x{10ffff}`,
+const last = "\U0010ffff"
+
+// classOf is one of classes for regexp and for regexp2.
+func (t *translation) classOf(c rune) (fast, slow string) {
+	kind := classes[c]
+	switch {
+	case t.ascii && c == 's':
+		return kind.ascii, kind.ascii
+	case t.ascii && c == 'S':
+		return `\x00-\x08\x0e-\x1f!-\x7f`, kind.ascii
+	case t.ascii:
+		return kind.fast, kind.ascii
+	}
+	return kind.fast, kind.unicode
 }
 
 // escape reads behind a backslash, outside of a class.
@@ -457,7 +469,13 @@ func (t *translation) escape() (before, error) {
 		return anchor, nil
 	case 'b', 'B':
 		t.at++
-		t.put(`\` + string(c))
+		_, word := t.classOf('w')
+		word = "[" + word + "]"
+		edge := `(?:(?<=` + word + `)(?!` + word + `)|(?<!` + word + `)(?=` + word + `))`
+		if c == 'B' {
+			edge = `(?:(?<=` + word + `)(?=` + word + `)|(?<!` + word + `)(?!` + word + `))`
+		}
+		t.put2(`\`+string(c), edge)
 		return anchor, nil
 	case 'd', 'w', 's', 'D', 'W', 'S':
 		t.at++
@@ -466,11 +484,8 @@ func (t *translation) escape() (before, error) {
 		if lower != c {
 			not = "^"
 		}
-		slow := classes[lower][1]
-		if t.ascii {
-			slow = strings.ReplaceAll(classes[lower][0], `\v`, `\x0b`)
-		}
-		t.put2("["+not+classes[lower][0]+"]", "["+not+slow+"]")
+		fast, slow := t.classOf(lower)
+		t.put2("["+not+fast+"]", "["+not+slow+"]")
 		return atom, nil
 	}
 	if c >= '1' && c <= '9' {
@@ -581,8 +596,16 @@ func (t *translation) class() error {
 		if set || alsoSet || high < low {
 			return errors.New("a range in brackets whose end is before its beginning, or no letter")
 		}
-		t.put(letter(low) + "-" + letter(high))
+		t.put2(letter(low)+"-"+letter(high), end(low)+"-"+end(high))
 	}
+}
+
+// end writes the end of a range for regexp2, which takes an escaped hyphen there for something else.
+func end(c rune) string {
+	if c < 0x80 {
+		return fmt.Sprintf(`\x%02x`, c)
+	}
+	return string(c)
 }
 
 // member reads one letter of a class, or writes a set such as \d.
@@ -597,19 +620,9 @@ func (t *translation) member() (c rune, set bool, err error) {
 		return 0, false, errEnd
 	}
 	c = t.in[t.at]
-	lower := unicode.ToLower(c)
-	if kinds, ok := classes[lower]; ok {
+	if _, ok := classes[c]; ok {
 		t.at++
-		fast, slow := kinds[0], kinds[1]
-		switch {
-		case c != lower && lower == 'w':
-			fast, slow = negated[lower], `\W`
-		case c != lower:
-			fast, slow = negated[lower], `\`+string(c)
-		case t.ascii:
-			slow = strings.ReplaceAll(fast, `\v`, `\x0b`)
-		}
-		t.put2(fast, slow)
+		t.put2(t.classOf(c))
 		return c, true, nil
 	}
 	if c >= '1' && c <= '9' {
