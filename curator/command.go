@@ -114,7 +114,9 @@ The exit code is 0 when all was done, 1 when something failed or was held back, 
 // runFlags are those of every run, once or by a schedule.
 func (c *choices) runFlags(cmd *cobra.Command) {
 	flags := cmd.PersistentFlags()
-	flags.BoolVar(&c.dryRun, "dry-run", false, "change nothing: log what would be done and print the plan")
+	byEnv, err := dryRunByEnv(os.LookupEnv)
+	flags.BoolVar(&c.dryRun, "dry-run", byEnv, "change nothing: log what would be done and print the plan")
+	cmd.PersistentPreRunE = func(*cobra.Command, []string) error { return err }
 	flags.StringVar(&c.policy, "policy", "", "a retention policy in place of an action file: its file, or `elasticsearch` for the one kept there")
 	flags.BoolVar(&c.strict, "strict-curator", false, "read action files exactly as Elastic Curator does, with its known bugs and without guards")
 	flags.StringVar(&c.audit, "audit", "", "append a JSON line for each index acted on to this `FILE`; - is standard output")
@@ -125,6 +127,19 @@ func (c *choices) runFlags(cmd *cobra.Command) {
 	flags.BoolVar(&c.guards.Health, "guard-health", all.Health, "delete nothing while the cluster is red")
 	flags.BoolVar(&c.guards.Clock, "guard-clock", all.Clock, "delete nothing while this clock and the cluster's differ by more than a minute")
 	flags.BoolVar(&c.noGuards, "no-guards", false, "switch all guards off")
+}
+
+// dryRunByEnv is whether Curator's variable asks for a dry run.
+func dryRunByEnv(env func(string) (string, bool)) (bool, error) {
+	const name = "ESCLIENT_DRY_RUN"
+	text, _ := env(name)
+	switch strings.ToLower(strings.TrimSpace(text)) {
+	case "1", "true", "t", "yes", "y", "on":
+		return true, nil
+	case "", "0", "false", "f", "no", "n", "off":
+		return false, nil
+	}
+	return true, usage("cannot read %s=%q: want true or false", name, text)
 }
 
 // planFlags are those of a single run.
