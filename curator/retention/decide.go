@@ -414,22 +414,31 @@ func (p *Policy) neverMatched(all []*candidate) (warnings []string) {
 		var missed []string
 		for _, c := range all {
 			if c.found.reading != nil && !r.regex.MatchString(c.Name) {
-				missed = append(missed, c.Name)
+				missed = append(missed, c.found.reading.series(c.Name))
 			}
 		}
 		if missed == nil {
 			continue
 		}
 		slices.Sort(missed)
+		missed = slices.Compact(missed)
 		warnings = append(warnings, fmt.Sprintf("%s can never match %s: in the names of indices a host's dots are _, which the expression does not allow, nor hosts that begin with a digit, nor other beats. Leave it out: \"default\" holds for whatever podbeat writes", cut(r.name, 60), few(missed)))
 	}
 	return warnings
 }
 
-// few lists names, at most five of them.
+// series is the name that was read so, with a * in place of its date.
+func (r *reading) series(name string) string {
+	if i := strings.LastIndex(name, r.date); i >= 0 && r.date != "" {
+		return name[:i] + "*" + name[i+len(r.date):]
+	}
+	return name
+}
+
+// few lists names, at most ten of them.
 func few(names []string) string {
-	text := strings.Join(names[:min(len(names), 5)], ", ")
-	if more := len(names) - 5; more > 0 {
+	text := strings.Join(names[:min(len(names), 10)], ", ")
+	if more := len(names) - 10; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text

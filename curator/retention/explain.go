@@ -77,7 +77,7 @@ func (e Explanation) String() string {
 	}
 	switch {
 	case e.Goes:
-		line("goes", "in the next run")
+		line("goes", "in the next run, unless a guard holds it back")
 	case !e.Due.IsZero():
 		line("goes", "in the first run after "+stamp(e.Due))
 	default:

@@ -207,7 +207,7 @@ why      named 2026.11.01, which ended 19 days ago, not yet 90d
 index    old-2026.11.01
 read as  nothing: no template in "names" reads it
 rule     indices "old-*": age 1d
-goes     in the next run
+goes     in the next run, unless a guard holds it back
 why      named 2026.11.01, which ended 19 days ago, at least 1d
 `)
 	f("logs-shop_web-2026.11.30", `

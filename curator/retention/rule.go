@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,7 +46,7 @@ func (p *Policy) readRules(o *options) (errs []error) {
 	add := func(l level, section, pattern string, v any) {
 		r := &rule{level: l, pattern: pattern, name: section}
 		if section != "default" {
-			r.name = fmt.Sprintf("%s %q", section, pattern)
+			r.name = section + " " + quoted(pattern)
 		}
 		err := r.read(v, p.Name, p.disk != nil)
 		if err == nil {
@@ -89,6 +90,14 @@ func (p *Policy) readRules(o *options) (errs []error) {
 		errs = p.ties()
 	}
 	return errs
+}
+
+// quoted is a pattern in quotes, and one with backslashes as YAML's single quotes show it.
+func quoted(pattern string) string {
+	if strings.Contains(pattern, `\`) && strconv.CanBackquote(pattern) {
+		return "'" + pattern + "'"
+	}
+	return strconv.Quote(pattern)
 }
 
 func compareBool(a, b bool) int {
