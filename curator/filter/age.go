@@ -26,7 +26,7 @@ type Dating struct {
 	date *dateText // of Timestring
 }
 
-// of settles what the options need of each other in a list of that kind. needed says that there must be a source.
+// settle says what the options need of each other in a list of that kind; needed: there must be a source.
 func (d *Dating) settle(kind Kind, needed bool) error {
 	d.kind = kind
 	switch {

@@ -94,7 +94,7 @@ func (f *Empty) apply(r *run) error {
 	r.looks()
 	return r.each(f.Exclude, func(it *Item) (verdict, error) {
 		switch {
-		case it.Docs < 0 && !r.Strict:
+		case !r.Strict && (it.Docs < 0 || it.Health == "red"): // a red index may have some where nobody answers
 			r.warn("%s: the number of its documents is not known: left alone", printable(it.Name))
 			return verdict{gone: true, why: "the number of its documents is not known"}, nil
 		case it.Docs <= 0:
@@ -392,7 +392,7 @@ func (f *Size) apply(r *run) error {
 		if f.SizeBehavior == "total" {
 			size, what = it.Size, "its shards are "
 		}
-		if size < 0 && !r.Strict {
+		if !r.Strict && (size < 0 || it.Health == "red") {
 			r.warn("%s: its size is not known: left alone", printable(it.Name))
 			return verdict{gone: true, why: "its size is not known"}, nil
 		}

@@ -56,6 +56,8 @@ func list(t testing.TB, text string) (items []Item) {
 				it.Docs = int64(n)
 			case "closed":
 				it.Closed, it.Docs, it.Size, it.PrimarySize = true, -1, -1, -1
+			case "red":
+				it.Health = "red"
 			case "ilm":
 				it.Settings["index.lifecycle.name"] = "policy"
 			case "alias":
@@ -234,12 +236,12 @@ func TestReadings(t *testing.T) {
 	// size, shards, segments, documents
 	same(`[{"filtertype":"size","size_threshold":3}]`, "a size=4 pri=2; b size=8 pri=4; c closed", "b")
 	same(`[{"filtertype":"size","size_threshold":3,"size_behavior":"total"}]`, "a size=4 pri=2; b size=1 pri=1", "a")
-	f(`[{"filtertype":"size","size_threshold":3,"threshold_behavior":"less_than"}]`, "a pri=2; b pri=-1", "a b", "a")
+	f(`[{"filtertype":"size","size_threshold":3,"threshold_behavior":"less_than"}]`, "a pri=2; b pri=-1; c pri=1 red", "a b c", "a")
 	same(`[{"filtertype":"shards","number_of_shards":2}]`, "a shards=1; b shards=5", "b")
 	same(`[{"filtertype":"forcemerged","max_num_segments":1}]`, "a segs=1; b segs=9; c closed", "b")
 	same(`[{"filtertype":"empty"}]`, "e docs=0; f docs=3; c closed", "e")
 	same(`[{"filtertype":"empty","exclude":true}]`, "e docs=0; f docs=3; c closed", "f")
-	f(`[{"filtertype":"empty"}]`, "e docs=0; red docs=-1", "e red", "e")
+	f(`[{"filtertype":"empty"}]`, "e docs=0; u docs=-1; r docs=0 red", "e u r", "e")
 
 	// aliases, states, rules
 	same(`[{"filtertype":"alias","aliases":["a","b"]}]`, "both alias=a,b; only_a alias=a; none", "both only_a")
