@@ -52,7 +52,7 @@ func (e *Error) hint() string {
 		return "give the user, or the API key, a role with the privilege that is missing"
 	case e.Status/100 == 3:
 		return "give the address it points to as host"
-	case e.Status == http.StatusBadRequest && strings.Contains(e.Reason, "plain HTTP request"):
+	case e.Status == http.StatusBadRequest && e.Type == "" && strings.Contains(e.Reason, "HTTPS"):
 		return "write https:// in the host"
 	}
 	return ""

@@ -121,11 +121,10 @@ func parseHosts(hosts []string) ([]*url.URL, error) {
 	var urls []*url.URL
 	for _, host := range hosts {
 		u, err := url.Parse(host)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawPath != "" || u.RawQuery != "" || u.Fragment != "" {
 			return nil, fmt.Errorf("cannot use %q as a host of Elasticsearch: write http[s]://HOST[:PORT][/PREFIX], an IPv6 address as http://[::1]:9200", bare(host))
 		}
 		u.Path = strings.TrimRight(u.Path, "/")
-		u.RawPath = strings.TrimRight(u.RawPath, "/")
 		urls = append(urls, u)
 	}
 	return urls, nil

@@ -70,7 +70,7 @@ func repeatable(method string, err error) bool {
 		}
 		return false
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) || certificate(err) {
+	if errors.Is(err, os.ErrDeadlineExceeded) || distrust(err) || plainServer(err) {
 		return false
 	}
 	var op *net.OpError
@@ -110,7 +110,8 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 		return nil, nil, err
 	}
 	resp.Request = req
-	done = func() { resp.Body.Close(); stop() }
+	answer := resp.Body
+	done = func() { answer.Close(); stop() }
 	if resp.StatusCode >= 300 {
 		err = answered(method, path, resp)
 		done()
@@ -174,10 +175,16 @@ func (c *Client) failed(ctx context.Context, req *http.Request, err error) error
 		return fmt.Errorf("%s: no answer within %v: %w", what, c.timeout, os.ErrDeadlineExceeded)
 	case cause != nil:
 		return fmt.Errorf("%s: %w", what, cause)
-	case certificate(err):
-		return fmt.Errorf("%s: %w: give the authority that signed the server's certificate (ca_certs) or its fingerprint", what, err)
+	case distrust(err):
+		return fmt.Errorf("%s: %w: give the authority that signed the server's certificate (ca_certs) or its fingerprint, and a client certificate if the server wants one", what, err)
+	case plainServer(err):
+		return fmt.Errorf("%s: %w: write http:// in the host", what, err)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%s: %w: nothing listens there; is Elasticsearch up, and are host and port right?", what, err)
 	}
-	return fmt.Errorf("%s: %w", what, &brokenError{err})
+	hint := ""
+	if req.URL.Scheme == "http" && errors.Is(err, io.EOF) {
+		hint = ": if the server speaks TLS, write https:// in the host"
+	}
+	return fmt.Errorf("%s: %w%s", what, &brokenError{err}, hint)
 }

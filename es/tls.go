@@ -77,9 +77,15 @@ func (c *Config) tls() (*tls.Config, error) {
 
 var errFingerprint = errors.New("no certificate of the server has the fingerprint given")
 
-// certificate reports whether err says that one side does not trust the other's certificate.
-func certificate(err error) bool {
+// distrust reports whether err says that one side does not trust the other's certificate.
+func distrust(err error) bool {
 	var verification *tls.CertificateVerificationError
-	var alert tls.AlertError
-	return errors.As(err, &verification) || errors.As(err, &alert) || errors.Is(err, errFingerprint)
+	var op *net.OpError
+	return errors.As(err, &verification) || errors.Is(err, errFingerprint) || errors.As(err, &op) && op.Op == "remote error"
+}
+
+// plainServer reports whether err says that the server does not speak TLS.
+func plainServer(err error) bool {
+	var header tls.RecordHeaderError
+	return errors.As(err, &header) || errors.Is(err, http.ErrSchemeMismatch)
 }

@@ -249,6 +249,16 @@ func (r *Reader) Skip() error {
 	return nil
 }
 
+// Peek returns the kind of the token that is due; of false it is Bool, at the end or where the text is wrong none of
+// those above.
+func (r *Reader) Peek() Kind {
+	k := Kind(r.dec.PeekKind())
+	if k == 'f' {
+		k = Bool
+	}
+	return k
+}
+
 // Value reads the whole value that begins with t, the token that Next returned last.
 func (r *Reader) Value(t Token) (Value, error) { return r.value(t) }
 
