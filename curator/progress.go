@@ -42,7 +42,7 @@ type progress struct {
 // newProgress returns one that draws on stderr if that is a terminal.
 func newProgress(stderr io.Writer) *progress {
 	p := &progress{to: stderr, width: func() int { return 0 }, now: time.Now}
-	if f, ok := stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+	if f := terminalOf(stderr); f != nil {
 		p.width = func() int {
 			columns, _, err := term.GetSize(int(f.Fd()))
 			if err != nil || columns <= 0 {
@@ -50,10 +50,21 @@ func newProgress(stderr io.Writer) *progress {
 			}
 			return columns
 		}
-		p.colour = os.Getenv("NO_COLOR") == ""
+		p.colour = colours()
 	}
 	return p
 }
+
+// terminalOf is w if it is a terminal that can do more than print lines; otherwise nil.
+func terminalOf(w io.Writer) *os.File {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+		return f
+	}
+	return nil
+}
+
+// colours says whether the user wants them on a terminal.
+func colours() bool { return os.Getenv("NO_COLOR") == "" }
 
 // report has the lines written to log.
 func (p *progress) report(log *slog.Logger) {

@@ -8,14 +8,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/podbeat/podbeat/curator/filter"
 )
@@ -202,7 +200,7 @@ func (t table) print(w io.Writer, items []filter.Item) error {
 	}
 	if t.header {
 		head := line(heads)
-		if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" {
+		if terminalOf(w) != nil && colours() {
 			head = "\x1b[1m\x1b[4m" + head + "\x1b[0m"
 		}
 		if _, err := fmt.Fprintln(w, head); err != nil {
