@@ -222,6 +222,9 @@ func (s *server) loop(ctx context.Context) error {
 // next waits until the run after that of st is due, and has the job run if nobody else has by then.
 func (s *server) next(ctx context.Context, st *state, from time.Time) error {
 	due := s.schedule.Next(from.UTC())
+	if due.IsZero() {
+		return fmt.Errorf("the schedule %q has no time after %s", s.Schedule, from.UTC().Format(time.DateOnly))
+	}
 	begin := due
 	if s.Jitter > 0 && due.After(s.Clock.Now()) {
 		begin = due.Add(rand.N(s.Jitter))
