@@ -20,6 +20,7 @@ import (
 type singleton struct {
 	name, kind string // of the command, and of its action
 	short      string
+	example    string // its flags, with FILTER for a filter
 	flags      []flag
 }
 
@@ -54,38 +55,38 @@ func waitFlag(def, what string) flag {
 }
 
 var singletons = []singleton{
-	{"alias", "alias", "Add indices to an alias and remove others from it", []flag{
+	{"alias", "alias", "Add indices to an alias and remove others from it", "--name current --add FILTER", []flag{
 		{name: "name", kind: textFlag, must: true, use: "the alias"},
 		{name: "add", kind: filtersFlag, at: "add.filters", use: "filters that choose the indices to add, as JSON"},
 		{name: "remove", kind: filtersFlag, at: "remove.filters", use: "filters that choose the indices to remove, as JSON"},
 		{name: "warn_if_no_indices", kind: yesFlag, use: "only warn if there is nothing to add or to remove"},
 		extraFlag, ilmFlag, hiddenFlag,
 	}},
-	{"allocation", "allocation", "Set on which nodes shards may be", onIndices(
+	{"allocation", "allocation", "Set on which nodes shards may be", "--key box_type --value cold --wait_for_completion --filter_list FILTER", onIndices(
 		flag{name: "key", kind: textFlag, must: true, use: "the attribute of nodes"},
 		flag{name: "value", kind: textFlag, use: "the value of the attribute; none takes the setting away"},
 		flag{name: "allocation_type", kind: textFlag, oneof: []string{"require", "include", "exclude"}, use: "require, include or exclude (default require)"},
 		waitFlag("false", "the shards have moved"), longestFlag, intervalFlag,
 	)},
-	{"close", "close", "Close indices", onIndices(
+	{"close", "close", "Close indices", "--skip_flush --filter_list FILTER", onIndices(
 		flag{name: "delete_aliases", kind: yesFlag, use: "take the indices out of all aliases first"},
 		flag{name: "skip_flush", kind: yesFlag, use: "don't flush first"},
 	)},
-	{"delete-indices", "delete_indices", "Delete indices", []flag{patternFlag, filterFlag, emptyFlag, ilmFlag}},
-	{"delete-snapshots", "delete_snapshots", "Delete snapshots", onSnapshots(
+	{"delete-indices", "delete_indices", "Delete indices", "--ignore_empty_list --filter_list FILTER", []flag{patternFlag, filterFlag, emptyFlag, ilmFlag}},
+	{"delete-snapshots", "delete_snapshots", "Delete snapshots", "--repository backups --filter_list FILTER", onSnapshots(
 		flag{name: "retry_count", kind: numberFlag, use: "how often to try again (default 3)"},
 		flag{name: "retry_interval", kind: numberFlag, use: "seconds between two tries (default 120)"},
 	)},
-	{"forcemerge", "forcemerge", "Merge the segments of indices", onIndices(
+	{"forcemerge", "forcemerge", "Merge the segments of indices", "--max_num_segments 1 --delay 30 --filter_list FILTER", onIndices(
 		flag{name: "max_num_segments", kind: numberFlag, must: true, use: "segments that a shard may keep, 1 or more"},
 		flag{name: "delay", kind: secondsFlag, use: "seconds to pause between two indices, up to 3600"},
 	)},
-	{"open", "open", "Open indices", onIndices()},
-	{"replicas", "replicas", "Set the number of replicas", onIndices(
+	{"open", "open", "Open indices", "--filter_list FILTER", onIndices()},
+	{"replicas", "replicas", "Set the number of replicas", "--count 0 --filter_list FILTER", onIndices(
 		flag{name: "count", kind: numberFlag, must: true, use: "replicas of each shard, up to 10"},
 		waitFlag("false", "the replicas are there"),
 	)},
-	{"restore", "restore", "Restore indices from a snapshot", onSnapshots(
+	{"restore", "restore", "Restore indices from a snapshot", "--repository backups --index logs-2026.11.01 --filter_list FILTER", onSnapshots(
 		flag{name: "name", kind: textFlag, use: "the snapshot; none takes the newest that the filters leave"},
 		flag{name: "index", kind: listFlag, at: "options.indices", use: "an index to restore, may be given several times; none is all"},
 		flag{name: "rename_pattern", kind: textFlag, use: "regular expression of the part of a name to replace"},
@@ -98,7 +99,7 @@ var singletons = []singleton{
 		waitFlag("true", "all is restored"), intervalFlag, longestFlag,
 		flag{name: "skip_repo_fs_check", kind: yesFlag, use: "don't check first that each node reaches the repository"},
 	)},
-	{"rollover", "rollover", "Roll an alias over to a new index", []flag{
+	{"rollover", "rollover", "Roll an alias over to a new index", "--name current --max_age 7d --max_size 50gb", []flag{
 		{name: "name", kind: textFlag, must: true, use: "the alias"},
 		{name: "max_age", kind: textFlag, at: "options.conditions.max_age", use: "roll over at this age, as 7d"},
 		{name: "max_docs", kind: numberFlag, at: "options.conditions.max_docs", use: "roll over at so many documents"},
@@ -108,7 +109,7 @@ var singletons = []singleton{
 		{name: "wait_for_active_shards", kind: numberFlag, def: "1", use: "copies of each shard to wait for"},
 		ilmFlag, hiddenFlag,
 	}},
-	{"shrink", "shrink", "Shrink indices to fewer shards", onIndices(
+	{"shrink", "shrink", "Shrink indices to fewer shards", "--number_of_shards 1 --copy_aliases --filter_list FILTER", onIndices(
 		flag{name: "shrink_node", kind: textFlag, def: "DETERMINISTIC", use: "the node to shrink on; DETERMINISTIC chooses one"},
 		flag{name: "node_filters", kind: jsonFlag, use: "which nodes DETERMINISTIC may choose, as JSON"},
 		flag{name: "number_of_shards", kind: numberFlag, def: "1", use: "shards of the new index"},
@@ -123,7 +124,7 @@ var singletons = []singleton{
 		flag{name: "wait_for_rebalance", kind: eitherFlag, def: "true", use: "wait until no shards move"},
 		waitFlag("true", "the index is shrunk"), intervalFlag, longestFlag,
 	)},
-	{"snapshot", "snapshot", "Take a snapshot of indices", onIndices(
+	{"snapshot", "snapshot", "Take a snapshot of indices", "--repository backups --name logs-%Y.%m.%d --filter_list FILTER", onIndices(
 		repositoryFlag,
 		flag{name: "name", kind: textFlag, def: "curator-%Y%m%d%H%M%S", use: "the name of the snapshot"},
 		flag{name: "ignore_unavailable", kind: yesFlag, use: "pass over indices that have gone"},
@@ -193,6 +194,7 @@ Elastic Curator's curator_cli. Filters are JSON: one object, or an array of them
 	}
 	for _, s := range singletons {
 		sub := &cobra.Command{Use: s.name, Short: s.short, Args: noArgs}
+		sub.Example = "  curator cli " + s.name + " " + strings.ReplaceAll(s.example, "FILTER", `'{"filtertype":"pattern","kind":"prefix","value":"logs-"}'`)
 		values := bind(sub, sub.Flags(), s.flags)
 		sub.RunE = start.with(values, func(ctx context.Context, r *run) error { return r.singleton(ctx, s, values) })
 		cmd.AddCommand(sub)
@@ -206,6 +208,9 @@ func (start starter) with(values []*flagValue, work func(context.Context, *run) 
 	return func(cmd *cobra.Command, _ []string) error {
 		if err := missing(values); err != nil {
 			return err
+		}
+		if cmd.Flags().Changed("policy") {
+			return usage("%q takes no --policy", cmd.CommandPath())
 		}
 		r, end, err := start(cmd)
 		if err != nil {

@@ -151,6 +151,21 @@ func TestDocuments(t *testing.T) {
 		`"action":"delete_snapshots",`+none+`,"options":{"allow_ilm_indices":false,"ignore_empty_list":false,"include_hidden":false,"repository":"${R}"}`)
 }
 
+// TestExamples: the example of each command is taken.
+func TestExamples(t *testing.T) {
+	for _, s := range singletons {
+		args := strings.Split(s.name+" "+s.example, " ")
+		for i, a := range args {
+			if a == "FILTER" {
+				args[i] = `{"filtertype":"pattern","kind":"prefix","value":"logs-"}`
+			}
+		}
+		if got := document(t, false, args); !strings.HasPrefix(got, `"action":`) {
+			t.Errorf("%q: %s", args, got)
+		}
+	}
+}
+
 // TestDocumentsRefused says what is wrong with flags, before or by the checks of action files.
 func TestDocumentsRefused(t *testing.T) {
 	f := func(args string, want ...string) {
@@ -243,6 +258,7 @@ func TestSpellings(t *testing.T) {
 	f("cli close --skip_flush it", 2, `takes no arguments, got ["it"]`)
 	f("cli clos", 2, `unknown command "clos" for "curator cli"`)
 	f("cli clos", 2, "close")
+	f("cli open --policy x --filter_list {}", 2, `"curator cli open" takes no --policy`)
 	f("cli --config /no/such/file close", 2, "/no/such/file")
 	f("cli --loglevel debug close", 2, "missing --filter_list")
 	f("cli --loglevel LOUD close", 2, "want one of DEBUG")
