@@ -30,6 +30,7 @@ type run struct {
 	mode    mode
 	guards  plan.Guards
 	strict  bool
+	daily   bool                                 // run by a schedule: nothing to do is as it should be
 	master  bool                                 // go on only if the node asked is the elected master
 	audit   *serve.Audit                         // has a line for each index acted on; nil: none
 	working func(what string, done, total int64) // progress; nil: none
@@ -191,7 +192,7 @@ func (r *run) failed(ctx context.Context, a *action.Action, err error) error {
 	}
 	class := classOf(err)
 	if class == "NoIndices" || class == "NoSnapshots" {
-		if a.IgnoreEmptyList {
+		if a.IgnoreEmptyList || r.daily && !r.strict {
 			r.log.Info(fmt.Sprintf(`Skipping action "%s" due to empty list: %s`, a.Kind, python(class)))
 			return nil
 		}

@@ -18,7 +18,7 @@ func newServeCommand(c *choices) *cobra.Command {
 		Short: "Run by a schedule, one of several at a time",
 		Long: `Serve runs the action file or the policy by a schedule, in UTC, and reads it anew each time. A lease in Elasticsearch
 sees to it that of several with the same schedule one works. A run that was missed is made up for once. SIGTERM finishes the
-index in hand.
+index in hand. An empty list is no failure here, unless --strict-curator is given.
 
 /metrics is for Prometheus; /healthz is 200 as long as the schedule is kept.`,
 		Example: `  curator serve --config curator.yml --at 02:30 actions.yml
@@ -54,6 +54,7 @@ index in hand.
 // scheduled is one run of the schedule.
 func (c *choices) scheduled(ctx context.Context, cmd *cobra.Command, s *session, args []string) (serve.Summary, error) {
 	r := c.run(cmd, s, apply)
+	r.daily = true
 	stop, err := c.openAudit(r, cmd.OutOrStdout())
 	if err != nil {
 		return serve.Summary{}, err

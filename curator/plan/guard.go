@@ -110,7 +110,7 @@ func dateIn(name string) (time.Time, bool) {
 	return date, ok
 }
 
-// split takes the date out of a name.
+// split takes the date out of a name: the last one, as that of a day comes after a host's name, which may hold another.
 func split(name string) (date time.Time, rest string, ok bool) {
 	for from := 0; from < len(name); {
 		m := dates.FindStringSubmatchIndex(name[from:])
@@ -131,12 +131,14 @@ func split(name string) (date time.Time, rest string, ok bool) {
 		if part(5) != "" {
 			layout += "15"
 		}
+		step := m[2] + 1
 		if d, err := time.Parse(layout, text); err == nil && d.Year() >= 1970 {
-			return d, name[:from+m[2]] + "*" + name[from+m[3]:], true
+			date, rest, ok = d, name[:from+m[2]]+"*"+name[from+m[3]:], true
+			step = m[3]
 		}
-		from += m[2] + 1
+		from += step
 	}
-	return time.Time{}, "", false
+	return date, rest, ok
 }
 
 // Series is the name with a * in place of its date, or of the number at its end: what the indices of a
