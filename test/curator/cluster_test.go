@@ -156,8 +156,8 @@ func expand(name string, now time.Time) []string {
 	return all
 }
 
-// make brings about that the cluster holds the indices of the spec and the snapshots, each a line `NAME INDEX,…`, and
-// nothing else. What the last make of the same has left as it was stays. Nothing may have changed since the last look.
+// make brings about that the cluster holds the indices of the spec and the snapshots, each a line `NAME INDEX,…` (`+NAME`:
+// begun in a later second than the one before), and nothing else. What the last make of the same has left as it was stays. Nothing may have changed since the last look.
 func (c *cluster) make(t testing.TB, spec, snapshots string, now time.Time) {
 	t.Helper()
 	if spec+"\x00"+snapshots != c.spec {
@@ -173,7 +173,9 @@ func (c *cluster) make(t testing.TB, spec, snapshots string, now time.Time) {
 	}
 	if len(away) > 0 {
 		slices.Sort(away)
-		c.call(t, "DELETE", "/"+strings.Join(away, ","), "")
+		for part := range slices.Chunk(away, 15) { // the length of URLs is limited
+			c.call(t, "DELETE", "/"+strings.Join(part, ","), "")
+		}
 	}
 	var wg sync.WaitGroup
 	var fresh []index
@@ -220,7 +222,7 @@ func (c *cluster) fill(t testing.TB, indices []index) {
 		for n := range i.docs {
 			doc := fmt.Sprintf(`{"m": %q}`, noise(i.bytes))
 			if i.segments > 0 {
-				c.call(t, "PUT", fmt.Sprintf("/%s/_create/%d?refresh=true", i.name, n), doc)
+				services.Call(t, "PUT", fmt.Sprintf("%s/%s/_create/%d?refresh=true", c.url, i.name, n), doc, 201)
 				continue
 			}
 			fmt.Fprintf(&bulk, "{\"index\": {\"_index\": %q}}\n%s\n", i.name, doc)
@@ -256,6 +258,10 @@ func (c *cluster) snapshot(t testing.TB, any bool, snapshots string) {
 	}
 	for _, line := range strings.Split(snapshots, "\n") {
 		if words := strings.Fields(line); len(words) > 0 {
+			if name, later := strings.CutPrefix(words[0], "+"); later { // than the second in which the one before began
+				words[0] = name
+				time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
+			}
 			c.call(t, "PUT", "/_snapshot/backup/"+words[0]+"?wait_for_completion=true",
 				fmt.Sprintf(`{"indices": %q, "include_global_state": false}`, strings.Join(words[1:], ",")))
 		}
@@ -303,7 +309,7 @@ func (c *cluster) indices(t testing.TB) (identities, states map[string]string) {
 		d := details[r.Index]
 		var settings []string
 		for name, value := range d.Settings {
-			if !noted.MatchString(name) && name+value != "index.blocks.writefalse" {
+			if !noted.MatchString(name) && value != "" && name+value != "index.blocks.writefalse" {
 				settings = append(settings, strings.TrimPrefix(name, "index.")+"="+value)
 			}
 		}

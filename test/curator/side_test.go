@@ -165,7 +165,7 @@ func same(t *testing.T, who string, want, got end, differs string) {
 
 var (
 	stamp = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} `)
-	list  = regexp.MustCompile(`\[[^\[\]]*\]`)
+	list  = regexp.MustCompile(`\[[^\[\]]*\]|\{[^{}]*\}`)
 )
 
 // plain is a log without times, and with lists and lines of the same kind in order: Elastic Curator's own vary from run to
@@ -178,9 +178,9 @@ func plain(log string) string {
 		}
 		line = strings.TrimSpace(stamp.ReplaceAllString(line, ""))
 		line = list.ReplaceAllStringFunc(line, func(l string) string {
-			parts := strings.Split(strings.Trim(l, "[]"), ", ")
+			parts := strings.Split(l[1:len(l)-1], ", ")
 			slices.Sort(parts)
-			return "[" + strings.Join(parts, ", ") + "]"
+			return l[:1] + strings.Join(parts, ", ") + l[len(l)-1:]
 		})
 		lines = append(lines, timeOfDay.ReplaceAllString(line, "TIME"))
 	}
