@@ -1,0 +1,543 @@
+package mapping
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/podbeat/podbeat/es/body"
+)
+
+// A walk checks one document against a mapping.
+type walk struct {
+	m    *Mapping
+	r    body.Reader
+	id   string
+	path []byte           // of the value at hand
+	new  map[string]*node // what the document brings, by full name
+}
+
+var walks = sync.Pool{New: func() any { return new(walk) }}
+
+// Add checks a document as Elasticsearch does before it takes it. It returns m, or m grown by the fields that
+// are new in the document. An error is an *[Error] and means that the document is refused (400).
+func (m *Mapping) Add(id string, source []byte) (*Mapping, error) {
+	w := walks.Get().(*walk)
+	defer walks.Put(w)
+	w.m, w.id, w.path, w.new = m, id, w.path[:0], nil
+	w.r.Reset(source)
+	err := w.document()
+	var syntax *body.Error
+	if errors.As(err, &syntax) {
+		kind := "json_parse_exception"
+		if strings.HasPrefix(syntax.Reason, "unexpected end") {
+			kind = "json_e_o_f_exception"
+		}
+		return nil, failed(&Error{Type: kind, Reason: syntax.Reason + fmt.Sprintf(" at byte %d", syntax.Offset)})
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(w.new) == 0 {
+		return m, nil
+	}
+	grown := *m
+	for _, path := range slices.Sorted(maps.Keys(w.new)) {
+		if grown.root, err = insert("", grown.root, path, w.new[path]); err != nil {
+			return nil, err
+		}
+	}
+	w.new = nil
+	checked, err := grown.checked()
+	if err != nil {
+		return nil, failed(err.(*Error))
+	}
+	return checked, nil
+}
+
+// insert returns n with the field or object put in at that path below it; objects on the way are made.
+func insert(path string, n *node, rest string, child *node) (*node, error) {
+	name, next, more := strings.Cut(rest, ".")
+	out := &node{dynamic: n.dynamic, disabled: n.disabled, children: maps.Clone(n.children)}
+	there := n.children[name]
+	path = under(path, name)
+	var err error
+	switch {
+	case more && there == nil:
+		child, err = insert(path, &node{}, next, child)
+	case more && there.field != nil:
+		err = illegal(fmt.Sprintf("can't merge a non object mapping [%s] with an object mapping", path))
+	case more:
+		child, err = insert(path, there, next, child)
+	case there != nil:
+		child, err = mergeNodes(path, there, child, false)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out.put(name, child)
+	return out, nil
+}
+
+func failed(cause *Error) *Error {
+	return &Error{Type: "mapper_parsing_exception", Reason: "failed to parse", Cause: cause}
+}
+
+func (w *walk) document() error {
+	if w.r.Peek() != body.Object {
+		if _, err := w.r.Next(); err != nil {
+			return err
+		}
+		return failed(&Error{Type: "not_x_content_exception", Reason: "Compressor detection can only be called on some xcontent bytes or compressed xcontent bytes"})
+	}
+	var err error
+	if w.m.root.disabled {
+		err = w.r.Skip()
+	} else if _, err = w.r.Next(); err == nil {
+		err = w.object(w.m.root, dynamicOf(w.m.root, "true"))
+	}
+	if err != nil {
+		return err
+	}
+	return w.r.End()
+}
+
+func dynamicOf(n *node, parent string) string {
+	if n != nil && n.dynamic != "" {
+		return n.dynamic
+	}
+	return parent
+}
+
+// object reads the members of an object that has begun.
+func (w *walk) object(n *node, dynamic string) error {
+	for {
+		name, err := w.r.Next()
+		if err != nil || name.Kind == body.EndOfObject {
+			return err
+		}
+		text, ok := name.Plain()
+		if !ok {
+			text = []byte(name.Text())
+		}
+		before := len(w.path)
+		if err := w.member(n, text, dynamic); err != nil {
+			return err
+		}
+		w.path = w.path[:before]
+	}
+}
+
+// metadata are names that no document may have at its root.
+var metadata = map[string]bool{"_id": true, "_index": true, "_type": true, "_source": true, "_routing": true, "_field_names": true,
+	"_seq_no": true, "_version": true, "_ignored": true, "_nested_path": true, "_doc_count": true, "_tier": true, "_primary_term": true}
+
+// member reads the value of a member of n, which is nil for an object that is new.
+func (w *walk) member(n *node, name []byte, dynamic string) error {
+	if len(w.path) == 0 && len(name) > 0 && name[0] == '_' && metadata[string(name)] {
+		reason := fmt.Sprintf("Field [%s] is a metadata field and cannot be added inside a document. Use the index API request parameters.", name)
+		return parsing(reason)
+	}
+	if len(name) == 0 {
+		return failed(illegal("field name cannot be an empty string"))
+	}
+	if bytes.IndexByte(name, '.') < 0 {
+		w.enter(name)
+		return w.value(child(n, name), dynamic)
+	}
+	for part := range bytes.SplitSeq(name, []byte(".")) {
+		if len(bytes.TrimSpace(part)) == 0 {
+			return failed(illegal(fmt.Sprintf("object field starting or ending with a [.] makes object resolution ambiguous: [%s]", clip(string(name)))))
+		}
+	}
+	for {
+		part, rest, more := bytes.Cut(name, []byte("."))
+		c := child(n, part)
+		if !more {
+			w.enter(part)
+			return w.value(c, dynamic)
+		}
+		w.enter(part)
+		switch {
+		case c != nil && c.field != nil && c.field.Type == Flattened:
+			return w.flattened(c.field, 1)
+		case c != nil && c.field != nil:
+			return parsing(fmt.Sprintf("Could not dynamically add mapping for field [%s.%s]. Existing mapping for [%s] must be of type object but found [%s].",
+				w.path, rest, w.path, c.field.Type))
+		case c == nil:
+			done, err := w.stranger(dynamic)
+			if done || err != nil {
+				return err
+			}
+			if c, err = w.newObject(); err != nil {
+				return err
+			}
+		}
+		if c.disabled {
+			return w.r.Skip()
+		}
+		dynamic = dynamicOf(c, dynamic)
+		n, name = c, rest
+	}
+}
+
+func child(n *node, name []byte) *node {
+	if n == nil {
+		return nil
+	}
+	return n.children[string(name)]
+}
+
+func (w *walk) enter(name []byte) {
+	if len(w.path) > 0 {
+		w.path = append(w.path, '.')
+	}
+	w.path = append(w.path, name...)
+}
+
+// stranger passes over a value that is not mapped where dynamic forbids to map it.
+func (w *walk) stranger(dynamic string) (done bool, err error) {
+	switch dynamic {
+	case "false":
+		return true, w.r.Skip()
+	case "strict":
+		path := string(w.path)
+		parent, name := "_doc", path
+		if i := strings.LastIndexByte(path, '.'); i >= 0 {
+			parent, name = path[:i], path[i+1:]
+		}
+		return true, &Error{Type: "strict_dynamic_mapping_exception",
+			Reason: fmt.Sprintf("mapping set to strict, dynamic introduction of [%s] within [%s] is not allowed", name, parent)}
+	}
+	return false, nil
+}
+
+// newObject notes that the value at hand is in an object that is new, and returns it.
+func (w *walk) newObject() (*node, error) {
+	path := string(w.path)
+	if there := w.new[path]; there != nil && there.field == nil {
+		return there, nil
+	}
+	n, err := w.m.fromTemplate(path, "object", object)
+	if err != nil {
+		return nil, err
+	}
+	if n == nil {
+		n = &node{}
+	}
+	return n, w.note(path, n)
+}
+
+func (w *walk) note(path string, n *node) error {
+	if there := w.new[path]; there != nil {
+		merged, err := mergeNodes(path, there, n, false)
+		if err != nil {
+			return err
+		}
+		n = merged
+	}
+	if w.new == nil {
+		w.new = map[string]*node{}
+	}
+	w.new[path] = n
+	return nil
+}
+
+// value reads the value at w.path; c is what is mapped there, or nil.
+func (w *walk) value(c *node, dynamic string) error {
+	switch {
+	case c == nil:
+		return w.unmapped(dynamic)
+	case c.field != nil:
+		return w.field(c.field)
+	case c.disabled:
+		return w.r.Skip()
+	}
+	t, err := w.r.Next()
+	if err != nil {
+		return err
+	}
+	switch t.Kind {
+	case body.Object:
+		return w.object(c, dynamicOf(c, dynamic))
+	case body.Null:
+		return nil
+	case body.Array:
+		return w.objects(c, dynamicOf(c, dynamic))
+	}
+	return w.concrete(string(w.path[bytes.LastIndexByte(w.path, '.')+1:]))
+}
+
+func (w *walk) concrete(name string) error {
+	return parsing(fmt.Sprintf("object mapping for [%s] tried to parse field [%s] as object, but found a concrete value", w.path, name))
+}
+
+// objects reads the items of an array of an object's.
+func (w *walk) objects(c *node, dynamic string) error {
+	for {
+		t, err := w.r.Next()
+		if err != nil {
+			return err
+		}
+		switch t.Kind {
+		case body.EndOfArray:
+			return nil
+		case body.Object:
+			err = w.object(c, dynamic)
+		case body.Array:
+			err = w.objects(c, dynamic)
+		case body.Null:
+		default:
+			err = w.concrete("null")
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// unmapped reads a value nothing is known of.
+func (w *walk) unmapped(dynamic string) error {
+	kind := w.r.Peek()
+	if kind == body.Null && dynamic != "strict" {
+		return w.r.Skip()
+	}
+	if done, err := w.stranger(dynamic); done || err != nil {
+		return err
+	}
+	t, err := w.r.Next()
+	if err != nil {
+		return err
+	}
+	return w.unmappedToken(t, dynamic)
+}
+
+func (w *walk) unmappedToken(t body.Token, dynamic string) error {
+	switch t.Kind {
+	case body.Null:
+		return nil
+	case body.Array:
+		for {
+			t, err := w.r.Next()
+			if err != nil || t.Kind == body.EndOfArray {
+				return err
+			}
+			if err := w.unmappedToken(t, dynamic); err != nil {
+				return err
+			}
+		}
+	case body.Object:
+		n, err := w.newObject()
+		if err != nil {
+			return err
+		}
+		if n.field != nil { // a template makes a field of objects: flattened
+			return w.token(n.field, t)
+		}
+		if n.disabled {
+			return w.leave()
+		}
+		return w.object(n, dynamicOf(n, dynamic))
+	}
+	text := t.Text()
+	n, err := w.m.dynamicField(string(w.path), t.Kind, text)
+	if err != nil {
+		return err
+	}
+	if n.field == nil {
+		return w.concrete(string(w.path[bytes.LastIndexByte(w.path, '.')+1:]))
+	}
+	if err := w.token(n.field, t); err != nil {
+		return err
+	}
+	return w.note(string(w.path), n)
+}
+
+// leave passes over the rest of an object or array that has begun.
+func (w *walk) leave() error {
+	for depth := 1; depth > 0; {
+		t, err := w.r.Next()
+		if err != nil {
+			return err
+		}
+		switch t.Kind {
+		case body.Object, body.Array:
+			depth++
+		case body.EndOfObject, body.EndOfArray:
+			depth--
+		}
+	}
+	return nil
+}
+
+// field reads the value of a field.
+func (w *walk) field(f *Field) error {
+	t, err := w.r.Next()
+	if err != nil {
+		return err
+	}
+	return w.token(f, t)
+}
+
+func (w *walk) token(f *Field, t body.Token) error {
+	switch {
+	case f.Type == Alias:
+		return failed(illegal(fmt.Sprintf("Cannot write to a field alias [%s].", f.Path)))
+	case t.Kind == body.Null:
+		return nil
+	case t.Kind == body.Array:
+		for {
+			t, err := w.r.Next()
+			if err != nil || t.Kind == body.EndOfArray {
+				return err
+			}
+			if err := w.token(f, t); err != nil {
+				return err
+			}
+		}
+	case f.Type == Flattened:
+		if t.Kind != body.Object {
+			return w.refuse(f, t.Text(), &Error{Type: "parsing_exception", Reason: fmt.Sprintf("Failed to parse object: expecting token of type [START_OBJECT] but found [%s]", t.Kind)})
+		}
+		return w.flattenedObject(f, 1)
+	case t.Kind == body.Object:
+		v, err := w.r.Value(t)
+		if err != nil {
+			return err
+		}
+		return w.refuse(f, javaMap(v), &Error{Type: "illegal_state_exception", Reason: "Can't get text on a START_OBJECT"})
+	}
+	if err := w.scalar(f, t); err != nil {
+		return err
+	}
+	for _, sub := range f.fields {
+		if err := w.scalar(sub, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walk) scalar(f *Field, t body.Token) error {
+	err := f.check(t.Kind, t.Text, len(t.Raw))
+	if f.Type == ConstantKeyword && f.Value == nil && err == nil {
+		return w.constant(f, t.Text())
+	}
+	switch {
+	case err == nil, err == errNone, f.IgnoreBad && !errors.Is(err, errImmense):
+		return nil
+	case err == errImmense:
+		return immense(f, t.Text())
+	}
+	cause := illegal(err.Error())
+	if f.Type.Dates() && strings.HasPrefix(cause.Reason, "failed to parse date field") {
+		cause.Cause = &Error{Type: "date_time_parse_exception", Reason: "Failed to parse with all enclosed parsers"}
+	}
+	preview := t.Text()
+	if t.Kind == body.Number && (f.Type.Floats() || strings.ContainsAny(preview, ".eE")) { // Elasticsearch shows what it made of it
+		if x, err := strconv.ParseFloat(preview, 32); f.Type.Floats() && err != nil {
+			preview = javaText(x)
+		} else if x, _ := strconv.ParseFloat(preview, 64); strings.ContainsAny(preview, ".eE") {
+			preview = javaText(x)
+		}
+	}
+	return w.refuse(f, preview, cause)
+}
+
+// constant notes the value that a constant_keyword without one gets from its first document.
+func (w *walk) constant(f *Field, text string) error {
+	if there := w.new[f.Path]; there != nil && *there.field.Value != text {
+		return w.refuse(f, text, illegal(there.field.check(body.String, func() string { return text }, len(text)).Error()))
+	}
+	known := *f
+	known.Value = &text
+	known.params = append(slices.Clone(f.params), body.Member{Name: "value", Value: body.Text(text)})
+	return w.note(f.Path, &node{field: &known})
+}
+
+func (w *walk) refuse(f *Field, preview string, cause *Error) error {
+	return &Error{Type: "mapper_parsing_exception", Cause: cause,
+		Reason: fmt.Sprintf("failed to parse field [%s] of type [%s] in document with id '%s'. Preview of field's value: '%s'", f.Path, f.Type, w.id, clip(preview))}
+}
+
+// javaMap shows a value as Java prints maps and lists, which is how Elasticsearch shows it.
+func javaMap(v body.Value) string {
+	var b strings.Builder
+	switch v.Kind {
+	case body.Object:
+		b.WriteByte('{')
+		for i, m := range v.Members {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(m.Name + "=" + javaMap(m.Value))
+		}
+		b.WriteByte('}')
+	case body.Array:
+		b.WriteByte('[')
+		for i, item := range v.Items {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(javaMap(item))
+		}
+		b.WriteByte(']')
+	case body.Null:
+		return "null"
+	default:
+		return v.Text
+	}
+	return b.String()
+}
+
+// flattened reads what follows a dotted name into a flattened field.
+func (w *walk) flattened(f *Field, depth int) error {
+	t, err := w.r.Next()
+	if err != nil {
+		return err
+	}
+	return w.flattenedToken(f, t, depth)
+}
+
+func (w *walk) flattenedObject(f *Field, depth int) error {
+	if depth > f.DepthLimit {
+		return w.refuse(f, "", illegal(fmt.Sprintf("The provided [flattened] field [%s] exceeds the maximum depth limit of [%d].", f.Path, f.DepthLimit)))
+	}
+	for {
+		name, err := w.r.Next()
+		if err != nil || name.Kind == body.EndOfObject {
+			return err
+		}
+		if err := w.flattened(f, depth); err != nil {
+			return err
+		}
+	}
+}
+
+func (w *walk) flattenedToken(f *Field, t body.Token, depth int) error {
+	switch t.Kind {
+	case body.Object:
+		return w.flattenedObject(f, depth+1)
+	case body.Array:
+		for {
+			t, err := w.r.Next()
+			if err != nil || t.Kind == body.EndOfArray {
+				return err
+			}
+			if err := w.flattenedToken(f, t, depth); err != nil {
+				return err
+			}
+		}
+	case body.Null:
+		return nil
+	}
+	if err := f.check(t.Kind, t.Text, len(t.Raw)); err == errImmense {
+		return immense(f, t.Text())
+	}
+	return nil
+}
