@@ -378,7 +378,9 @@ func (p *problems) err() error {
 
 func (p *problems) at(line int, err error) error {
 	where := p.name
-	if line > 0 {
+	if where == "" { // there is no file, so it is in a flag or a variable
+		where = "client settings"
+	} else if line > 0 {
 		where = fmt.Sprintf("%s:%d", p.name, line)
 	}
 	return &placed{where, err}
