@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -216,7 +217,9 @@ func (start starter) with(values []*flagValue, work func(context.Context, *run) 
 		if err != nil {
 			return err
 		}
-		err = work(cmd.Context(), r)
+		if err = work(cmd.Context(), r); errors.Is(err, syscall.EPIPE) {
+			err = nil // who reads has seen enough
+		}
 		if e := end(); err == nil {
 			err = e
 		}

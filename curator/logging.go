@@ -67,6 +67,8 @@ func levelName(level slog.Level) string {
 // newLogger returns the log that cfg describes. Without a file, messages up to INFO go to stdout and
 // the others to stderr. A file is appended to, and opened anew when SIGHUP says that it was rotated.
 // The function returned ends the log.
+//
+// From then on nobody has to read the standard streams: work goes on when what they lead to is gone.
 func newLogger(cfg action.Logging, stdout, stderr io.Writer) (*slog.Logger, func() error, error) {
 	level, err := parseLevel(cfg.Level)
 	if err != nil {
@@ -86,6 +88,7 @@ func newLogger(cfg action.Logging, stdout, stderr io.Writer) (*slog.Logger, func
 	default:
 		return nil, nil, fmt.Errorf("unknown logformat %q: want default, json, logstash or ecs", cfg.Format)
 	}
+	signal.Ignore(syscall.SIGPIPE)
 	stop := func() error { return nil }
 	if cfg.File != "" {
 		if stop, err = h.to.open(cfg.File); err != nil {
