@@ -78,17 +78,16 @@ func (d *Dating) dates(r *run) (map[string]moment, error) {
 		r.looks()
 		return found, d.byName(r, found)
 	case "field_stats":
-		return found, d.byField(r, found)
+		p, period := r.filter.(*Period)
+		return found, d.byField(r, period && p.Intersect, found)
 	}
 	r.drop(func(it *Item) string {
 		ms := it.Created.UnixMilli()
 		if it.Created.IsZero() || d.kind == Snapshots && ms == 0 {
+			r.warn("%s: its creation date is not known: left alone", printable(it.Name))
 			return "its creation date is not known"
 		}
-		at := it.Created.Unix()
-		if r.Strict {
-			at = fixEpoch(ms)
-		}
+		at := r.seconds(ms)
 		word := "created"
 		if d.kind == Snapshots {
 			word = "started"
@@ -128,8 +127,9 @@ func (d *Dating) byName(r *run, found map[string]moment) error {
 	return failed
 }
 
-// byField takes the dates from a field, which closed and empty indices cannot be asked for.
-func (d *Dating) byField(r *run, found map[string]moment) error {
+// byField takes the dates from a field, which closed and empty indices cannot be asked for. both: the oldest and
+// the newest count.
+func (d *Dating) byField(r *run, both bool, found map[string]moment) error {
 	r.dropClosed("so the dates in it are not known")
 	r.looks()
 	r.drop(func(it *Item) string {
@@ -158,15 +158,16 @@ func (d *Dating) byField(r *run, found map[string]moment) error {
 			return "no document has the field " + printable(d.Field)
 		}
 		least, most := span.Min.UnixMilli(), span.Max.UnixMilli()
-		m := moment{min: fixEpoch(least), max: fixEpoch(most)}
+		m := moment{min: r.seconds(least), max: r.seconds(most)}
 		chosen, ms := m.min, least
 		word := "oldest"
 		if d.StatsResult == "max_value" {
 			chosen, ms, word = m.max, most, "newest"
 		}
-		if !r.Strict && ms < implausible {
-			r.warn("%s: its %s %s is %s, which is no plausible date: left alone", printable(it.Name), word, printable(d.Field), show(ms/1000))
-			return fmt.Sprintf("its %s %s is %s, which is no plausible date", word, printable(d.Field), show(ms/1000))
+		if !r.Strict && (ms < implausible || both && least < implausible) {
+			why := fmt.Sprintf("its %s is %s to %s, which is no plausible date", printable(d.Field), show(m.min), show(m.max))
+			r.warn("%s: %s: left alone", printable(it.Name), why)
+			return why
 		}
 		m.at, m.millis = chosen, ms
 		m.text = fmt.Sprintf("its %s %s is %s", word, printable(d.Field), show(chosen))
@@ -174,6 +175,14 @@ func (d *Dating) byField(r *run, found map[string]moment) error {
 		return ""
 	})
 	return failed
+}
+
+// seconds makes seconds of milliseconds; Curator goes by the number of digits.
+func (c Clock) seconds(millis int64) int64 {
+	if c.Strict {
+		return fixEpoch(millis)
+	}
+	return time.UnixMilli(millis).Unix()
 }
 
 // implausible is the millisecond before which Curator takes milliseconds for seconds: 1970-04-26T17:46:40Z.

@@ -276,24 +276,21 @@ var differences = []difference{
 	}, false},
 	{"implausible field", func(r recording) bool {
 		return r.bySource("field_stats") && r.anyItem(func(it recordedItem) bool {
-			return it.Range != nil && min((*it.Range)[0], (*it.Range)[1]) < implausible
+			return it.Range != nil && (*it.Range)[0] < implausible
 		})
 	}, false},
+	{"distant field", func(r recording) bool {
+		return r.bySource("field_stats") && r.anyItem(func(it recordedItem) bool { return it.Range != nil && (*it.Range)[1] >= 1e13 })
+	}, true},
 	{"distant seconds", func(r recording) bool {
 		return r.Kind == 1 && r.dated(func(_ string, at int64, err error, _ bool) bool { return at > 9_999_999_999 }) ||
 			r.any("period", period(func(f *Period) bool {
-				for _, c := range []Clock{{Now: time.Unix(r.Now, 0)}} {
-					start, end, err := f.dated(c)
-					if f.PeriodType == "relative" {
-						start, end, err = f.relative(c)
-					}
-					for _, at := range []int64{start, end + 1 - units[f.Unit]} {
-						if err == nil && (at == 0 || fixEpoch(at) != at) {
-							return true
-						}
-					}
+				c := Clock{Now: time.Unix(r.Now, 0)}
+				start, end, err := f.dated(c)
+				if f.PeriodType == "relative" {
+					start, end, err = f.relative(c)
 				}
-				return false
+				return err == nil && slices.ContainsFunc([]int64{start, end + 1 - units[f.Unit]}, func(at int64) bool { return at == 0 || fixEpoch(at) != at })
 			}))
 	}, true},
 	{"Sunday", func(r recording) bool {
@@ -349,7 +346,8 @@ func TestMoreSafely(t *testing.T) {
 			continue
 		}
 		var reasons []string
-		mayBeMore := r.Error != ""
+		// One that a filter leaves alone no longer takes a place, or space, in a later one.
+		mayBeMore := r.Error != "" || len(r.filters) > 1 && r.any("count space", func(Filter) bool { return true })
 		for _, d := range differences {
 			if d.where(r) {
 				reasons = append(reasons, d.name)

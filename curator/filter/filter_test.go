@@ -204,6 +204,7 @@ func TestReadings(t *testing.T) {
 	between := `[{"filtertype":"period","source":"field_stats","field":"@timestamp","unit":"days","range_from":-3,"range_to":-1,"intersect":%s}]`
 	same(fmt.Sprintf(between, "true"), "a field=3..1; b field=4..2; c field=2..0", "a")
 	same(fmt.Sprintf(between, "false"), "a field=3..1; b field=4..2; c field=2..0", "a c")
+	f(strings.Replace(fmt.Sprintf(between, "true"), "min_value", "max_value", 1), "a field=3..1; b field=20758..1", "a", "a")
 	f(`[{"filtertype":"period","source":"creation_date","unit":"days","range_from":0,"range_to":0,"epoch":3600}]`, "a made=1d; b at=7200", "a b", "b")
 
 	// count

@@ -199,7 +199,7 @@ def item(n, now, unit, snapshots):
     maybe(it, 0.12, closed=1, ilm=1, unknown=1)
     maybe(it, 0.25, sh=R.randint(1, 4), rep=R.randint(0, 2), seg=R.randint(0, 9), al=R.choice([['one'], ['two'], ['one', 'two'], ['three']]), box=R.choice(['hot', 'cold']))
     low = created - R.randint(-5, 5) * LENGTH[unit] * 1000
-    it['r'] = R.choice([[low, low + R.randint(0, 9) * LENGTH[unit] * 1000]] * 12 + [[0, low], [1600000000, low], [-5 * 10**11, low], None])
+    it['r'] = R.choice([[low, low + R.randint(0, 9) * LENGTH[unit] * 1000]] * 12 + [[0, low], [low, 10413792000000], [1600000000, low], [-5 * 10**11, low], None])
     return it
 
 
