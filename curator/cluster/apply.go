@@ -145,17 +145,18 @@ func (w *work) inChunks(ctx context.Context, do func(target string, items []filt
 			}
 			continue
 		}
-		if len(items) > 1 && !away(err) {
+		each := len(items) > 1 && refused(err)
+		if each {
 			w.Log.Warn(fmt.Sprintf("Not possible for %d indices at once, so one by one: %v", len(items), err))
 		}
 		for _, item := range items {
 			began := time.Now()
 			one := err
-			if len(items) > 1 && !away(err) {
+			if each {
 				one = do(item.Name, []filter.Item{item})
-				if ctx.Err() != nil {
-					return context.Cause(ctx)
-				}
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
 			}
 			if es.Type(one) == "index_not_found_exception" {
 				w.Log.Warn("Index was initially present, but now is not: " + item.Name)
@@ -165,6 +166,11 @@ func (w *work) inChunks(ctx context.Context, do func(target string, items []filt
 		}
 	}
 	return w.result()
+}
+
+// refused reports whether the server has said no, perhaps because of one index alone.
+func refused(err error) bool {
+	return es.Status(err) != 0 && !away(err) || errors.Is(err, errNotClosed)
 }
 
 // csv joins names for a request, in alphabetical order.

@@ -14,20 +14,23 @@ import (
 func TestDelete(t *testing.T) {
 	both(t, func(l *lab) {
 		t := l.t
-		for _, name := range []string{"delete-a", "delete-b", "delete-c", "delete-d"} {
+		for _, name := range []string{"delete-a", "delete-b", "delete-c", "delete-d", "delete-%25%7B+x%7D"} {
 			l.index(name, "")
 		}
 		l.call("POST", "/delete-b/_close", "", 200)
-		items := l.items("delete-")[:3]
+		odd := l.items("delete-%")
+		items := l.items("delete-")[1:4]
 		l.call("DELETE", "/delete-c", "", 200)
 		l.requests = nil
 		results, failure := l.apply("delete_indices", "", items...)
 		l.want("failure", failure, "")
 		l.want("results", results, "delete-a delete-b delete-c")
-		l.want("left", l.names("delete-"), "delete-d")
+		l.want("left", l.names("delete-"), "delete-%{+x} delete-d")
 		if !l.logged("INFO Deleting 3 selected indices: ['delete-a', 'delete-b', 'delete-c']") || !l.logged("INFO ---deleting index delete-a") {
 			t.Errorf("log:\n%s", strings.Join(l.lines, "\n"))
 		}
+		results, failure = l.apply("delete_indices", "", odd...)
+		l.want("an odd name", results+failure+l.names("delete-"), "delete-%{+x}delete-d")
 		_, failure = l.apply("delete_indices", "")
 		l.want("nothing to delete", failure, "NoIndices: index_list object is empty.")
 	})
@@ -37,7 +40,7 @@ func TestDelete(t *testing.T) {
 func TestOddNames(t *testing.T) {
 	l := newLab(t, 8)
 	l.index("odd-a", `{"aliases":{"odd-alias":{}}}`)
-	for _, name := range []string{"odd-*", "*", "_all", "odd-a,odd-b", "-odd-a", "<odd-a{now/d}>", "", "..", "odd-a/_doc", "odd-a?x", "odd%2Da"} {
+	for _, name := range []string{"odd-*", "*", "_all", "odd-a,odd-b", "-odd-a", "<odd-a{now/d}>", "", "..", "odd-a/_doc", "odd-a?x", "odd a"} {
 		results, failure := l.apply("delete_indices", "", filter.Item{Name: name})
 		l.begins(name, failure, "ActionError: cannot act on ")
 		l.want(name, results, "")
@@ -160,11 +163,15 @@ func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	l.fault = func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method == "DELETE" {
+			l.call("DELETE", r.URL.Path, "", 200)
 			cancel()
+			return true
 		}
 		return false
 	}
-	err := l.Apply(ctx, l.action("delete_indices", ""), Selection{Items: items}, nil)
+	told := 0
+	err := l.Apply(ctx, l.action("delete_indices", ""), Selection{Items: items}, func(Result) { told++ })
+	l.want("results", fmt.Sprint(told), fmt.Sprint(20-len(l.items("cancel-"))))
 	if err != context.Canceled {
 		t.Errorf("the error is %v, want %v", err, context.Canceled)
 	}
@@ -174,7 +181,7 @@ func TestCancel(t *testing.T) {
 			deletes++
 		}
 	}
-	l.want("requests to delete", fmt.Sprint(deletes), "1")
+	l.want("requests to delete and what is left", show(deletes, 0 < told && told < 20), "1 true")
 }
 
 func TestClose(t *testing.T) {
@@ -345,4 +352,28 @@ func TestForceMergeLost(t *testing.T) {
 	}
 	f(true, "lost")
 	f(false, "lost!FailedExecution: Exception encountered.  Rerun with loglevel DEBUG and/or check Elasticsearch logs for more information. Exception: lost: the merge has ended, and 1 of 1 shards have more than 1 segments")
+}
+
+// The answer about a long merge never comes, as a firewall has forgotten the connection. The merge has ended
+// when the server knows its task no more.
+func TestForceMergeSilent(t *testing.T) {
+	l := newLab(t, 7)
+	l.index("silent", "", `{"x":1}`, `{"x":2}`)
+	tasks := 0
+	l.fault = func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/_forcemerge"):
+			l.call("POST", "/silent/_forcemerge?max_num_segments=1", "", 200)
+			<-r.Context().Done()
+			return true
+		case r.URL.Path == "/_tasks" && tasks == 0:
+			tasks++
+			fmt.Fprint(w, `{"nodes":{"n":{"tasks":{"n:1":{"description":"Force-merge indices [silent], maxSegments[1], onlyExpungeDeletes[false], flush[true]"}}}}}`)
+			return true
+		}
+		return false
+	}
+	results, failure := l.apply("forcemerge", "max_num_segments: 1", l.items("silent")...)
+	l.want("results", results+failure, "silent")
+	l.want("progress", fmt.Sprint(l.steps[0]), "forcemerge silent 1/1")
 }

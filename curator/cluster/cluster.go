@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -116,7 +115,7 @@ const maxNames = 3 << 10
 // date math.
 func plain(name string) bool {
 	return name != "" && len(name) <= 255 && name != "." && name != ".." && name != "_all" &&
-		!strings.ContainsAny(name, "*?,<>|\"\\/# \t\r\n%{}") && !strings.ContainsAny(name[:1], "-+_")
+		!strings.ContainsAny(name, "*?,<>|\"\\/# \t\r\n") && !strings.ContainsAny(name[:1], "-+_")
 }
 
 // allPlain fails unless every name is plain.
@@ -168,17 +167,20 @@ func (c *Cluster) wait(ctx context.Context, action string, interval, max time.Du
 
 // away reports whether err may go away by itself: the cluster cannot be reached, or is too busy.
 func away(err error) bool {
-	switch status := es.Status(err); status {
-	case 0:
-		return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
-	default:
-		return status == http.StatusTooManyRequests || status >= 502 && status <= 504
-	}
+	status := es.Status(err)
+	return lost(err) || status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }
 
-// unknown reports whether err leaves open if the server has done what it was asked.
-func unknown(err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded) || away(err)
+// lost reports whether err leaves open if the server has done what it was asked, or does it now.
+func lost(err error) bool {
+	var known *Error
+	switch es.Status(err) {
+	case 0:
+		return err != nil && !errors.As(err, &known) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/podbeat/podbeat/curator/action"
@@ -24,37 +25,17 @@ func (w *work) deleteIndices(ctx context.Context) error {
 		return err
 	}
 	w.Log.Info(fmt.Sprintf("Deleting %d selected indices: %s", len(w.items), w.list()))
-	total, left := len(w.items), w.items
-	for round := 1; len(left) > 0; round++ {
+	left := w.items
+	for round := 1; ; round++ {
 		began := time.Now()
-		errs, err := w.deleteRound(ctx, left)
-		if err != nil {
-			return err
+		errs := w.deleteRound(ctx, left)
+		left = w.sortOut(ctx, left, errs, began, round > len(deletePauses))
+		w.progress("delete_indices", int64(len(w.items)-len(left)), int64(len(w.items)))
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
-		there, err := w.present(ctx)
-		if err != nil {
-			return fmt.Errorf("cannot see whether the indices are gone: %w", err)
-		}
-		var again []filter.Item
-		for _, item := range left {
-			err := errs[item.Name]
-			uuid, is := there[item.Name]
-			switch {
-			case !is || item.UUID != "" && uuid != item.UUID: // gone, or made anew since
-				w.finish(item, began, nil)
-			case err != nil && !passes(err):
-				w.Log.Error(fmt.Sprintf("---%s cannot be deleted: %v", item.Name, err))
-				w.finish(item, began, err)
-			case round > len(deletePauses):
-				w.finish(item, began, or(err, errors.New("the server took the request and did not delete it")))
-			default:
-				again = append(again, item)
-			}
-		}
-		left = again
-		w.progress("delete_indices", int64(total-len(left)), int64(total))
 		if len(left) == 0 {
-			break
+			return w.result()
 		}
 		w.Log.Error(fmt.Sprintf("The following indices failed to delete on try #%d:", round))
 		for _, item := range left {
@@ -64,7 +45,36 @@ func (w *work) deleteIndices(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.result()
+}
+
+// sortOut reports the items that are gone, or made anew since, and those that cannot be deleted, and
+// returns the others. When ctx has ended, those that are gone are reported all the same.
+func (w *work) sortOut(ctx context.Context, items []filter.Item, errs map[string]error, began time.Time, last bool) (again []filter.Item) {
+	ended := ctx.Err() != nil
+	if ended {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+	}
+	there, unseen := w.present(ctx, items)
+	for _, item := range items {
+		err := errs[item.Name]
+		uuid, is := there[item.Name]
+		switch {
+		case unseen == nil && (!is || item.UUID != "" && uuid != item.UUID):
+			w.finish(item, began, nil)
+		case ended:
+			again = append(again, item)
+		case err != nil && !passes(err):
+			w.Log.Error(fmt.Sprintf("---%s cannot be deleted: %v", item.Name, err))
+			w.finish(item, began, err)
+		case last:
+			w.finish(item, began, or(or(err, unseen), errors.New("the server took the request and did not delete it")))
+		default:
+			again = append(again, item)
+		}
+	}
+	return again
 }
 
 func or(err, otherwise error) error {
@@ -82,8 +92,8 @@ func reason(err error) string {
 }
 
 // deleteRound tries to delete items once, in chunks, and a chunk that is refused one by one. It returns the
-// errors by name, and fails only if ctx ends it.
-func (w *work) deleteRound(ctx context.Context, items []filter.Item) (map[string]error, error) {
+// errors by name. When ctx ends it does no more.
+func (w *work) deleteRound(ctx context.Context, items []filter.Item) map[string]error {
 	errs := map[string]error{}
 	try := func(target string) error {
 		return w.delete(ctx, es.Path(target), with("master_timeout", "30s", "expand_wildcards", "none"))
@@ -92,43 +102,53 @@ func (w *work) deleteRound(ctx context.Context, items []filter.Item) (map[string
 	for _, list := range es.Chunks(names(items), maxNames) {
 		chunk := items[i : i+len(list)]
 		i += len(list)
+		if ctx.Err() != nil {
+			break
+		}
 		for _, name := range list {
 			w.Log.Info("---deleting index " + name)
 		}
 		err := try(csv(chunk))
+		if err == nil {
+			continue
+		}
+		each := len(chunk) > 1 && refused(err)
 		for _, item := range chunk {
-			if err == nil || ctx.Err() != nil {
+			if ctx.Err() != nil {
 				break
 			}
 			one := err
-			if len(chunk) > 1 && !unknown(err) {
+			if each {
 				one = try(item.Name)
 			}
 			if one != nil {
 				errs[item.Name] = one
 			}
 		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
 	}
-	return errs, nil
+	return errs
 }
 
 // passes reports whether an index that cannot be deleted now perhaps can later.
 func passes(err error) bool {
-	return es.Type(err) == "snapshot_in_progress_exception" || unknown(err)
+	return es.Type(err) == "snapshot_in_progress_exception" || away(err)
 }
 
-// present are all indices of the cluster and their UUIDs.
-func (c *Cluster) present(ctx context.Context) (map[string]string, error) {
-	settings, err := c.settings(ctx, "*", with("expand_wildcards", "all", "filter_path", "*.settings.index.uuid"))
+// present are the indices that are there, of items, and their UUIDs. There may be others too.
+func (c *Cluster) present(ctx context.Context, items []filter.Item) (map[string]string, error) {
+	wanted := make([]*filter.Item, len(items))
+	for i := range items {
+		wanted[i] = &items[i]
+	}
+	settings, err := c.settings(ctx, targets(wanted), with("ignore_unavailable", "true", "expand_wildcards", "all", "filter_path", "*.settings.index.uuid"))
 	there := make(map[string]string, len(settings))
 	for name, s := range settings {
 		there[name] = s["index.uuid"]
 	}
 	return there, err
 }
+
+var errNotClosed = errors.New("was not closed")
 
 func (w *work) close(ctx context.Context, o *action.Close) error {
 	if err := w.openOnly(); err != nil {
@@ -158,7 +178,7 @@ func (w *work) close(ctx context.Context, o *action.Close) error {
 		}
 		for name, index := range answer.Indices {
 			if !index.Closed {
-				return fmt.Errorf("%s was not closed: %s %s", name, index.Exception.Type, index.Exception.Reason)
+				return fmt.Errorf("%s %w: %s %s", name, errNotClosed, index.Exception.Type, index.Exception.Reason)
 			}
 		}
 		return nil
@@ -329,53 +349,47 @@ func (w *work) learnUnmerged(ctx context.Context, max int) error {
 	return w.some()
 }
 
-// merge merges one index. The request lasts as long as the merge; if its answer is lost, the merge goes on
-// all the same, and is waited for.
+// merge merges one index. The request lasts as long as the merge, which may be hours, so its answer may be
+// lost on the way; a merge has also ended when the server has no task for it any more.
 func (w *work) merge(ctx context.Context, name string, max int) error {
+	var request sync.WaitGroup
+	defer request.Wait()
+	ctx, cancel := context.WithTimeoutCause(ctx, w.ES.Timeout(), fmt.Errorf("not merged within %v, and perhaps still being merged", w.ES.Timeout()))
+	defer cancel()
 	asked := make(chan error, 1)
-	began := time.Now()
-	go func() {
+	request.Go(func() {
 		asked <- w.post(ctx, es.Path(name, "_forcemerge"), with("max_num_segments", fmt.Sprint(max)), nil, nil)
-	}()
-	for pause := time.Second; ; pause = min(2*pause, 15*time.Second) {
+	})
+	seen, idle := false, 0 // looks in a row that have found no task, since there was one
+	for pause := time.Second; idle < 2; pause = min(2*pause, 15*time.Second) {
 		timer := time.NewTimer(pause)
 		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return context.Cause(ctx)
 		case err := <-asked:
 			timer.Stop()
-			if err == nil || !unknown(err) || ctx.Err() != nil || time.Since(began) >= w.ES.Timeout() {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if !lost(err) {
 				return err
 			}
 			w.Log.Warn(fmt.Sprintf("The answer about index %s is lost, so its merge is looked for: %v", name, err))
-			return w.merged(ctx, name, max, w.ES.Timeout()-time.Since(began))
+			asked, seen, pause = nil, true, time.Second/2
 		case <-timer.C:
+			running, err := w.merging(ctx, name)
+			switch {
+			case err == nil && running:
+				seen, idle = true, 0
+			case err == nil && seen:
+				idle++
+			}
 			if counts, err := w.segments(ctx, name); err == nil {
 				done, total := shardsMerged(counts[name], max)
 				w.progress("forcemerge "+name, done, total)
 			}
 		}
-	}
-}
-
-// merged waits until no merge of an index is under way any more, and says if it did what it should.
-func (w *work) merged(ctx context.Context, name string, max int, patience time.Duration) error {
-	err := w.wait(ctx, "forcemerge", 15*time.Second, patience, func() (bool, error) {
-		var answer struct {
-			Nodes map[string]struct {
-				Tasks map[string]struct{ Description string }
-			}
-		}
-		err := w.get(ctx, "/_tasks", with("actions", "indices:admin/forcemerge", "detailed", "true"), &answer)
-		for _, node := range answer.Nodes {
-			for _, task := range node.Tasks {
-				if strings.Contains(task.Description, "["+name+"]") {
-					return false, nil
-				}
-			}
-		}
-		return err == nil, err
-	})
-	if err != nil {
-		return err
 	}
 	counts, err := w.segments(ctx, name)
 	if err != nil {
@@ -385,6 +399,24 @@ func (w *work) merged(ctx context.Context, name string, max int, patience time.D
 		return fmt.Errorf("the merge has ended, and %d of %d shards have more than %d segments", total-done, total, max)
 	}
 	return nil
+}
+
+// merging reports whether the server has a task that merges an index.
+func (c *Cluster) merging(ctx context.Context, name string) (bool, error) {
+	var answer struct {
+		Nodes map[string]struct {
+			Tasks map[string]struct{ Description string }
+		}
+	}
+	err := c.get(ctx, "/_tasks", with("actions", "indices:admin/forcemerge", "detailed", "true"), &answer)
+	for _, node := range answer.Nodes {
+		for _, task := range node.Tasks {
+			if strings.Contains(task.Description, "["+name+"]") {
+				return true, nil
+			}
+		}
+	}
+	return false, err
 }
 
 func shardsMerged(counts []int, max int) (done, total int64) {

@@ -65,8 +65,8 @@ func (w *work) shrinkable(o *action.Shrink) error {
 }
 
 func (s *shrinking) do(ctx context.Context) error {
-	for _, err := range s.preflight(ctx) {
-		return err
+	if against := s.preflight(ctx); len(against) > 0 {
+		return against[0]
 	}
 	s.Log.Info(fmt.Sprintf(`Moving shards to shrink node: "%s"`, s.node.name))
 	if err := s.set(ctx, s.item.Name, "index.routing.allocation.require._name", s.node.name); err != nil {
@@ -132,7 +132,7 @@ func (s *shrinking) make(ctx context.Context) (made bool, err error) {
 		body["aliases"] = aliases
 	}
 	err = s.post(ctx, es.Path(s.item.Name, "_shrink", s.target), with("wait_for_active_shards", s.o.WaitForActiveShards), body, nil)
-	if err == nil || unknown(err) {
+	if err == nil || lost(err) {
 		made = true
 	}
 	if err == nil {
@@ -243,9 +243,9 @@ func (s *shrinking) preflight(ctx context.Context) (against []error) {
 		no("%q is not a name that Elasticsearch takes", s.target)
 		return against
 	}
-	if there, err := s.present(ctx); err != nil {
+	if there, err := s.existing(ctx, []string{s.target}); err != nil {
 		return []error{err}
-	} else if _, is := there[s.target]; is {
+	} else if there[s.target] {
 		no(`Target index "%s" already exists`, s.target)
 	}
 	if s.item.Docs > maxDocs*int64(s.o.NumberOfShards) {

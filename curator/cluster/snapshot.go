@@ -76,8 +76,8 @@ func (c *Cluster) snapshot(ctx context.Context, o *action.Snapshot, items []filt
 	path := "/_snapshot" + es.Path(o.Repository, name)
 	err = c.put(ctx, path, with("wait_for_completion", "false"), map[string]any{"indices": csv(items),
 		"ignore_unavailable": o.IgnoreUnavailable, "include_global_state": o.IncludeGlobalState, "partial": o.Partial}, nil)
-	if err != nil && unknown(err) && ctx.Err() == nil {
-		if _, lost := c.snapshotState(ctx, path); lost == nil { // the answer was lost, not the request
+	if lost(err) && ctx.Err() == nil {
+		if _, missing := c.snapshotState(ctx, path); missing == nil { // the answer was lost, not the request
 			err = nil
 		}
 	}
@@ -164,7 +164,7 @@ func (w *work) deleteSnapshots(ctx context.Context, o *action.DeleteSnapshots) e
 			if es.Type(err) == "snapshot_missing_exception" {
 				err = nil // gone, by an earlier try or by somebody else
 			}
-			if err == nil || try >= o.RetryCount || !unknown(err) && es.Type(err) != "concurrent_snapshot_execution_exception" {
+			if err == nil || try >= o.RetryCount || !away(err) && es.Type(err) != "concurrent_snapshot_execution_exception" {
 				break
 			}
 			w.Log.Warn(fmt.Sprintf("Snapshot %s cannot be deleted yet, trying again in %.0f seconds: %v", item.Name, o.RetryInterval.Seconds(), err))
@@ -339,11 +339,11 @@ func (c *Cluster) restore(ctx context.Context, o *action.Restore, items []filter
 
 // restored reports whether all primaries are restored; it fails if one cannot be.
 func (c *Cluster) restored(ctx context.Context, r restoration) (bool, error) {
-	there, err := c.present(ctx)
+	there, err := c.existing(ctx, r.expected)
 	if err != nil {
 		return !away(err), err
 	}
-	existing := slices.DeleteFunc(slices.Clone(r.expected), func(name string) bool { _, is := there[name]; return !is })
+	existing := slices.DeleteFunc(slices.Clone(r.expected), func(name string) bool { return !there[name] })
 	pending := ""
 	for _, chunk := range es.Chunks(existing, maxNames) {
 		var rows []struct {
@@ -400,15 +400,29 @@ func (c *Cluster) restoreProgress(ctx context.Context, names []string, snapshot 
 	c.progress("restore "+snapshot, bytes, total)
 }
 
+// existing says which of names are indices.
+func (c *Cluster) existing(ctx context.Context, names []string) (map[string]bool, error) {
+	items := make([]filter.Item, len(names))
+	for i, name := range names {
+		items[i].Name = name
+	}
+	there := map[string]bool{}
+	uuids, err := c.present(ctx, items)
+	for name := range uuids {
+		there[name] = true
+	}
+	return there, err
+}
+
 // reportRestored fails unless all names exist and have all their primaries.
 func (c *Cluster) reportRestored(ctx context.Context, expected []string) error {
-	there, err := c.present(ctx)
+	there, err := c.existing(ctx, expected)
 	if err != nil {
 		return err
 	}
 	var missing []string
 	for _, name := range expected {
-		if _, is := there[name]; !is {
+		if !there[name] {
 			missing = append(missing, name)
 			continue
 		}
