@@ -217,7 +217,13 @@ func (start starter) with(values []*flagValue, work func(context.Context, *run) 
 		if err != nil {
 			return err
 		}
-		if err = work(cmd.Context(), r); errors.Is(err, syscall.EPIPE) {
+		err = work(cmd.Context(), r)
+		if r.mode == dryRun && !r.strict && len(r.made.Actions) > 0 {
+			if e := r.made.Text(cmd.OutOrStdout(), false); err == nil {
+				err = e
+			}
+		}
+		if errors.Is(err, syscall.EPIPE) {
 			err = nil // who reads has seen enough
 		}
 		if e := end(); err == nil {
@@ -254,6 +260,7 @@ func (r *run) singleton(ctx context.Context, s singleton, values []*flagValue) e
 	}
 	if err == nil {
 		err = r.carryOut(ctx, c, a, &p, sel, r.log)
+		r.made.Add(p)
 	}
 	return r.ended(a, err)
 }

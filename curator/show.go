@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -21,7 +22,7 @@ import (
 // everything is the filter list that leaves all.
 const everything = `{"filtertype":"none"}`
 
-var outputFlag = flag{name: "output", kind: textFlag, def: "text", oneof: []string{"text", "json"}, use: "text, or json: an object a line"}
+var outputFlag = flag{name: "output", letter: "o", kind: textFlag, def: "text", oneof: []string{"text", "json"}, use: "text, or json: an object a line"}
 
 func newShowIndicesCommand(start starter) *cobra.Command {
 	cmd := &cobra.Command{
@@ -108,13 +109,30 @@ func write(w io.Writer, items []filter.Item, form string, object func(filter.Ite
 	if form == "text" {
 		return text(w, items)
 	}
-	enc := json.NewEncoder(w)
 	for _, it := range items {
-		if err := enc.Encode(object(it)); err != nil {
+		line, err := json.Marshal(object(it))
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintln(w, printableJSON(string(line))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// printableJSON escapes what JSON allows in texts and a terminal may obey.
+func printableJSON(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if unsafeRune(r) {
+			escaped := quote(string(r))
+			b.WriteString(escaped[1 : len(escaped)-1])
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // indexLine is what JSON says of an index; what is not known of a closed one is left out.

@@ -71,8 +71,8 @@ func TestJSONLines(t *testing.T) {
 		}
 	}
 	at := time.Date(2026, 11, 21, 9, 6, 10, 0, time.FixedZone("", 3600))
-	f(filter.Item{Name: "a\x1b", UUID: "u", Health: "green", Docs: 0, Size: 9, PrimarySize: 3, Shards: 1, Replicas: 2, Created: at}, indexLine,
-		`{"name":"a\u001b","uuid":"u","state":"open","health":"green","docs":0,"bytes":9,"primary_bytes":3,"shards":1,"replicas":2,"created":"2026-11-21T08:06:10Z"}`)
+	f(filter.Item{Name: "é\x1b\u202e\U000e0001", UUID: "u", Health: "green", Docs: 0, Size: 9, PrimarySize: 3, Shards: 1, Replicas: 2, Created: at}, indexLine,
+		`{"name":"é\u001b\u202e\udb40\udc01","uuid":"u","state":"open","health":"green","docs":0,"bytes":9,"primary_bytes":3,"shards":1,"replicas":2,"created":"2026-11-21T08:06:10Z"}`)
 	f(filter.Item{Name: "b", Closed: true, Hidden: true, Docs: -1, Size: -1, PrimarySize: -1, Shards: 1}, indexLine,
 		`{"name":"b","state":"close","hidden":true,"shards":1,"replicas":0}`)
 	f(filter.Item{Name: "s", State: "SUCCESS", Created: at, Ended: at.Add(time.Minute), Indices: []string{"a", "b"}}, snapshotLine,
