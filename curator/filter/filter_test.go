@@ -266,6 +266,10 @@ func TestReadings(t *testing.T) {
 	same(`[{"filtertype":"pattern","kind":"prefix","value":"logstash-","exclude":null}]`, "logstash-1; x", "logstash-1")
 	same(`[{"filtertype":"pattern","kind":"prefix","value":"logstash-","exclude":"None"}]`, "logstash-1; x", "logstash-1")
 	same(`[{"filtertype":"pattern","kind":"prefix","value":"a|b"}]`, "a; xb; x", "a xb")
+	seed := `^logstash-journalbeat-(([a-zA-Z]|[a-zA-Z][a-zA-Z0-9\\-]*[a-zA-Z0-9])\\.)*([A-Za-z]|[A-Za-z][A-Za-z0-9\\-]*[A-Za-z0-9])-.*$`
+	same(`[{"filtertype":"pattern","kind":"regex","value":"`+seed+`"}]`, "logstash-journalbeat-node1-D; logstash-journalbeat-kvm-009660_novalocal-D; logstash-journalbeat-node1_example_com-D; "+
+		"logstash-journalbeat-10_0_0_1-D; logstash-journalbeat-10-0-0-1-D; logstash-podbeat-node1-D",
+		"logstash-journalbeat-node1-D logstash-journalbeat-kvm-009660_novalocal-D")
 	same(`[{"filtertype":"pattern","kind":"regex","value":"^(?!\\.).*|(.ds-).*$"}]`, ".a; .ds-a; b", ".ds-a b")
 }
 
