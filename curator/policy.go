@@ -49,9 +49,6 @@ func (r *run) policy(ctx context.Context, where string, earlier *plan.Plan) erro
 			return fmt.Errorf("cannot apply the plan: %w", err)
 		}
 	}
-	if r.mode == dryRun {
-		r.log.Info("DRY-RUN MODE.  No changes will be made.")
-	}
 	a := &action.Action{ID: "retention", Kind: "delete_indices", Description: "expire by " + p.Name, Options: &action.DeleteIndices{}}
 	err = r.expire(ctx, p, a, earlier)
 	switch {

@@ -102,9 +102,6 @@ func (r *run) file(ctx context.Context, f *action.File, earlier *plan.Plan) erro
 	for _, warning := range f.Warnings {
 		r.log.Warn(warning)
 	}
-	if r.mode == dryRun {
-		r.log.Info("DRY-RUN MODE.  No changes will be made.")
-	}
 	var end failure
 	if err := r.begin(ctx, f.Name, f.SHA256); errors.As(err, &end) {
 		return end
