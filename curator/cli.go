@@ -103,7 +103,7 @@ var singletons = []singleton{
 	{"rollover", "rollover", "Roll an alias over to a new index", "--name current --max_age 7d --max_size 50gb", []flag{
 		{name: "name", kind: textFlag, must: true, use: "the alias"},
 		{name: "max_age", kind: textFlag, at: "options.conditions.max_age", use: "roll over at this age, as 7d"},
-		{name: "max_docs", kind: numberFlag, at: "options.conditions.max_docs", use: "roll over at so many documents"},
+		{name: "max_docs", kind: textFlag, at: "options.conditions.max_docs", use: "roll over at so many documents"},
 		{name: "max_size", kind: textFlag, at: "options.conditions.max_size", use: "roll over at this size, as 50gb"},
 		extraFlag,
 		{name: "new_index", kind: textFlag, use: "the name of the new index"},

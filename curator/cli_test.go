@@ -135,7 +135,7 @@ func TestDocuments(t *testing.T) {
 	f(`alias|--name|a|--add|{"filtertype":"none"}|--warn_if_no_indices`,
 		`"action":"alias","add":{`+none+`},"options":{"allow_ilm_indices":false,"ignore_empty_list":true,"include_hidden":false,"name":"a","warn_if_no_indices":true}`)
 	f("rollover|--name|logs|--max_docs|1000|--max_age|7d|--extra_settings|{\"index.number_of_shards\": 1}",
-		`"action":"rollover","options":{"allow_ilm_indices":false,"conditions":{"max_age":"7d","max_docs":1000},"extra_settings":{"index.number_of_shards":1},"include_hidden":false,"name":"logs","wait_for_active_shards":1}`)
+		`"action":"rollover","options":{"allow_ilm_indices":false,"conditions":{"max_age":"7d","max_docs":"1000"},"extra_settings":{"index.number_of_shards":1},"include_hidden":false,"name":"logs","wait_for_active_shards":1}`)
 	f("restore|--repository|r|--index|a|--index|b,c|--no-wait_for_completion"+list,
 		`"action":"restore",`+none+`,"options":{"allow_ilm_indices":false,"ignore_empty_list":false,"ignore_unavailable":false,"include_aliases":false,"include_global_state":false,`+
 			`"include_hidden":false,"indices":["a","b,c"],"max_wait":-1,"partial":false,"repository":"r","skip_repo_fs_check":false,"wait_for_completion":false,"wait_interval":9}`)
@@ -188,6 +188,8 @@ func TestDocumentsRefused(t *testing.T) {
 	f(`close|--filter_list|null`, "close:1")
 	f(`close|--filter_list|{"filtertype":"pattern","kind":"prefix","value":"a","value":""}`, "value")
 	f("replicas|--count|many"+list, "it is not a whole number")
+	f("rollover|--name|a|--max_docs|many", "max_docs", "whole number")
+	f("close|--filter_list|[]", "filters is empty")
 	f("replicas|--count|11"+list, "count", "10")
 	f("forcemerge|--max_num_segments|1|--delay|long"+list, "it is not a number")
 	f("allocation|--key|a|--allocation_type|never"+list, "want one of require, include, exclude")
@@ -207,7 +209,7 @@ func TestStrictDocuments(t *testing.T) {
 	const list = `|--filter_list|{"filtertype":"none"}`
 	f("open"+list, `"allow_ilm_indices":true`)
 	f("open|--allow_ilm_indices"+list, `"allow_ilm_indices":false`)
-	f("rollover|--name|a|--new_index|b|--max_docs|1", `"options":{"allow_ilm_indices":true,"conditions":{"max_docs":1},"include_hidden":false,"name":"a"}`)
+	f("rollover|--name|a|--new_index|b|--max_docs|1", `"options":{"allow_ilm_indices":true,"conditions":{"max_docs":"1"},"include_hidden":false,"name":"a"}`)
 }
 
 // TestClientEnv: flags come before the variables with their names.
