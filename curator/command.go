@@ -32,6 +32,7 @@ import (
 func Main(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	cmd := newCommand(serve.System{})
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)

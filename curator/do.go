@@ -26,7 +26,20 @@ func (r *run) carryOut(ctx context.Context, c *cluster.Cluster, a *action.Action
 	case r.mode == dryRun:
 		return c.DryRun(ctx, a, sel)
 	}
-	return c.Apply(ctx, a, sel, func(done cluster.Result) { r.done(p, done) })
+	// A stop lets what is in hand come to its end, so that the log and the audit say what became of it.
+	c.Before = func(context.Context) error { return r.mayGoOn(ctx) }
+	return c.Apply(context.WithoutCancel(ctx), a, sel, func(done cluster.Result) { r.done(p, done) })
+}
+
+// mayGoOn says whether the next thing may be done: nil if so, or else why the run has to end.
+func (r *run) mayGoOn(ctx context.Context) error {
+	if err := serve.Continue(ctx); err != nil { // also of a run that is not by a schedule: its context is done
+		return err
+	}
+	if r.audit != nil {
+		return r.audit.Err()
+	}
+	return nil
 }
 
 // foreseen is what can be said of an action that chooses nothing.

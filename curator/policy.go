@@ -52,7 +52,7 @@ func (r *run) policy(ctx context.Context, where string, earlier *plan.Plan) erro
 	a := &action.Action{ID: "retention", Kind: "delete_indices", Description: "expire by " + p.Name, Options: &action.DeleteIndices{}}
 	err = r.expire(ctx, p, a, earlier)
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && r.mayGoOn(ctx) != nil:
 		return r.failed(ctx, a, err)
 	case err != nil:
 		r.log.Error(fmt.Sprintf("Retention failed: %v", err))

@@ -183,8 +183,8 @@ func (r *run) managedRollover(ctx context.Context, c *cluster.Cluster, a *action
 
 // failed says what Curator says about an action that failed, and whether the run ends with it.
 func (r *run) failed(ctx context.Context, a *action.Action, err error) error {
-	if ctx.Err() != nil {
-		r.log.Error(fmt.Sprintf("Stopped during action %s: %v", a.ID, context.Cause(ctx)))
+	if end := r.mayGoOn(ctx); end != nil {
+		r.log.Error(fmt.Sprintf("Ended during action %s: %v", a.ID, end))
 		return failure{1}
 	}
 	class := classOf(err)
@@ -217,8 +217,13 @@ func classOf(err error) string {
 	return "FailedExecution"
 }
 
-// python is how Python writes the class of one of Curator's exceptions.
-func python(class string) string { return "<class 'curator.exceptions." + class + "'>" }
+// python is how Python writes the class of an exception, which is mostly one of Curator's own.
+func python(class string) string {
+	if class == "ValueError" || class == "TypeError" {
+		return "<class '" + class + "'>"
+	}
+	return "<class 'curator.exceptions." + class + "'>"
+}
 
 // decide makes the plan of one action: what there is, what the filters leave or an earlier plan says, what the
 // guards hold back.
@@ -365,7 +370,11 @@ func (r *run) filter(ctx context.Context, c *cluster.Cluster, filters []filter.F
 		out, err := filter.Run(filters, items, r.clock())
 		switch {
 		case err == nil && out.EmptyAt > 0:
-			return out, &filter.Error{Class: "NoIndices", Text: fmt.Sprintf("filter %d has nothing left to look at", out.EmptyAt)}
+			class := "NoIndices"
+			if len(items) > 0 && items[0].State != "" {
+				class = "NoSnapshots"
+			}
+			return out, &filter.Error{Class: class, Text: fmt.Sprintf("filter %d has nothing left to look at", out.EmptyAt)}
 		case err != nil || len(out.Missing) == 0:
 			return out, err
 		}

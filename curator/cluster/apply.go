@@ -24,6 +24,8 @@ func (c *Cluster) Apply(ctx context.Context, a *action.Action, s Selection, done
 			return err
 		}
 	}
+	ctx, c.end = context.WithCancelCause(ctx)
+	defer c.end(nil)
 	w := &work{Cluster: c, items: s.Items, done: done}
 	var err error
 	switch o := a.Options.(type) {

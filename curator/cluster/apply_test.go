@@ -324,7 +324,7 @@ func TestForceMerge(t *testing.T) {
 		l.want("segments", show(counts, err), "map[merge-a:[1] merge-b:[1] merge-d:[1]] <nil>")
 		_, failure = l.apply("forcemerge", "max_num_segments: 1", l.items("merge-")...)
 		l.want("all merged", failure, "NoIndices: index_list object is empty.")
-		if !l.logged("INFO forceMerging index merge-a to 1 segments per shard. Please wait...") || !l.logged("INFO Pausing for 1 seconds before continuing...") {
+		if !l.logged("INFO forceMerging index merge-a to 1 segments per shard. Please wait...") || !l.logged("INFO Pausing for 1.0 seconds before continuing...") {
 			t.Errorf("log:\n%s", strings.Join(l.lines, "\n"))
 		}
 	})

@@ -30,6 +30,12 @@ type Cluster struct {
 
 	// Now is the clock for names with a date; nil: time.Now.
 	Now func() time.Time
+
+	// Before, unless nil, is asked before each request that changes something, and while one is waited for. Its
+	// error ends the action, with what is in hand done and reported.
+	Before func(context.Context) error
+
+	end context.CancelCauseFunc // of the action that is being done
 }
 
 // A Selection is what an action acts on. Add and Remove are of an alias action, in place of Items.
@@ -87,15 +93,36 @@ func (c *Cluster) get(ctx context.Context, path string, query url.Values, out an
 	return c.ES.Do(ctx, http.MethodGet, path, query, nil, out)
 }
 
+// before asks Before. Its no ends the action: the context of all that it still asks is done.
+func (c *Cluster) before(ctx context.Context) error {
+	if c.Before == nil {
+		return nil
+	}
+	err := c.Before(ctx)
+	if err != nil && c.end != nil {
+		c.end(err)
+	}
+	return err
+}
+
 func (c *Cluster) post(ctx context.Context, path string, query url.Values, body, out any) error {
+	if err := c.before(ctx); err != nil {
+		return err
+	}
 	return c.ES.Do(ctx, http.MethodPost, path, query, body, out)
 }
 
 func (c *Cluster) put(ctx context.Context, path string, query url.Values, body, out any) error {
+	if err := c.before(ctx); err != nil {
+		return err
+	}
 	return c.ES.Do(ctx, http.MethodPut, path, query, body, out)
 }
 
 func (c *Cluster) delete(ctx context.Context, path string, query url.Values) error {
+	if err := c.before(ctx); err != nil {
+		return err
+	}
 	return c.ES.Do(ctx, http.MethodDelete, path, query, nil, nil)
 }
 
@@ -137,6 +164,9 @@ const patience = 5 * time.Minute
 func (c *Cluster) wait(ctx context.Context, action string, interval, max time.Duration, check func() (bool, error)) error {
 	began, answered := time.Now(), time.Now()
 	for pause := time.Second; ; pause *= 2 {
+		if err := c.before(ctx); err != nil {
+			return err
+		}
 		done, err := check()
 		if done {
 			return err

@@ -38,7 +38,7 @@ func (c *Cluster) DryRun(ctx context.Context, a *action.Action, s Selection) err
 		}
 		c.dry(lines...)
 	case *action.ForceMerge:
-		w.dryList("forcemerge", pairs{"max_num_segments", o.MaxNumSegments, "delay", int(o.Delay.Seconds())})
+		w.dryList("forcemerge", pairs{"max_num_segments", o.MaxNumSegments, "delay", o.Delay.Seconds()})
 	case *action.IndexSettings:
 		w.dryList("indexsettings", pairs{"index", o.IndexSettings["index"]})
 	case *action.Open:
@@ -174,14 +174,13 @@ func (w *work) dryShrink(ctx context.Context, o *action.Shrink) error {
 	if err := w.shrinkable(o); err != nil {
 		return err
 	}
-	w.dry()
 	for _, item := range w.items {
 		s := &shrinking{work: w, o: o, item: item, target: o.ShrinkPrefix + item.Name + o.ShrinkSuffix}
 		for _, against := range s.preflight(ctx) {
 			w.Log.Warn("DRY-RUN: " + against.Error())
 		}
 		w.Log.Info(fmt.Sprintf(`DRY-RUN: Moving shards to shrink node: "%s"`, s.node.name))
-		w.Log.Info(fmt.Sprintf(`DRY-RUN: Shrinking index "%s" to "%s" with settings: %s, wait_for_active_shards=%s`, item.Name, s.target, python(s.settings()), o.WaitForActiveShards))
+		w.Log.Info("DRY-RUN: Shrinking index " + s.words())
 		if o.PostAllocation != nil {
 			w.Log.Info(fmt.Sprintf(`DRY-RUN: Applying post-shrink allocation rule "%s" to index "%s"`, rule(o.PostAllocation), s.target))
 		}

@@ -46,7 +46,7 @@ func TestDryRun(t *testing.T) {
 	list("close", "", "{'delete_aliases': False}")
 	list("open", "", "{}")
 	list("replicas", "count: 2", "{'count': 2}")
-	list("forcemerge", "max_num_segments: 2, delay: 60", "{'max_num_segments': 2, 'delay': 60}")
+	list("forcemerge", "max_num_segments: 2, delay: 60", "{'max_num_segments': 2, 'delay': 60.0}")
 	list("allocation", "key: box, value: hot", "{'settings': {'index.routing.allocation.require.box': 'hot'}}")
 	list("index_settings", "index_settings: {index: {refresh_interval: 5s}}", "{'index': {'refresh_interval': '5s'}}")
 	f("alias", "name: dry", Selection{Add: items[:1], Remove: []filter.Item{{Name: "dry-a"}}},

@@ -325,7 +325,7 @@ func (w *work) forceMerge(ctx context.Context, o *action.ForceMerge) error {
 		}
 		w.finish(item, began, err)
 		if o.Delay > 0 && i < len(w.items)-1 {
-			w.Log.Info(fmt.Sprintf("Pausing for %.0f seconds before continuing...", o.Delay.Seconds()))
+			w.Log.Info(fmt.Sprintf("Pausing for %s seconds before continuing...", python(o.Delay.Seconds())))
 			if err := sleep(ctx, o.Delay); err != nil {
 				return err
 			}

@@ -153,6 +153,14 @@ func (p pairs) list() string {
 	return strings.Join(parts, ", ")
 }
 
+func (p pairs) dict() map[string]any {
+	m := map[string]any{}
+	for i := 0; i < len(p); i += 2 {
+		m[p[i].(string)] = p[i+1]
+	}
+	return m
+}
+
 // pythonString quotes a text. What is not printable is escaped.
 func pythonString(s string) string {
 	quote := "'"

@@ -125,9 +125,8 @@ func (s *shrinking) make(ctx context.Context) (made bool, err error) {
 	if status, _, err := s.health(ctx, s.item.Name); err != nil || status == "red" {
 		return false, failf("ActionError", "Unable to proceed with shrink action. The health of index %s is %q: %w", s.item.Name, status, or(err, errors.New("a shard is missing")))
 	}
-	settings := s.settings()
-	s.Log.Info(fmt.Sprintf(`Shrinking index "%s" to "%s" with settings: %s, wait_for_active_shards=%s`, s.item.Name, s.target, python(settings), s.o.WaitForActiveShards))
-	body := map[string]any{"settings": settings}
+	s.Log.Info("Shrinking index " + s.words())
+	body := map[string]any{"settings": s.settings().dict()}
 	if aliases, ok := s.o.ExtraSettings["aliases"]; ok {
 		body["aliases"] = aliases
 	}
@@ -144,19 +143,26 @@ func (s *shrinking) make(ctx context.Context) (made bool, err error) {
 	return made, nil
 }
 
-// settings are those of the new index.
-func (s *shrinking) settings() map[string]any {
-	settings := map[string]any{"index.number_of_shards": s.o.NumberOfShards, "index.number_of_replicas": s.o.NumberOfReplicas}
+// words describe the shrink.
+func (s *shrinking) words() string {
+	return fmt.Sprintf(`"%s" to "%s" with settings: %s, wait_for_active_shards=%s`, s.item.Name, s.target, python(s.settings()), s.o.WaitForActiveShards)
+}
+
+// settings are those of the new index. What bound the old one to a node and kept writes off is not among them.
+func (s *shrinking) settings() pairs {
+	settings := pairs{"index.number_of_shards", s.o.NumberOfShards, "index.number_of_replicas", s.o.NumberOfReplicas}
+	extra := map[string]any{}
 	for key, value := range s.o.ExtraSettings {
 		if nested, ok := value.(map[string]any); ok && key == "settings" {
-			maps.Copy(settings, nested)
+			maps.Copy(extra, nested)
 		} else if key != "aliases" {
-			settings[key] = value
+			extra[key] = value
 		}
 	}
-	settings["index.routing.allocation.require._name"] = nil
-	settings["index.blocks.write"] = nil
-	return settings
+	for _, key := range slices.Sorted(maps.Keys(extra)) {
+		settings = append(settings, key, extra[key])
+	}
+	return append(settings, "index.routing.allocation.require._name", nil, "index.blocks.write", nil)
 }
 
 // ready reports whether the new index has what it needs to outlive the old one: all its primaries, and, if
@@ -306,6 +312,9 @@ func (s *shrinking) choose(ctx context.Context) (node, error) {
 			s.Log.Info(fmt.Sprintf(`Skipping node "%s": %s`, n.Name, why))
 			continue
 		}
+		if slices.ContainsFunc(n.Roles, master) {
+			s.Log.Warn(fmt.Sprintf(`Not skipping node "%s" which is a master node (not recommended), but permit_masters is True`, n.Name))
+		}
 		free := n.FS.Total.Available
 		if best.name == "" || free > best.available || free == best.available && n.Name < best.name {
 			best = node{n.Name, free}
@@ -329,8 +338,11 @@ func (s *shrinking) unfit(name string, roles []string) string {
 		return role == "data" || strings.HasPrefix(role, "data_") && role != "data_frozen" && role != "data_cold"
 	}):
 		return "non-data node"
-	case !s.o.NodeFilters.PermitMasters && (slices.Contains(roles, "master") || slices.Contains(roles, "cluster_manager")):
+	case !s.o.NodeFilters.PermitMasters && slices.ContainsFunc(roles, master):
 		return "master node"
 	}
 	return ""
 }
+
+// master reports whether a node with the role may become master; OpenSearch calls it otherwise.
+func master(role string) bool { return role == "master" || role == "cluster_manager" }

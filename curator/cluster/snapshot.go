@@ -365,10 +365,13 @@ func (c *Cluster) restored(ctx context.Context, r restoration) (bool, error) {
 		}
 	}
 	if pending != "" {
-		c.Log.Info(fmt.Sprintf("Index %q is still being restored.", pending))
+		c.Log.Info(fmt.Sprintf(`Index "%s" is still being restored`, pending))
 		c.restoreProgress(ctx, existing, r.from.Name)
+		return false, nil
 	}
-	return pending == "", nil
+	c.Log.Info("Provided indices: " + python(r.expected))
+	c.Log.Info("Found indices: " + python(existing))
+	return true, nil
 }
 
 // restoreProgress tells how many of the bytes of names are there.
