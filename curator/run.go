@@ -196,7 +196,12 @@ func (r *run) failed(ctx context.Context, a *action.Action, err error) error {
 		r.log.Error(fmt.Sprintf(`Unable to complete action "%s".  No actionable items in list: %s`, a.Kind, python(class)))
 		return failure{1}
 	}
-	r.log.Error(fmt.Sprintf("Failed to complete action: %s.  %s: %v", a.Kind, python(class), err))
+	text := err.Error()
+	var decided *filter.Error
+	if r.strict && errors.As(err, &decided) {
+		text = decided.Text // as Curator has it, which does not say which filter it was
+	}
+	r.log.Error(fmt.Sprintf("Failed to complete action: %s.  %s: %s", a.Kind, python(class), text))
 	if a.ContinueIfException {
 		r.log.Info(fmt.Sprintf(`Continuing execution with next action because "continue_if_exception" is set to True for action %s`, a.Kind))
 		return nil

@@ -22,7 +22,7 @@ func TestSeries(t *testing.T) {
 	f("web-20261121", "web-*")
 	f("web-2026.11", "web-*")
 	f("web-2026.11.21.13", "web-*")
-	f("web-2026.11.21-000007", "web-*-000007") // a rollover's number after a date: the date tells
+	f("web-2026.11.21-000007", "web-*-000007")                                                   // a rollover's number after a date: the date tells
 	f("logstash-journalbeat-web-2026-01-01-2026.02.10", "logstash-journalbeat-web-2026-01-01-*") // the host is called so
 	f("web-000007", "web-*")
 	f("web-2026.13.45", "web-2026.13.*") // no date; the number at the end
