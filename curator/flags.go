@@ -20,6 +20,7 @@ import (
 // A flag describes one flag.
 type flag struct {
 	name, kind string
+	letter     string // its short name, if it has one
 	def        string // "": the flag says nothing unless it is given
 	use        string
 	at         string   // where in an action the value belongs, if not at options.NAME
@@ -168,7 +169,7 @@ func bind(cmd *cobra.Command, fs *pflag.FlagSet, flags []flag) []*flagValue {
 		if f.must {
 			use += " (required)"
 		}
-		added := fs.VarPF(v, f.name, "", use)
+		added := fs.VarPF(v, f.name, f.letter, use)
 		if f.kind == yesFlag || f.kind == eitherFlag {
 			added.NoOptDefVal = "true"
 		}
