@@ -99,7 +99,7 @@ var actionExamples = []example{
 	{name: "shrink in a dry run", indices: "log-1 shards=2 docs=4", file: one("shrink", "shrink_node: DETERMINISTIC, node_filters: {permit_masters: true}", prefix("log")), args: dry, idle: true},
 
 	{name: "reindex", only: 7, indices: "log-1 docs=2\nlog-2 docs=1", file: one("reindex", "wait_interval: 1, request_body: {source: {index: log-1}, dest: {index: again}}", "filtertype: none")},
-	{name: "reindex of a selection", only: 7, indices: "log-1 docs=2\nlog-2 docs=1\nother docs=1", file: one("reindex", "wait_interval: 1, request_body: {source: {index: REINDEX_SELECTION}, dest: {index: again}}", prefix("log")), log: true},
+	{name: "reindex of a selection", only: 7, indices: "log-1 docs=2\nlog-2 docs=1\nother docs=1", file: one("reindex", "wait_interval: 1, request_body: {source: {index: REINDEX_SELECTION}, dest: {index: again}}", prefix("log"))},
 	{name: "reindex of each of a selection", only: 7, indices: "log-1 docs=2\nlog-2 docs=1\nother docs=1", file: one("reindex", "wait_interval: 1, migration_prefix: new-, migration_suffix: -x, request_body: {source: {index: REINDEX_SELECTION}, dest: {index: MIGRATION}}", prefix("log"))},
 	{name: "reindex of nothing", only: 7, indices: "log-1 docs=2", file: one("reindex", "wait_interval: 1, request_body: {source: {index: REINDEX_SELECTION}, dest: {index: again}}", prefix("none-")), idle: true, exit: 1},
 	{name: "reindex in a dry run", only: 7, indices: "log-1 docs=2", file: one("reindex", "request_body: {source: {index: REINDEX_SELECTION}, dest: {index: again}}", prefix("log")), args: dry, idle: true},

@@ -260,7 +260,7 @@ func (c *cluster) snapshot(t testing.TB, any bool, snapshots string) {
 		if words := strings.Fields(line); len(words) > 0 {
 			if name, later := strings.CutPrefix(words[0], "+"); later { // than the second in which the one before began
 				words[0] = name
-				time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
+				time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(1300 * time.Millisecond))) // Elasticsearch's clock ticks every 200 ms
 			}
 			c.call(t, "PUT", "/_snapshot/backup/"+words[0]+"?wait_for_completion=true",
 				fmt.Sprintf(`{"indices": %q, "include_global_state": false}`, strings.Join(words[1:], ",")))
