@@ -267,7 +267,7 @@ func (r *run) singleton(ctx context.Context, s singleton, values []*flagValue) e
 
 // cluster is the cluster with the timeout of an action.
 func (r *run) cluster(a *action.Action) *cluster.Cluster {
-	c := &cluster.Cluster{ES: r.es, Log: r.log, Progress: r.working, Now: r.now}
+	c := &cluster.Cluster{ES: r.es, Log: r.log, Progress: r.working.step, Now: r.now}
 	if a.Timeout > 0 {
 		c.ES = r.es.With(a.Timeout)
 	}

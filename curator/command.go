@@ -45,7 +45,9 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &f):
 		return f.code
 	}
-	fmt.Fprintf(stderr, "curator: %s\n", printable(err.Error()))
+	for line := range strings.Lines(err.Error()) { // as many as there are mistakes in a file
+		fmt.Fprintf(stderr, "curator: %s\n", printable(strings.TrimSuffix(line, "\n")))
+	}
 	var u usageError
 	if errors.As(err, &u) {
 		fmt.Fprintln(stderr, "Try `curator --help`.")

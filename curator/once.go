@@ -58,7 +58,7 @@ func (s *session) close() {
 
 // run makes a run of this session.
 func (c *choices) run(cmd *cobra.Command, s *session, m mode) *run {
-	return &run{es: s.es, log: s.log, now: c.clock.Now, mode: m, guards: c.settle(cmd), strict: c.strict, master: s.master, working: s.progress.step}
+	return &run{es: s.es, log: s.log, now: c.clock.Now, mode: m, guards: c.settle(cmd), strict: c.strict, master: s.master, working: s.progress}
 }
 
 // openAudit has the run write each thing it did to the audit log, and returns what closes that.
@@ -139,7 +139,7 @@ func (c *choices) work(ctx context.Context, r *run, args []string, earlier *plan
 	}
 	f, err := action.Read(args[0], action.Options{Strict: c.strict, Env: os.LookupEnv})
 	if err != nil {
-		return fmt.Errorf("nothing was run: %w", err)
+		return fmt.Errorf("%w\nnothing was run", err)
 	}
 	return r.file(ctx, f, earlier)
 }
@@ -157,7 +157,7 @@ func (c *choices) show(cmd *cobra.Command, r *run) error {
 		if err != nil {
 			return err
 		}
-		_, err = cmd.OutOrStdout().Write(text)
+		_, err = io.WriteString(cmd.OutOrStdout(), printableJSON(string(text)))
 		return err
 	case c.strict && r.mode == dryRun:
 		return nil // Curator prints its lines and no more

@@ -164,7 +164,8 @@ deleted or why it will not. An index that is not there is explained by its name.
 			}
 			_, d, err := r.decidePolicy(cmd.Context(), &cluster.Cluster{ES: r.es, Log: r.log}, p)
 			if err != nil {
-				return err
+				s.log.Warn(fmt.Sprintf("Explained by the names alone, as the cluster says nothing: %v", err))
+				d = p.Decide(nil, nil, r.now())
 			}
 			for i, index := range args {
 				if i > 0 {
@@ -185,6 +186,9 @@ func newPolicyCommand(c *choices) *cobra.Command {
 		Short: "Store a retention policy in Elasticsearch, show it, or check a file",
 		Long: `Policy keeps a retention policy in the index ` + system.Index + ` of the cluster it is for, where each run of
 "curator --policy elasticsearch" and "curator serve --policy elasticsearch" reads it anew.`,
+		Example: `  curator policy check retention.yml
+  curator policy put --hosts http://es:9200 retention.yml
+  curator policy show --hosts http://es:9200`,
 		Args: cobra.ArbitraryArgs,
 		RunE: refuseUnknown,
 	}

@@ -30,10 +30,10 @@ type run struct {
 	mode    mode
 	guards  plan.Guards
 	strict  bool
-	daily   bool                                 // run by a schedule: nothing to do is as it should be
-	master  bool                                 // go on only if the node asked is the elected master
-	audit   *serve.Audit                         // has a line for each index acted on; nil: none
-	working func(what string, done, total int64) // progress; nil: none
+	daily   bool         // run by a schedule: nothing to do is as it should be
+	master  bool         // go on only if the node asked is the elected master
+	audit   *serve.Audit // has a line for each index acted on; nil: none
+	working *progress    // nil: none
 
 	made    plan.Plan // what was decided so far
 	facts   plan.Facts
@@ -164,6 +164,7 @@ func (r *run) action(ctx context.Context, a *action.Action, earlier *plan.Plan, 
 			return err
 		}
 	}
+	r.working.end()
 	log.Info(fmt.Sprintf(`Action ID: %s, "%s" completed.`, a.ID, a.Kind))
 	return nil
 }

@@ -121,11 +121,11 @@ func write(w io.Writer, items []filter.Item, form string, object func(filter.Ite
 	return nil
 }
 
-// printableJSON escapes what JSON allows in texts and a terminal may obey.
+// printableJSON escapes what JSON allows in texts and a terminal may obey. A line break is never in a text.
 func printableJSON(text string) string {
 	var b strings.Builder
 	for _, r := range text {
-		if unsafeRune(r) {
+		if unsafeRune(r) && r != '\n' {
 			escaped := quote(string(r))
 			b.WriteString(escaped[1 : len(escaped)-1])
 		} else {

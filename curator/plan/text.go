@@ -38,6 +38,9 @@ func (a *Action) text(out *bufio.Writer, all bool) {
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(sign string, c Choice) {
+		if c.Rule != "action "+a.ID { // one of a policy's
+			c.Why = c.Rule + ": " + c.Why
+		}
 		fmt.Fprintf(table, "  %s %s\t%s\t%s\t%s\t%s\n", sign, visible(c.Name)+closedMark(c.Closed), orDash(c.Age), bytesText(c.Size), docsText(c.Docs), visible(c.Why))
 	}
 	for _, c := range byName(a.Removes) {
