@@ -140,7 +140,7 @@ func newMonth(t *testing.T) *month {
 	server := httptest.NewServer(proxy)
 	t.Cleanup(server.Close)
 	m.url = server.URL
-	if names := m.names(t); len(names) > 0 {
+	for names := range slices.Chunk(m.names(t), 50) { // the length of URLs is limited
 		services.Call(t, "DELETE", m.elastic+"/"+strings.Join(names, ","), "", 200)
 	}
 	return m

@@ -55,14 +55,14 @@ var jobs = []struct{ name, file string }{
     action: delete_indices
     filters:
     - {filtertype: pattern, kind: prefix, value: logstash-}
-    - {filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 7}
+    - {filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 12}
 `},
 	{"by documents", `actions:
   1:
     action: delete_indices
     filters:
     - {filtertype: pattern, kind: regex, value: '^logstash-journalbeat-[a-z0-9-]+-.*$'}
-    - {filtertype: age, source: field_stats, field: '@timestamp', stats_result: max_value, direction: older, unit: days, unit_count: 7}
+    - {filtertype: age, source: field_stats, field: '@timestamp', stats_result: max_value, direction: older, unit: days, unit_count: 12}
 `},
 }
 
@@ -179,7 +179,7 @@ func (c *counter) measure(program string, args ...string) (result, error) {
 func (b *benchmark) fill(now time.Time) error {
 	want := map[string]time.Time{}
 	for i := range b.indices {
-		day := now.UTC().AddDate(0, 0, -(i % days))
+		day := now.UTC().Truncate(24*time.Hour).AddDate(0, 0, -(i % days))
 		want[fmt.Sprintf("logstash-journalbeat-node%d-%s", i/days, day.Format("2006.01.02"))] = day
 	}
 	var there []struct{ Index string }

@@ -20,11 +20,11 @@ func TestBenchmark(t *testing.T) {
 	}
 	for i := 0; i < len(results); i += 2 {
 		ours, theirs := results[i], results[i+1]
-		if ours.Chosen != 36 || ours.Requests*10 > theirs.Requests || ours.CPU == 0 || ours.MaxRSS == 0 {
-			t.Errorf("ours is %+v, Elastic Curator's %+v; want 36 indices, and a tenth of its requests", ours, theirs)
+		if ours.Chosen != 24 || ours.Requests*10 > theirs.Requests || ours.CPU == 0 || ours.MaxRSS == 0 {
+			t.Errorf("ours is %+v, Elastic Curator's %+v; want 24 indices, and a tenth of its requests", ours, theirs)
 		}
 	}
-	if text := table(60, results); strings.Count(text, "\n") != 6 || strings.Count(text, "| 36 |") != 4 {
+	if text := table(60, results); strings.Count(text, "\n") != 6 || strings.Count(text, "| 24 |") != 4 {
 		t.Errorf("the table is\n%s", text)
 	}
 	if err := b.call("PUT", "/another", "", nil); err != nil {
