@@ -6,13 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/podbeat/podbeat/token/secretfile"
 )
 
 // Bounds of a file of keys. With 64 keys, a year of tokens outlives a new key every week; without a
@@ -154,7 +154,7 @@ func readKeys(path string) (keys []Key, held [sha256.Size]byte, err error) {
 			err = fmt.Errorf("cannot read keys from %q: %w", path, err)
 		}
 	}()
-	data, err := readFile(path)
+	data, err := secretfile.Read(path, maxFile)
 	if err != nil {
 		return nil, held, err
 	}
@@ -167,40 +167,6 @@ func readKeys(path string) (keys []Key, held [sha256.Size]byte, err error) {
 	}
 	slices.SortStableFunc(keys, func(a, b Key) int { return b.since().Compare(a.since()) })
 	return keys, sha256.Sum256(data), nil
-}
-
-func readFile(path string) ([]byte, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil, plain(err)
-	}
-	if !st.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file") // opening a pipe would wait
-	}
-	if st.Mode().Perm()&0o002 != 0 {
-		return nil, errors.New("everybody may write to it: take that right away with chmod o-w")
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, plain(err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, plain(err)
-	}
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("more than %d bytes", maxFile)
-	}
-	return data, nil
-}
-
-// plain is err without the path, which the caller names.
-func plain(err error) error {
-	if p := new(os.PathError); errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }
 
 // A jwk is a Key as it is stored. Zero times are left out.

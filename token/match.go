@@ -3,6 +3,7 @@ package token
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"net/url"
 	"slices"
 	"strings"
@@ -54,21 +55,40 @@ func literal(path string) ([]string, error) {
 // Allows says whether the token opens u, a URL of an API at b, to method. It looks at the path only, as it was
 // sent: segment by segment, each percent-decoded once. A path that Segments refuses is never open.
 func (c *Claims) Allows(b Base, method string, u *url.URL) bool {
-	path, err := Segments(u)
-	if err != nil || !isMethod(method) || method == "*" {
-		return false
+	for range c.opening(b, method, u) {
+		return true
 	}
-	for _, a := range c.Access {
-		if !slices.Contains(a.Method, method) && !slices.Contains(a.Method, "*") {
-			continue
+	return false
+}
+
+// Opens returns the access entries of the token that open u to method, as Allows has it: what they hold beside methods and URLs
+// says what else has to be looked at. Each of them opens it by itself.
+func (c *Claims) Opens(b Base, method string, u *url.URL) []Access {
+	return slices.Collect(c.opening(b, method, u))
+}
+
+func (c *Claims) opening(b Base, method string, u *url.URL) iter.Seq[Access] {
+	return func(yield func(Access) bool) {
+		path, err := Segments(u)
+		if err != nil || !isMethod(method) || method == "*" {
+			return
 		}
-		for _, text := range a.URL {
-			if p, err := parsePattern(text); err == nil && p.matches(b, path) {
-				return true
+		for _, a := range c.Access {
+			if a.opens(b, method, path) && !yield(a) {
+				return
 			}
 		}
 	}
-	return false
+}
+
+func (a Access) opens(b Base, method string, path []string) bool {
+	if !slices.Contains(a.Method, method) && !slices.Contains(a.Method, "*") {
+		return false
+	}
+	return slices.ContainsFunc(a.URL, func(text string) bool {
+		p, err := parsePattern(text)
+		return err == nil && p.matches(b, path)
+	})
 }
 
 // isMethod says whether s is a method as HTTP registers them, or *.

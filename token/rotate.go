@@ -1,20 +1,16 @@
 package token
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
+
+	"github.com/podbeat/podbeat/token/secretfile"
 )
 
 // A Rotation says when a new key takes over from the others in its file.
@@ -27,34 +23,62 @@ type Rotation struct {
 // Those that have reached theirs it takes out. The file is replaced as a whole, keeps its owner, and is open to
 // its owner and at most to the reading of its group.
 func Rotate(path string, r Rotation, now time.Time) error {
+	return edit(path, r, func(old []jwk, r Rotation) ([]jwk, error) { return rotate(old, newKey(), r, now) })
+}
+
+// RotateEvery is Rotate for a key that is to sign no longer than every: it changes nothing while there is a younger one that
+// signs, or is about to. It says when it is to be called again. Several processes may do so with one file.
+func RotateEvery(path string, every time.Duration, r Rotation, now time.Time) (next time.Time, err error) {
+	if most := time.Duration(maxKeys - 2); every < time.Minute || (r.Delay+r.Keep)/most > every {
+		return next, fmt.Errorf("cannot rotate keys in %q every %s: want at least a minute, and a %dth of how long keys are kept, %s",
+			path, every, most, r.Delay+r.Keep)
+	}
+	err = edit(path, r, func(old []jwk, r Rotation) ([]jwk, error) {
+		var youngest time.Time
+		for _, s := range old {
+			key := s.key()
+			end := key.Made.Add(every)
+			if key.Signs && key.Made.After(youngest) && !key.Made.After(now.Add(ahead)) && (key.Until.IsZero() || !key.Until.Before(end)) {
+				youngest = key.Made
+			}
+		}
+		if next = youngest.Add(every); next.After(now) {
+			return nil, nil
+		}
+		next = now.Add(every)
+		return rotate(old, newKey(), r, now)
+	})
+	return next, err
+}
+
+// ahead is how far the clock of another process with the same file may be before ours. What is made later than that was made by a
+// clock that was wrong, and must not keep RotateEvery waiting.
+const ahead = 10 * time.Minute
+
+// edit lets change make the new keys of the file at path from the old ones; none leave it as it is.
+func edit(path string, r Rotation, change func([]jwk, Rotation) ([]jwk, error)) error {
 	if r.Delay < 0 || r.Keep < 0 {
 		return fmt.Errorf("cannot rotate keys: delay %s and keep %s must not be negative", r.Delay, r.Keep)
 	}
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target // replacing the link would leave the keys as they are
-	}
-	unlock, err := lockFolder(filepath.Dir(path))
+	err := secretfile.Edit(path, maxFile, func(content []byte, exists bool) ([]byte, error) {
+		var old []jwk
+		if exists {
+			var err error
+			if old, err = parseKeys(content); err != nil {
+				return nil, err
+			}
+		} else {
+			r.Delay = 0 // there is no other key to sign meanwhile
+		}
+		keys, err := change(old, r)
+		if err != nil || keys == nil {
+			return nil, err
+		}
+		text, err := json.MarshalIndent(map[string][]jwk{"keys": keys}, "", "  ")
+		return append(text, '\n'), err
+	})
 	if err != nil {
 		return fmt.Errorf("cannot rotate keys in %q: %w", path, err)
-	}
-	defer unlock()
-
-	var old []jwk
-	data, err := readFile(path)
-	if err == nil {
-		old, err = parseKeys(data)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		r.Delay = 0 // there is no other key to sign meanwhile
-	} else if err != nil {
-		return fmt.Errorf("cannot rotate keys in %q: %w", path, err)
-	}
-	keys, err := rotate(old, newKey(), r, now)
-	if err != nil {
-		return fmt.Errorf("cannot rotate keys in %q: %w", path, err)
-	}
-	if err := replace(path, keys); err != nil {
-		return fmt.Errorf("cannot write keys to %q: %w", path, err)
 	}
 	return nil
 }
@@ -91,69 +115,4 @@ func newKey() jwk {
 	rand.Read(id[:])
 	return jwk{Type: "oct", ID: hex.EncodeToString(id[:]), Use: "sig", Algorithm: "HS256",
 		Secret: base64.RawURLEncoding.EncodeToString(secret[:])}
-}
-
-// lockFolder keeps other rotations out of a folder.
-func lockFolder(dir string) (unlock func(), err error) {
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil, plain(err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return func() { f.Close() }, nil
-}
-
-// replace writes keys to the file at path, so that a reader finds the old ones or the new ones.
-func replace(path string, keys []jwk) (err error) {
-	var content bytes.Buffer
-	e := json.NewEncoder(&content)
-	e.SetIndent("", "  ")
-	if err := e.Encode(map[string][]jwk{"keys": keys}); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".keys-*") // 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		f.Close()
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	if st, err := os.Stat(path); err == nil {
-		if err := takeAfter(f, st); err != nil {
-			return err
-		}
-	}
-	if _, err := f.Write(content.Bytes()); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
-}
-
-// takeAfter gives f the owner of the file that it replaces, and its group the right to read if it had it.
-func takeAfter(f *os.File, st fs.FileInfo) error {
-	was, ok := st.Sys().(*syscall.Stat_t)
-	if !ok {
-		return nil
-	}
-	if err := f.Chown(int(was.Uid), int(was.Gid)); err != nil {
-		return err
-	}
-	return f.Chmod(0o600 | st.Mode().Perm()&0o040)
 }

@@ -39,6 +39,9 @@ var (
 	ErrClaims    = errors.New("token with claims that are not accepted")
 )
 
+// ErrSize is what Sign's error wraps where the token would be larger than Verify takes.
+var ErrSize = errors.New("token too large")
+
 // Bounds of a token. A pair is a method and a URL of one access entry; names are roles, or those in an audience.
 const (
 	maxToken   = 8 << 10
@@ -193,10 +196,15 @@ func (k *Keys) Sign(c Claims) (string, error) {
 	if len(c.Audience) == 0 && k.Rules.Audience != "" {
 		c.Audience = []string{k.Rules.Audience}
 	}
+	pairs := 0
 	for i, a := range c.Access {
 		if err := a.Check(); err != nil {
 			return "", fmt.Errorf("cannot sign token: access entry %d: %w", i, err)
 		}
+		pairs += len(a.Method) * len(a.URL)
+	}
+	if pairs > maxPairs || len(c.Access) > maxPairs {
+		return "", fmt.Errorf("cannot sign token: %w: access has more than %d pairs of a method and a URL", ErrSize, maxPairs)
 	}
 	payload, err := c.encode()
 	if err != nil {
@@ -230,7 +238,7 @@ func (k *Keys) Sign(c Claims) (string, error) {
 		return "", fmt.Errorf("cannot sign token: %w", err)
 	}
 	if len(raw) > maxToken {
-		return "", fmt.Errorf("cannot sign token: it has %d bytes, more than %d: give it fewer URLs", len(raw), maxToken)
+		return "", fmt.Errorf("cannot sign token: %w: it has %d bytes, more than %d: give it fewer URLs", ErrSize, len(raw), maxToken)
 	}
 	return raw, nil
 }
