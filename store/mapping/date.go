@@ -308,6 +308,9 @@ func (f *Format) Parse(s string, up bool, zone *time.Location) (time.Time, error
 	return time.Time{}, fmt.Errorf("failed to parse date field [%s] with format [%s]", s, f.text)
 }
 
+// ISO says whether a date field takes 2020-01-02T03:04:05.678Z for what it is in ISO 8601.
+func (f *Field) ISO() bool { return f.Format.iso() }
+
 // iso says whether f begins with the format that fastTime reads.
 func (f *Format) iso() bool {
 	return f == millisFormat || f == nanosFormat || strings.HasPrefix(f.text, "strict_date_optional_time")

@@ -85,6 +85,7 @@ type Field struct {
 	Null           *body.Value // null_value: what null stands for
 	Target         string      // of an alias: the path it stands for
 	DepthLimit     int         // of flattened
+	Keyed          bool        // one name below a flattened field
 
 	params []body.Member // as they are shown, without defaults; type and fields are not among them
 	fields map[string]*Field
@@ -153,7 +154,7 @@ func (m *Mapping) find(path string) *Field {
 				return f
 			case f.Type == Flattened:
 				keyed := *f
-				keyed.Path = path
+				keyed.Path, keyed.Column, keyed.Keyed = path, path, true
 				return &keyed
 			case f.Type == Alias:
 				if target := m.find(f.Target); target != nil && target.Type == Flattened {

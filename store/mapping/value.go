@@ -149,6 +149,12 @@ func cutFraction(kind body.Kind, text string) (int64, error) {
 	return int64(x), nil
 }
 
+// Integer returns what Int does of an integer field, or what Elasticsearch finds wrong with the value.
+func (f *Field) Integer(kind body.Kind, text string) (int64, error) { return f.integer(kind, text) }
+
+// Number returns a number asked of a float field, not rounded, or what Elasticsearch finds wrong with it.
+func (f *Field) Number(kind body.Kind, text string) (float64, error) { return f.float(kind, text) }
+
 // Float returns what a double, float, half_float or scaled_float field keeps of a scalar: the nearest number
 // that it can hold. ok is false for a value that does not fit.
 func (f *Field) Float(kind body.Kind, text string) (x float64, ok bool) {
