@@ -92,6 +92,19 @@ func (a *assembly) next(row, column int) token {
 	return c.at(first, &a.buf, &a.chunks[column])
 }
 
+// IDs yields the ids of all documents, dead ones too, by row. What it yields is valid until the next.
+func (s *Segment) IDs(yield func(row int, id string) bool) {
+	c := s.column(0)
+	c.decode()
+	var buf []byte
+	var last *chunk
+	for row := range s.rows {
+		if !yield(row, c.at(row, &buf, &last).text) {
+			return
+		}
+	}
+}
+
 // RowTimes are the documents' times by row, in nanoseconds since 1970.
 func (s *Segment) RowTimes() []int64 {
 	if s.times.size > 0 || s.docs != nil || s.rows == 0 {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A Segment is a number of documents, by column. What a method finds missing or damaged in a block it leaves out, and Err says so:
@@ -28,9 +29,10 @@ type core struct {
 	times        extent // size 0: @timestamp says it
 	seqs         extent
 	versions     extent
-	columns      []info // by path; the first is the ids'
-	docs         []Doc  // of Of: the documents, as rows
-	used         atomic.Int64
+	columns      []info       // by path; the first is the ids'
+	docs         []Doc        // of Of: the documents, as rows
+	used         atomic.Int64 // bytes of memory
+	last         atomic.Int64 // when a column was asked for last
 	failed       atomic.Pointer[error]
 	mu           sync.Mutex // for what follows
 	open         map[int]*Column
@@ -201,6 +203,9 @@ func (s *Segment) Column(path string) *Column {
 // Size is about how many bytes of memory the segment takes now.
 func (s *Segment) Size() int64 { return s.used.Load() }
 
+// Used is when a column was asked for last.
+func (s *Segment) Used() time.Time { return time.Unix(0, s.last.Load()) }
+
 // Trim lets go of what has been loaded from a block. It is loaded again when it is asked for; columns that somebody holds stay valid.
 func (s *Segment) Trim() {
 	c := s.core
@@ -225,6 +230,7 @@ func (s *Segment) Err() error {
 func (c *core) fail(err error) { c.failed.CompareAndSwap(nil, &err) }
 
 func (c *core) column(i int) *Column {
+	c.last.Store(time.Now().UnixNano())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	column := c.open[i]

@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// openDatabase opens a SQLite file, and makes it with its tables when create is set. What is committed to it has been synced to the
+// disk.
+func openDatabase(path, schema string, create bool, pragmas ...string) (*sql.DB, error) {
+	mode := "rw"
+	if create {
+		mode = "rwc"
+	}
+	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}}
+	// The size of pages counts only before anything else is written.
+	all := append([]string{"busy_timeout(10000)", "page_size(16384)", "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(1024)",
+		"journal_size_limit(33554432)", "cache_size(-1024)", "temp_store(MEMORY)"}, pragmas...)
+	for _, p := range all {
+		q.Add("_pragma", p)
+	}
+	slashed := filepath.ToSlash(path)
+	if filepath.VolumeName(path) != "" {
+		slashed = "/" + slashed // file:///C:/…
+	}
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: slashed, RawQuery: q.Encode(), OmitHost: true}).String())
+	if err != nil {
+		return nil, fmt.Errorf("cannot open %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(6)
+	db.SetMaxIdleConns(3)
+	if schema != "" {
+		_, err = db.Exec(schema)
+	} else {
+		err = db.Ping()
+	}
+	if err == nil && create {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		db.Close()
+		return nil, fmt.Errorf("cannot open %s: %w", path, err)
+	}
+	return db, nil
+}
+
+// syncDir makes sure that the names in a directory survive a power cut.
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return syncNames(f)
+}
+
+// transact runs f in one transaction on conn. It is committed, and on the disk, when transact returns without an error.
+func transact(conn *sql.Conn, f func(tx *sql.Tx) error) error {
+	// A transaction is not given up half-way because a client goes away.
+	tx, err := conn.BeginTx(context.Background(), nil)
+	if err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		tx.Rollback()
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		conn.ExecContext(context.Background(), "ROLLBACK") // SQLite keeps some transactions open whose commit has failed
+		return err
+	}
+	return nil
+}
+
+// exists says whether a row is there: whether a transaction was committed although it says that it failed.
+func exists(conn *sql.Conn, query string, id int64) bool {
+	var n int
+	return conn.QueryRowContext(context.Background(), query, id).Scan(&n) == nil && n > 0
+}
+
+// isFull says whether SQLite has found no room on the disk.
+func isFull(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_FULL
+}
+
+// removeDatabase deletes a SQLite file and what SQLite keeps beside it.
+func removeDatabase(path string) error {
+	for _, suffix := range []string{"-wal", "-shm", "-journal", ""} {
+		if err := os.Remove(path + suffix); err != nil && !os.IsNotExist(err) {
+			return fmt.Errorf("cannot delete %s: %w", path, err)
+		}
+	}
+	return nil
+}

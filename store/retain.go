@@ -1,0 +1,104 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/podbeat/podbeat/option"
+)
+
+// chooseExpired gives the indices to delete: those whose newest document is older than maxAge, and, while all together are larger than maxSize,
+// those whose newest document is oldest. The index with the newest document stays in any case, and so do empty ones younger than
+// maxAge.
+func chooseExpired(all []Info, now time.Time, maxAge time.Duration, maxSize int64) []string {
+	newest := func(i Info) time.Time {
+		if i.Docs+i.Deleted == 0 {
+			return i.Created
+		}
+		return time.Unix(0, i.Latest)
+	}
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b Info) int { return cmp.Or(newest(a).Compare(newest(b)), cmp.Compare(a.Name, b.Name)) })
+	total := int64(0)
+	for _, i := range all {
+		total += i.Bytes
+	}
+	var names []string
+	for n, i := range all {
+		old := maxAge > 0 && now.Sub(newest(i)) > maxAge
+		if n == len(all)-1 || !old && (maxSize == 0 || total <= maxSize) {
+			break
+		}
+		total -= i.Bytes
+		names = append(names, i.Name)
+	}
+	return names
+}
+
+// retain deletes what is too old or too much.
+func (s *Store) retain() {
+	if s.opts.Retention == 0 && s.opts.MaxSize == 0 {
+		return
+	}
+	all, err := s.List()
+	if err != nil {
+		s.log.Error("cannot tell which indices are too old", "error", err)
+		return
+	}
+	for _, name := range chooseExpired(all, s.now(), s.opts.Retention, int64(s.opts.MaxSize)) {
+		if err := s.Delete(context.Background(), name); err != nil {
+			s.log.Error("cannot delete an index that is too old", "index", name, "error", err)
+			continue
+		}
+		s.log.Info("deleted an index by retention", "index", name)
+	}
+}
+
+// spaceGuard says when the disk is nearly full.
+type spaceGuard struct {
+	dir   string
+	least int64
+
+	mu     sync.Mutex
+	looked time.Time
+	err    error
+}
+
+// check is ErrFull while less than the least is free. It looks once a second.
+func (g *spaceGuard) check() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now := time.Now(); now.Sub(g.looked) >= time.Second {
+		g.looked = now
+		free, err := freeSpace(g.dir)
+		switch {
+		case err != nil:
+			g.err = err
+		case free < g.least:
+			g.err = errFull(g.dir, free, g.least)
+		default:
+			g.err = nil
+		}
+	}
+	return g.err
+}
+
+func errFull(dir string, free, least int64) error {
+	return &fullError{dir, option.Bytes(free), option.Bytes(least)}
+}
+
+// fullError is ErrFull with the figures.
+type fullError struct {
+	dir         string
+	free, least option.Bytes
+}
+
+func (e *fullError) Error() string {
+	return "cannot write to " + e.dir + ": " + e.free.String() + " are free there, and " + e.least.String() +
+		" must stay so (min_free): delete an index, or make room"
+}
+
+func (e *fullError) Is(target error) bool { return target == ErrFull }
