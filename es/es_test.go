@@ -17,6 +17,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/podbeat/podbeat/test/services"
 )
@@ -437,4 +438,33 @@ func TestChunks(t *testing.T) {
 	f(10, "a b c d e f", "[[a b c d e] [f]]")
 	f(10, "abcdefghijkl b abcdefghijkl", "[[abcdefghijkl] [b] [abcdefghijkl]]")
 	f(10, "ü ü", "[[ü] [ü]]") // as it is sent, %C3%BC
+}
+
+func FuzzError(f *testing.F) {
+	f.Add(400, `{"error":{"root_cause":[{"type":"x","reason":"deeper"}],"type":"y","reason":"no"},"status":400}`)
+	f.Add(404, `{"error":"alias [x] missing"}`)
+	f.Add(502, "<html>\x1b[31m\x00")
+	f.Fuzz(func(t *testing.T, code int, body string) {
+		text := answered("GET", "/", &http.Response{StatusCode: code, Header: http.Header{"Location": {body}}, Body: io.NopCloser(strings.NewReader(body))}).Error()
+		for _, r := range text {
+			if !unicode.IsPrint(r) {
+				t.Errorf("%q has %q in it", text, r)
+			}
+		}
+		if len(text) > 3*maxReason {
+			t.Errorf("%d bytes", len(text))
+		}
+	})
+}
+
+// Whatever a name is, it stays one part of the path.
+func FuzzPath(f *testing.F) {
+	f.Add("a b+c%/ü", "<a-{now/d}>")
+	f.Add("..", "?x#y;z")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		u, err := url.Parse(Path(a, b))
+		if err != nil || strings.Count(u.EscapedPath(), "/") != 2 || u.Path != "/"+a+"/"+b || u.RawQuery != "" || u.Fragment != "" {
+			t.Errorf("Path(%q, %q) = %s, read as %+v (%v)", a, b, Path(a, b), u, err)
+		}
+	})
 }

@@ -254,11 +254,14 @@ func (c *Cluster) health(ctx context.Context, target string) (status string, mov
 	return answer.Status, answer.Relocating, err
 }
 
+// healthy is Curator's line.
+const healthy = "Health Check for all provided keys passed."
+
 // green reports whether all copies of target's shards are there.
 func (c *Cluster) green(ctx context.Context, target string) (bool, error) {
 	status, _, err := c.health(ctx, target)
 	if err == nil && status == "green" {
-		c.Log.Info("Health Check for all provided keys passed.")
+		c.Log.Info(healthy)
 	}
 	return err == nil && status == "green", err
 }
@@ -267,7 +270,7 @@ func (c *Cluster) green(ctx context.Context, target string) (bool, error) {
 func (c *Cluster) settled(ctx context.Context, target string) (bool, error) {
 	_, moving, err := c.health(ctx, target)
 	if err == nil && moving == 0 {
-		c.Log.Info("Health Check for all provided keys passed.")
+		c.Log.Info(healthy)
 	}
 	return err == nil && moving == 0, err
 }

@@ -125,6 +125,7 @@ func (s *shrinking) make(ctx context.Context) (made bool, err error) {
 	if status, _, err := s.health(ctx, s.item.Name); err != nil || status == "red" {
 		return false, failf("ActionError", "Unable to proceed with shrink action. The health of index %s is %q: %w", s.item.Name, status, or(err, errors.New("a shard is missing")))
 	}
+	s.Log.Info(healthy)
 	s.Log.Info("Shrinking index " + s.words())
 	body := map[string]any{"settings": s.settings().dict()}
 	if aliases, ok := s.o.ExtraSettings["aliases"]; ok {
@@ -172,10 +173,11 @@ func (s *shrinking) ready(ctx context.Context) (bool, error) {
 	if err != nil || status == "" || status == "red" {
 		return false, err
 	}
-	if !s.o.WaitForCompletion {
-		return true, nil
+	if s.o.WaitForCompletion && (status != "green" || moving > 0 && s.o.WaitForRebalance) {
+		return false, nil
 	}
-	return status == "green" && (moving == 0 || !s.o.WaitForRebalance), nil
+	s.Log.Info(healthy)
+	return true, nil
 }
 
 // gathered reports whether the node has a copy of every shard.

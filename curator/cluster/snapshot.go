@@ -210,7 +210,12 @@ func (c *Cluster) restoration(ctx context.Context, o *action.Restore, items []fi
 	}
 	r.indices = r.from.Indices
 	taken := r.indices
-	if len(o.Indices) > 0 {
+	if len(o.Indices) == 0 && o.RenamePattern == "" {
+		if taken, err = c.withoutSystem(ctx, o.Repository, r.from); err != nil {
+			return r, err
+		}
+		r.indices = taken
+	} else if len(o.Indices) > 0 {
 		r.indices = o.Indices
 		taken = slices.DeleteFunc(slices.Clone(r.from.Indices), func(name string) bool { return !targeted(o.Indices, name) })
 	}
@@ -237,6 +242,35 @@ func (c *Cluster) restoration(ctx context.Context, o *action.Restore, items []fi
 		r.body["index_settings"] = settings
 	}
 	return r, nil
+}
+
+// withoutSystem are the indices of a snapshot but for those of the system that are there and open: nobody has
+// asked for them, and because of them Elasticsearch would restore none.
+func (c *Cluster) withoutSystem(ctx context.Context, repository string, from filter.Item) ([]string, error) {
+	var answer struct {
+		Snapshots []struct {
+			Features []struct{ Indices []string } `json:"feature_states"`
+		}
+	}
+	err := c.get(ctx, "/_snapshot"+es.Path(repository, from.Name), with("filter_path", "snapshots.feature_states.indices"), &answer)
+	if err != nil || len(answer.Snapshots) == 0 {
+		return from.Indices, err
+	}
+	var system []string
+	for _, feature := range answer.Snapshots[0].Features {
+		system = append(system, feature.Indices...)
+	}
+	if len(system) == 0 {
+		return from.Indices, nil
+	}
+	there, err := c.list(ctx, "*", "open,hidden")
+	left := slices.DeleteFunc(slices.Clone(from.Indices), func(name string) bool {
+		return slices.Contains(system, name) && slices.ContainsFunc(there, func(item filter.Item) bool { return item.Name == name })
+	})
+	if len(left) < len(from.Indices) {
+		c.Log.Warn(fmt.Sprintf("%d indices of the system in snapshot %s are not restored, as they are there and open.", len(from.Indices)-len(left), from.Name))
+	}
+	return left, err
 }
 
 // oneSnapshot looks a snapshot up by its name.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,6 +175,28 @@ func TestRestore(t *testing.T) {
 		_, failure = l.apply("restore", "repository: rest, indices: [rest-a, rest-x], ignore_unavailable: true, rename_pattern: rest, rename_replacement: back-2, wait_for_completion: false", items...)
 		l.want("not waited for", failure, "")
 	})
+}
+
+// A snapshot with the state of the cluster has the indices of the system, which are open in every cluster.
+func TestRestoreWithoutSystem(t *testing.T) {
+	l := newLab(t, 7)
+	l.repository("system", false)
+	l.scrap("system")
+	l.index("system-a", "", `{"x":1}`)
+	l.t.Cleanup(func() { l.remove("system-") })
+	l.call("POST", "/_reindex?wait_for_completion=false", `{"source":{"index":"system-a"},"dest":{"index":"system-b"}}`, 200)
+	l.until("the task's index", func() bool {
+		items, err := l.list(context.Background(), "*", "all")
+		return err == nil && slices.ContainsFunc(items, func(item filter.Item) bool { return item.Name == ".tasks" })
+	})
+	l.call("PUT", "/_snapshot/system/s?wait_for_completion=true", `{"indices":"system-a"}`, 200)
+	l.remove("system-a")
+	results, failure := l.apply("restore", "repository: system", l.snapshots("system")...)
+	l.want("results", results+failure, "s")
+	l.want("restored", l.names("system-a"), "system-a")
+	if !l.logged("WARN 1 indices of the system in snapshot s are not restored") {
+		t.Errorf("log:\n%s", strings.Join(l.lines, "\n"))
+	}
 }
 
 func TestTargeted(t *testing.T) {
