@@ -462,9 +462,9 @@ func FuzzPath(f *testing.F) {
 	f.Add("a b+c%/ü", "<a-{now/d}>")
 	f.Add("..", "?x#y;z")
 	f.Fuzz(func(t *testing.T, a, b string) {
-		u, err := url.Parse(Path(a, b))
-		if err != nil || strings.Count(u.EscapedPath(), "/") != 2 || u.Path != "/"+a+"/"+b || u.RawQuery != "" || u.Fragment != "" {
-			t.Errorf("Path(%q, %q) = %s, read as %+v (%v)", a, b, Path(a, b), u, err)
+		u, err := url.Parse(Path("x", a, b))
+		if err != nil || strings.Count(u.EscapedPath(), "/") != 3 || u.Path != "/x/"+a+"/"+b || u.RawQuery != "" || u.Fragment != "" {
+			t.Errorf("Path(x, %q, %q) = %s, read as %+v (%v)", a, b, Path("x", a, b), u, err)
 		}
 	})
 }
