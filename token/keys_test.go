@@ -447,3 +447,116 @@ func TestNothingShowsSecrets(t *testing.T) {
 		}
 	}
 }
+
+func TestRotateEvery(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	const day = 24 * time.Hour
+	f := func(at, wantNext time.Duration, wantKeys int) {
+		t.Helper()
+		next, err := RotateEvery(path, day, Rotation{Delay: time.Minute, Keep: day}, now.Add(at))
+		if err != nil || !next.Equal(now.Add(wantNext)) {
+			t.Fatalf("got %v and error %v, want %v", next, err, now.Add(wantNext))
+		}
+		keys, err := OpenKeys(path)
+		if err != nil || len(keys.List()) != wantKeys {
+			t.Errorf("got %d keys and error %v, want %d", len(keys.List()), err, wantKeys)
+		}
+	}
+	f(0, day, 1) // there is no file yet
+	f(0, day, 1)
+	f(day-time.Second, day, 1)
+	f(day, 2*day, 2)
+	f(day, 2*day, 2)
+	f(day-time.Minute, 2*day, 2) // another process, whose clock is behind
+	f(3*day, 4*day, 2)           // the first has reached its end: a token that it signed last has, too
+
+	write := func(more string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(`{"keys":[`+jwkOf(secretA, more)+`]}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := func(d time.Duration) int64 { return now.Add(d).Unix() }
+	write("")
+	f(0, day, 2) // of unknown age
+	write(fmt.Sprintf(`,"iat":%d`, at(-time.Hour)))
+	f(0, 23*time.Hour, 1)
+	write(fmt.Sprintf(`,"iat":%d,"key_ops":["verify"]`, at(-time.Hour)))
+	f(0, day, 2)
+	write(fmt.Sprintf(`,"iat":%d,"exp":%d`, at(-time.Hour), at(time.Hour)))
+	f(0, day, 2)
+	write(fmt.Sprintf(`,"iat":%d,"exp":%d`, at(-time.Hour), at(100*day)))
+	f(0, 23*time.Hour, 1)
+	write(fmt.Sprintf(`,"iat":%d`, at(time.Minute)))
+	f(0, day+time.Minute, 1)
+	write(fmt.Sprintf(`,"iat":%d`, at(3*day))) // made while the clock was wrong
+	f(0, day, 2)
+	f(0, day, 2)
+
+	bad := func(every time.Duration, r Rotation, want string) {
+		t.Helper()
+		if _, err := RotateEvery(path, every, r, now); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got error %v, want %q", err, want)
+		}
+	}
+	bad(time.Second, Rotation{}, "at least a minute")
+	bad(time.Hour, Rotation{Keep: 63 * time.Hour}, "62th of how long")
+	bad(time.Hour, Rotation{Keep: -1}, "negative")
+	write(`,"alg":"none"`)
+	bad(time.Hour, Rotation{}, "alg")
+}
+
+func TestRotateEveryAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	for turn := range 3 {
+		var wait sync.WaitGroup
+		for range 8 {
+			wait.Go(func() {
+				if _, err := RotateEvery(path, time.Hour, Rotation{Keep: 24 * time.Hour}, now.Add(time.Duration(turn)*time.Hour)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wait.Wait()
+		if keys, err := OpenKeys(path); err != nil || len(keys.List()) != turn+1 {
+			t.Errorf("turn %d: %d keys and error %v", turn, len(keys.List()), err)
+		}
+	}
+}
+
+// A token that was signed in the last moment before the next key took over holds until it expires.
+func TestRotateEveryKeepsTokens(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	const life, delay = time.Hour, time.Minute
+	r := Rotation{Delay: delay, Keep: life + 30*time.Second}
+	turn := func(at time.Time) *Keys {
+		t.Helper()
+		if _, err := RotateEvery(path, 10*time.Minute, r, at); err != nil {
+			t.Fatal(err)
+		}
+		k, err := OpenKeys(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.clock = func() time.Time { return at }
+		return k
+	}
+	turn(now)
+	k := turn(now.Add(10 * time.Minute))
+	signed := now.Add(10*time.Minute + delay - time.Second)
+	raw, err := k.Sign(Claims{IssuedAt: signed, Expires: signed.Add(life)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := now.Add(20 * time.Minute); at.Before(signed.Add(life)); at = at.Add(10 * time.Minute) {
+		if _, err := turn(at).Verify(raw, at); err != nil {
+			t.Fatalf("at %v: %v", at, err)
+		}
+	}
+	if _, err := k.Verify(raw, signed.Add(life+29*time.Second)); err != nil {
+		t.Error(err)
+	}
+	if n := len(turn(now.Add(10 * time.Hour)).List()); n != 2 {
+		t.Errorf("%d keys are kept, want the youngest two", n)
+	}
+}
