@@ -12,8 +12,12 @@ import (
 	"unicode"
 )
 
-// maxReason bounds the bytes of what a server says went wrong. An error names every index of a request.
-const maxReason = 1000
+// Bounds, in bytes, of what an error says: of the server's reason, which may name every index of a request,
+// and of the path.
+const (
+	maxReason = 1000
+	maxShown  = 300
+)
 
 // An Error is an answer that says no.
 type Error struct {
@@ -29,7 +33,7 @@ type Error struct {
 // Error says what was asked, what was answered, and what to do about it where that is known.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s: %d %s", e.Method, shorten(e.Path, 300), e.Status, http.StatusText(e.Status))
+	fmt.Fprintf(&b, "%s %s: %d %s", e.Method, shorten(e.Path, maxShown), e.Status, http.StatusText(e.Status))
 	if e.Type != "" {
 		b.WriteString(": " + e.Type)
 	}

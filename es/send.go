@@ -168,7 +168,7 @@ func (e *brokenError) Unwrap() error { return e.cause }
 func (c *Client) failed(ctx context.Context, req *http.Request, err error) error {
 	host := url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host}
 	path := req.Context().Value(attemptKey{}).(*attempt).escaped
-	what := fmt.Sprintf("cannot %s %s at %s", req.Method, path, host.String())
+	what := fmt.Sprintf("cannot %s %s at %s", req.Method, shorten(path, maxShown), host.String())
 	cause := context.Cause(req.Context())
 	switch {
 	case errors.Is(cause, errTimeout):

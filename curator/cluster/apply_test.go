@@ -133,6 +133,26 @@ func TestDeleteFaults(t *testing.T) {
 	f("one is refused for good", "fault-b", -1, false, answer(400, "illegal_argument_exception"), "fault-a fault-b! fault-c", refused+"1 of 3 failed; fault-b", "fault-b")
 }
 
+// Without the right to look what is there, the server's answers have to do.
+func TestDeleteUnseen(t *testing.T) {
+	pauses := deletePauses
+	deletePauses = []time.Duration{time.Millisecond, time.Millisecond}
+	t.Cleanup(func() { deletePauses = pauses })
+	l := newLab(t, 8)
+	l.index("unseen-a", "")
+	l.index("unseen-b", "")
+	items := l.items("unseen-")
+	l.fault = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == "GET" {
+			w.WriteHeader(403)
+			return true
+		}
+		return false
+	}
+	results, failure := l.apply("delete_indices", "", items...)
+	l.want("results", results+failure, "unseen-a unseen-b")
+}
+
 // Made anew while it was deleted is deleted.
 func TestDeleteMadeAnew(t *testing.T) {
 	l := newLab(t, 8)

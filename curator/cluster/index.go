@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -61,7 +62,7 @@ func (w *work) sortOut(ctx context.Context, items []filter.Item, errs map[string
 		err := errs[item.Name]
 		uuid, is := there[item.Name]
 		switch {
-		case unseen == nil && (!is || item.UUID != "" && uuid != item.UUID):
+		case unseen == nil && (!is || item.UUID != "" && uuid != item.UUID) || es.Status(err) == http.StatusNotFound:
 			w.finish(item, began, nil)
 		case ended:
 			again = append(again, item)
