@@ -57,6 +57,13 @@ func newFake(t *testing.T, handlers ...http.HandlerFunc) *fake {
 	return f
 }
 
+// requests are those asked so far.
+func (f *fake) requests() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked
+}
+
 func status(code int, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i < len(headers); i += 2 {
@@ -240,8 +247,8 @@ func TestRetries(t *testing.T) {
 		s := newFake(t, handlers...)
 		c := client(t, Config{Hosts: []string{s.URL}, Retries: 2})
 		err := c.Do(context.Background(), method, "/x", nil, nil, nil)
-		if len(s.asked) != times || (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: asked %d times, want %d; %v, want %q", method, len(s.asked), times, err, want)
+		if len(s.requests()) != times || (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: asked %d times, want %d; %v, want %q", method, len(s.requests()), times, err, want)
 		}
 	}
 	f("POST", "", 2, status(429, ""), ok)
@@ -299,8 +306,8 @@ func TestDeadHost(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(s.asked) != 6 {
-		t.Errorf("asked %d times, want 6", len(s.asked))
+	if len(s.requests()) != 6 {
+		t.Errorf("asked %d times, want 6", len(s.requests()))
 	}
 	err := client(t, Config{Hosts: []string{strings.Replace(dead.URL, "//", "//user:secret@", 1)}, Retries: -1}).Do(context.Background(), "GET", "/_cat/x", nil, nil, nil)
 	if err == nil || !strings.HasPrefix(err.Error(), "cannot GET /_cat/x at "+dead.URL+": ") || !strings.HasSuffix(err.Error(), ": connection refused: nothing listens there; is Elasticsearch up, and are host and port right?") {
@@ -322,8 +329,8 @@ func TestTimeout(t *testing.T) {
 		c := client(t, Config{Hosts: []string{s.URL}}).With(50 * time.Millisecond)
 		var out any
 		err := c.Do(context.Background(), "GET", "/x", nil, nil, &out)
-		if !errors.Is(err, os.ErrDeadlineExceeded) || err.Error() != "cannot GET /x at "+s.URL+": no answer within 50ms: i/o timeout" || len(s.asked) != 1 {
-			t.Errorf("the error is %v after %d requests", err, len(s.asked))
+		if !errors.Is(err, os.ErrDeadlineExceeded) || err.Error() != "cannot GET /x at "+s.URL+": no answer within 50ms: i/o timeout" || len(s.requests()) != 1 {
+			t.Errorf("the error is %v after %d requests", err, len(s.requests()))
 		}
 	}
 	f(slow)
