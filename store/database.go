@@ -14,16 +14,18 @@ import (
 )
 
 // openDatabase opens a SQLite file, and makes it with its tables when create is set. What is committed to it has been synced to the
-// disk.
-func openDatabase(path, schema string, create bool, pragmas ...string) (*sql.DB, error) {
+// disk. Who gives more settings says how long to wait for other connections, too.
+func openDatabase(path, schema string, create bool, more ...string) (*sql.DB, error) {
 	mode := "rw"
 	if create {
 		mode = "rwc"
 	}
-	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}}
-	// The size of pages counts only before anything else is written.
-	all := append([]string{"busy_timeout(10000)", "page_size(16384)", "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(1024)",
-		"journal_size_limit(33554432)", "cache_size(-1024)", "temp_store(MEMORY)"}, pragmas...)
+	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_synchronous": {"FULL"}}
+	all := append([]string{"page_size(8192)", "wal_autocheckpoint(2048)", "journal_size_limit(33554432)", "cache_size(-1024)",
+		"temp_store(MEMORY)"}, more...)
+	if len(more) == 0 {
+		all = append(all, "busy_timeout(10000)")
+	}
 	for _, p := range all {
 		q.Add("_pragma", p)
 	}

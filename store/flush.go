@@ -12,7 +12,7 @@ import (
 )
 
 // maxTail is how many times what makes a block may wait for being put into one before writers wait too.
-const maxTail = 4
+const maxTail = 2
 
 // waitForRoom waits while blocks are made more slowly than documents come.
 func (ix *index) waitForRoom(ctx context.Context) error {

@@ -17,6 +17,7 @@ type Column struct {
 
 	opening  sync.Once
 	entries  []token   // const and dict
+	tokens   []token   // of documents in memory that are no dictionary
 	rest     []byte    // codes or differences, not decoded yet
 	numbers  form      // ints
 	min, max int64     // ints
@@ -52,11 +53,8 @@ func (c *Column) Len() int { return c.n }
 // load reads what the column has in its block. What is damaged counts as no values.
 func (c *Column) load() {
 	c.opening.Do(func() {
-		if c.tokens != nil {
-			if entries, codes, ok := dictionary(c.tokens); ok {
-				c.entries, c.codes = entries, codes
-				c.used.Add(int64(4 * len(codes)))
-			}
+		if c.docs != nil {
+			c.gather()
 			return
 		}
 		if c.n == 0 {
@@ -71,6 +69,23 @@ func (c *Column) load() {
 			c.entries, c.text = nil, nil
 		}
 	})
+}
+
+// gather makes the column of documents in memory.
+func (c *Column) gather() {
+	all := tokens(make([]token, 0, len(c.spans)), c.spans, c.docs)
+	if c.index == 0 {
+		for _, d := range c.docs {
+			all = append(all, token{d.ID, plain})
+		}
+	}
+	if entries, codes, ok := dictionary(all); ok && len(entries) > 0 {
+		c.entries, c.codes = entries, codes
+		c.used.Add(int64(4 * len(codes)))
+		return
+	}
+	c.tokens = all
+	c.used.Add(int64(24 * len(all)))
 }
 
 func (c *Column) parse(r *reader) bool {
@@ -103,7 +118,7 @@ func (c *Column) parse(r *reader) bool {
 func (c *Column) decode() {
 	c.load()
 	c.decoding.Do(func() {
-		if c.tokens != nil || c.rest == nil {
+		if c.rest == nil {
 			return
 		}
 		r := reader{b: c.rest}
@@ -369,7 +384,7 @@ func (c *Column) MayHave(text string) bool {
 			}
 		}
 		return false
-	case c.how == encInts && c.tokens == nil && c.rest != nil:
+	case c.rest != nil && c.how == encInts:
 		n, ok := c.numbers.parse(text)
 		if !ok || n < c.min || n > c.max {
 			return false
@@ -487,7 +502,7 @@ func (c *Column) Times() ([]int64, bool) {
 
 // MinMax are the least and the greatest of Ints or Times, where the block says them without its values being read.
 func (c *Column) MinMax() (least, greatest int64, ok bool) {
-	if c.how != encInts || c.tokens != nil || c.n == 0 {
+	if c.how != encInts || c.n == 0 {
 		return 0, 0, false
 	}
 	c.load()

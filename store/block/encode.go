@@ -3,6 +3,7 @@ package block
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 )
 
 // How a column is kept.
@@ -55,12 +56,17 @@ func Encode(docs []Doc) ([][]byte, error) {
 	e.header = binary.AppendUvarint(e.header, uint64(len(t.docs)))
 	e.header = binary.AppendVarint(binary.AppendVarint(e.header, lowest), highest)
 	e.shapes(t)
-	e.system(t)
 	e.header = binary.AppendUvarint(e.header, uint64(len(t.paths)))
+	var stamps []int64
+	var list []token
 	for i, path := range t.paths {
 		e.header = appendBytes(e.header, path)
-		e.column(t.tokens[i])
+		list = tokens(list[:0], t.spans[i], t.docs)
+		if f, ints := e.column(list); path == timePath && f.kind == stamp {
+			stamps = ints
+		}
 	}
+	e.system(t, stamps)
 	e.finish()
 	return e.parts, nil
 }
@@ -108,8 +114,8 @@ func (e *encoding) shapes(t *table) {
 	e.put(appendCodes(nil, t.rows, len(t.shapes)))
 }
 
-// system keeps what is known about the documents.
-func (e *encoding) system(t *table) {
+// system keeps what is known about the documents. stamps are the values of @timestamp, if those are all times.
+func (e *encoding) system(t *table, stamps []int64) {
 	ids, times := make([]token, len(t.docs)), make([]int64, len(t.docs))
 	seqs, versions := make([]int64, len(t.docs)), make([]int64, len(t.docs))
 	for i, d := range t.docs {
@@ -118,17 +124,7 @@ func (e *encoding) system(t *table) {
 	}
 	e.column(ids)
 	// Most documents say their time themselves: then it is kept once.
-	same := false
-	for i, path := range t.paths {
-		if path == timePath && len(t.tokens[i]) == len(times) {
-			same = true
-			for j, tok := range t.tokens[i] {
-				ns, _, ok := parseStamp(tok.text)
-				same = same && ok && ns == times[j]
-			}
-		}
-	}
-	if same {
+	if slices.Equal(times, stamps) {
 		e.put(nil)
 	} else {
 		e.put(appendPacked(nil, appendDeltas(nil, times)))
@@ -140,17 +136,18 @@ func (e *encoding) system(t *table) {
 // timePath is the field that holds an event's time.
 const timePath = "@timestamp"
 
-// column keeps one column: what it is in the header, the data in a part, and the filter in another.
-func (e *encoding) column(tokens []token) {
+// column keeps one column: what it is in the header, the data in a part, and the filter in another. It returns the integers that
+// it has kept the tokens as, if it has.
+func (e *encoding) column(tokens []token) (form, []int64) {
 	e.header = binary.AppendUvarint(e.header, uint64(len(tokens)))
 	if len(tokens) == 0 {
-		return
+		return form{}, nil
 	}
 	if entries, codes, ok := dictionary(tokens); ok {
 		if len(entries) == 1 {
 			e.header = append(e.header, encConst)
 			e.put(appendToken(nil, entries[0]))
-			return
+			return form{}, nil
 		}
 		e.header = append(e.header, encDict)
 		var texts []byte
@@ -159,16 +156,17 @@ func (e *encoding) column(tokens []token) {
 		}
 		data := appendPacked(binary.AppendUvarint(nil, uint64(len(entries))), texts)
 		e.put(appendCodes(data, codes, len(entries)))
-		return
+		return form{}, nil
 	}
 	if f, ints, ok := formOf(tokens); ok {
 		e.header = append(e.header, encInts)
 		e.put(appendInts(f, ints))
-		return
+		return f, ints
 	}
 	e.header = append(e.header, encText)
 	e.put(e.filter(tokens))
 	e.put(appendText(tokens))
+	return form{}, nil
 }
 
 func appendToken(to []byte, t token) []byte { return appendBytes(append(to, byte(t.class)), t.text) }

@@ -15,39 +15,104 @@ const MaxDepth = 1000
 // mark stands for a scalar in a shape. It cannot be in JSON text: strings escape it, and it is no white space.
 const mark = 1
 
-// A parser cuts documents into shape and tokens. What it returns is valid until the next document, but the tokens'
-// text is the document's own.
+// A parser cuts documents into shape and scalars. What it has found is valid until the next document.
 type parser struct {
-	src    []byte
-	at     int
-	from   int // of what has not been copied into the shape yet
-	depth  int
-	shape  []byte
-	tokens []token
+	src   []byte
+	at    int
+	from  int // of what has not been copied into text yet
+	depth int
+	doc   uint32
+	text  []byte // of the shape
+	spans []span // the scalars
+
+	shapes map[string]*shape
+	bytes  int       // of the texts in shapes
+	recent [4]*shape // the shapes of the last documents, the last one first
+
+	column  func(path string) int
+	forgets bool // it may forget shapes
 }
 
-// parse reads one document: a JSON object in UTF-8 and nothing behind it. Repeated members are found where the shape is
-// looked at.
-func (p *parser) parse(src []byte) error {
-	*p = parser{src: src, shape: p.shape[:0], tokens: p.tokens[:0]}
+// span is where a scalar stands: in which document, from which byte, and its size with its class in the two upper bits.
+type span struct{ doc, from, size uint32 }
+
+const spanBits = 30
+
+func (s span) token(docs []Doc) token {
+	return token{view(docs[s.doc].Source[s.from:][:s.size&(1<<spanBits-1)]), class(s.size >> spanBits)}
+}
+
+// maxShapes is how many bytes of shapes a parser remembers.
+const maxShapes = 8 << 20
+
+// cut cuts one document, the doc'th, and gives its shape.
+func (p *parser) cut(doc int, src []byte) (*shape, error) {
 	if !utf8.Valid(src) {
-		return errors.New("cannot read the document: it is not UTF-8")
+		return nil, errors.New("cannot read the document: it is not UTF-8")
 	}
+	p.src, p.doc = src, uint32(doc)
+	// Most documents are like one of the last.
+	for i, s := range p.recent {
+		if s != nil && p.follow(s) {
+			copy(p.recent[1:i+1], p.recent[:i])
+			p.recent[0] = s
+			return s, nil
+		}
+	}
+	if err := p.parse(); err != nil {
+		return nil, err
+	}
+	s := p.shapes[string(p.text)]
+	if s == nil {
+		text := string(p.text)
+		var err error
+		if s, err = newShape(text, p.column); err != nil {
+			return nil, err
+		}
+		if p.bytes += len(text); p.shapes == nil || p.bytes > maxShapes && p.forgets {
+			p.shapes, p.bytes = make(map[string]*shape), len(text)
+		}
+		p.shapes[text] = s
+	}
+	copy(p.recent[1:], p.recent[:])
+	p.recent[0] = s
+	return s, nil
+}
+
+// follow reads the document as one of a shape, if it is one: then it is made of the shape's gaps and of scalars.
+func (p *parser) follow(s *shape) bool {
+	p.at, p.spans = 0, p.spans[:0]
+	for i, gap := range s.gaps {
+		if len(p.src)-p.at < len(gap) || string(p.src[p.at:p.at+len(gap)]) != gap {
+			return false
+		}
+		p.at += len(gap)
+		if i < len(s.slots) && p.scalar() != nil {
+			return false
+		}
+	}
+	return p.at == len(p.src)
+}
+
+// parse reads a document: a JSON object in UTF-8 and nothing behind it. Repeated members are found where the shape is
+// looked at.
+func (p *parser) parse() error {
+	p.at, p.from, p.depth, p.text, p.spans = 0, 0, 0, p.text[:0], p.spans[:0]
 	p.space()
-	if p.at == len(src) || src[p.at] != '{' {
+	if p.peek() != '{' {
 		return errors.New("cannot read the document: it is no JSON object")
 	}
 	err := p.object()
 	if err == nil {
 		p.space()
-		if p.at < len(src) {
+		if p.at < len(p.src) {
 			err = p.unexpected("the end")
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("cannot read the document at byte %d: %w", p.at, err)
 	}
-	p.shape = append(p.shape, src[p.from:]...)
+	p.text = append(p.text, p.src[p.from:]...)
 	return nil
 }
 
@@ -86,7 +151,7 @@ func (p *parser) object() error {
 		if p.peek() != '"' {
 			return p.unexpected("a name")
 		}
-		if _, err := p.text(); err != nil {
+		if _, err := p.quoted(); err != nil {
 			return err
 		}
 		p.space()
@@ -138,17 +203,33 @@ func (p *parser) array() error {
 func (p *parser) value() error {
 	p.space()
 	var err error
-	switch c := p.peek(); c {
+	switch p.peek() {
 	case '{':
 		err = p.object()
 	case '[':
 		err = p.array()
-	case '"':
+	default:
 		start := p.at
-		var how class
-		if how, err = p.text(); err == nil {
-			p.add(start, start+1, p.at-1, how)
+		if err = p.scalar(); err == nil {
+			p.text = append(append(p.text, p.src[p.from:start]...), mark)
+			p.from = p.at
 		}
+	}
+	p.space()
+	return err
+}
+
+// scalar reads a string, a number or a word.
+func (p *parser) scalar() error {
+	start := p.at
+	var err error
+	switch p.peek() {
+	case '"':
+		var how class
+		if how, err = p.quoted(); err == nil {
+			p.spans = append(p.spans, span{p.doc, uint32(start + 1), uint32(p.at-start-2) | uint32(how)<<spanBits})
+		}
+		return err
 	case 't':
 		err = p.word("true")
 	case 'f':
@@ -158,24 +239,15 @@ func (p *parser) value() error {
 	default:
 		err = p.number()
 	}
-	p.space()
+	p.spans = append(p.spans, span{p.doc, uint32(start), uint32(p.at-start) | uint32(bare)<<spanBits})
 	return err
 }
 
-// add puts a mark in place of what starts at start and ends here, of which from to to is the token's text.
-func (p *parser) add(start, from, to int, how class) {
-	p.shape = append(append(p.shape, p.src[p.from:start]...), mark)
-	p.from = p.at
-	p.tokens = append(p.tokens, token{view(p.src[from:to]), how})
-}
-
 func (p *parser) word(want string) error {
-	start := p.at
 	if len(p.src)-p.at < len(want) || string(p.src[p.at:p.at+len(want)]) != want {
 		return p.unexpected("a value")
 	}
 	p.at += len(want)
-	p.add(start, start, p.at, bare)
 	return nil
 }
 
@@ -209,7 +281,6 @@ func (p *parser) number() error {
 			return p.unexpected("a digit")
 		}
 	}
-	p.add(start, start, p.at, bare)
 	return nil
 }
 
@@ -221,8 +292,8 @@ func (p *parser) digits() bool {
 	return p.at > start
 }
 
-// text reads a string, from quote to quote.
-func (p *parser) text() (class, error) {
+// quoted reads a string, from quote to quote.
+func (p *parser) quoted() (class, error) {
 	how := plain
 	for i := p.at + 1; i < len(p.src); i++ {
 		switch c := p.src[i]; {

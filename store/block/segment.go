@@ -57,7 +57,7 @@ type info struct {
 	how    byte
 	data   extent
 	filter extent
-	tokens []token // of Of: the values
+	spans  []span // of Of: the values
 }
 
 // Open reads the directory of a block, which is its first part. load gives one of the other parts, by its index among what Encode
@@ -82,17 +82,17 @@ func Open(first []byte, load func(part int) ([]byte, error)) (*Segment, error) {
 	c.rows = r.count(MaxRows)
 	c.low, c.high = r.varint(), r.varint()
 	c.shapeTexts, c.shapeCodes = c.extent(&r), c.extent(&r)
-	ids := c.info(&r, ID)
-	c.times, c.seqs, c.versions = c.extent(&r), c.extent(&r), c.extent(&r)
 	n := r.count(len(r.b))
-	c.columns = append(make([]info, 0, n+1), ids)
+	c.columns = make([]info, 1, n+1)
 	for i := range n {
 		c.columns = append(c.columns, c.info(&r, string(r.bytes())))
 		if i > 0 && c.columns[i].path >= c.columns[i+1].path {
 			r.fail()
 		}
 	}
-	if r.bad || outer.bad || len(r.b) > 0 || ids.n != c.rows {
+	c.columns[0] = c.info(&r, ID)
+	c.times, c.seqs, c.versions = c.extent(&r), c.extent(&r), c.extent(&r)
+	if r.bad || outer.bad || len(r.b) > 0 || c.columns[0].n != c.rows {
 		return nil, errDamaged
 	}
 	c.used.Store(int64(len(first) + 100*len(c.columns)))
@@ -130,16 +130,13 @@ func Of(docs []Doc) (*Segment, error) {
 		return nil, err
 	}
 	c := &core{rows: len(docs), docs: docs, open: make(map[int]*Column), shapes: t.shapes, rowShapes: t.rows}
-	ids := make([]token, len(docs))
 	c.timesList, c.seqsList, c.versionsList = make([]int64, len(docs)), make([]int64, len(docs)), make([]int64, len(docs))
-	size := 0
 	for _, s := range t.shapes {
 		for i := range s.slots {
 			s.slots[i]++ // the ids' column is the first
 		}
 	}
 	for i, d := range docs {
-		ids[i] = token{d.ID, plain}
 		c.timesList[i], c.seqsList[i], c.versionsList[i] = d.Time, d.Seq, d.Version
 		if i == 0 || d.Time < c.low {
 			c.low = d.Time
@@ -147,12 +144,12 @@ func Of(docs []Doc) (*Segment, error) {
 		if i == 0 || d.Time > c.high {
 			c.high = d.Time
 		}
-		size += 100
 	}
-	c.columns = append(make([]info, 0, len(t.paths)+1), info{path: ID, n: len(ids), tokens: ids})
+	size := 100 * len(docs)
+	c.columns = append(make([]info, 0, len(t.paths)+1), info{path: ID, n: len(docs)})
 	for i, path := range t.paths {
-		c.columns = append(c.columns, info{path: path, n: len(t.tokens[i]), tokens: t.tokens[i]})
-		size += 24 * len(t.tokens[i])
+		c.columns = append(c.columns, info{path: path, n: len(t.spans[i]), spans: t.spans[i]})
+		size += 12 * len(t.spans[i])
 	}
 	c.used.Store(int64(size))
 	return &Segment{core: c}, nil

@@ -12,34 +12,19 @@ import (
 var Stream = []string{"host.name", "kubernetes.node.name", "kubernetes.namespace", "kubernetes.pod.name", "kubernetes.container.name",
 	"container.id", "log.file.path", "systemd.unit", "log.syslog.appname", "service.name"}
 
-// A Checker says whether documents can be kept. It remembers the shapes it has seen, and is not safe for concurrent use.
-type Checker struct {
-	parser parser
-	seen   map[string]bool
-	bytes  int // of the shapes in seen
-}
-
-// maxSeen is how many bytes of shapes a Checker remembers.
-const maxSeen = 4 << 20
+// A Checker says whether documents can be kept. It remembers shapes it has seen, and is not safe for concurrent use.
+type Checker struct{ parser parser }
 
 // Check says why source cannot be kept: it must be one JSON object in UTF-8, without an object that has two members of
 // one name, and at most MaxDepth deep.
 func (c *Checker) Check(source []byte) error {
-	if err := c.parser.parse(source); err != nil {
-		return err
+	if len(source) > MaxBytes {
+		return fmt.Errorf("cannot keep a document of more than %d bytes", MaxBytes)
 	}
-	if c.seen[string(c.parser.shape)] {
-		return nil
-	}
-	text := string(c.parser.shape)
-	if _, err := newShape(text, func(string) int { return 0 }); err != nil {
-		return err
-	}
-	if c.bytes += len(text); c.seen == nil || c.bytes > maxSeen {
-		c.seen, c.bytes = make(map[string]bool), len(text)
-	}
-	c.seen[text] = true
-	return nil
+	c.parser.column, c.parser.forgets = func(string) int { return 0 }, true
+	_, err := c.parser.cut(0, source)
+	c.parser.src = nil
+	return err
 }
 
 // table is documents cut into columns, in memory.
@@ -48,11 +33,11 @@ type table struct {
 	shapes []*shape
 	rows   []uint32 // the shape of each document
 	paths  []string
-	tokens [][]token // of each column, in the order of rows
+	spans  [][]span // of each column, in the order of rows
 
 	column map[string]int
-	first  []int   // of each document, its first token in all
-	all    []token // of all documents, in the order they came
+	first  []int  // of each document, its first scalar in all
+	all    []span // of all documents, in the order they came
 }
 
 // newTable cuts documents. With sorted, the rows are in the order of a block; docs itself is left alone.
@@ -61,28 +46,29 @@ func newTable(docs []Doc, sorted bool) (*table, error) {
 		return nil, fmt.Errorf("cannot make a block of %d documents: %d is the most", len(docs), MaxRows)
 	}
 	t := &table{docs: docs, rows: make([]uint32, len(docs)), column: make(map[string]int), first: make([]int, len(docs)+1)}
-	known := make(map[string]uint32)
-	var p parser
+	known := make(map[*shape]uint32)
+	p := parser{column: t.columnOf}
 	size := 0
 	for i, d := range docs {
 		if size += len(d.Source) + len(d.ID); size > MaxBytes {
 			return nil, fmt.Errorf("cannot make a block of more than %d bytes", MaxBytes)
 		}
-		if err := p.parse(d.Source); err != nil {
+		s, err := p.cut(i, d.Source)
+		if err != nil {
 			return nil, err
 		}
-		n, ok := known[string(p.shape)]
+		n, ok := known[s]
 		if !ok {
-			s, err := newShape(string(p.shape), t.columnOf)
-			if err != nil {
-				return nil, err
-			}
 			n = uint32(len(t.shapes))
-			known[s.text] = n
+			known[s] = n
 			t.shapes = append(t.shapes, s)
 		}
 		t.rows[i] = n
-		t.all = append(t.all, p.tokens...)
+		if cap(t.all)-len(t.all) < len(p.spans) {
+			// As many as there will be if the others are like those so far.
+			t.all = slices.Grow(t.all, max(len(p.spans), (len(t.all)+len(p.spans))/(i+1)*(len(docs)-i)*9/8))
+		}
+		t.all = append(t.all, p.spans...)
 		t.first[i+1] = len(t.all)
 	}
 	order := make([]int, len(docs))
@@ -126,7 +112,7 @@ func (t *table) sort(order []int) {
 		key = key[:0]
 		for _, slot := range slots[t.rows[i]] {
 			if slot >= 0 {
-				key = append(key, t.all[t.first[i]+slot].text...)
+				key = append(key, t.all[t.first[i]+slot].token(t.docs).text...)
 			}
 			key = append(key, 0)
 		}
@@ -138,7 +124,13 @@ func (t *table) sort(order []int) {
 		of[i] = n
 	}
 	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(of[a], of[b]), cmp.Compare(t.docs[a].Time, t.docs[b].Time), cmp.Compare(t.docs[a].Seq, t.docs[b].Seq))
+		if c := cmp.Compare(of[a], of[b]); c != 0 {
+			return c
+		}
+		if c := cmp.Compare(t.docs[a].Time, t.docs[b].Time); c != 0 {
+			return c
+		}
+		return cmp.Compare(t.docs[a].Seq, t.docs[b].Seq)
 	})
 }
 
@@ -153,14 +145,15 @@ func (t *table) distribute(order []int) {
 		}
 	}
 	t.docs, t.rows = docs, rows
-	columns := make([][]token, len(t.paths))
+	columns := make([][]span, len(t.paths))
+	room := make([]span, len(t.all))
 	for i, n := range counts {
-		columns[i] = make([]token, 0, n)
+		columns[i], room = room[:0:n], room[n:]
 	}
 	for i, from := range order {
-		tokens := t.all[t.first[from]:t.first[from+1]]
+		spans := t.all[t.first[from]:t.first[from+1]]
 		for j, c := range t.shapes[rows[i]].slots {
-			columns[c] = append(columns[c], tokens[j])
+			columns[c] = append(columns[c], span{uint32(i), spans[j].from, spans[j].size})
 		}
 	}
 
@@ -170,9 +163,9 @@ func (t *table) distribute(order []int) {
 	}
 	slices.SortFunc(by, func(a, b int) int { return strings.Compare(t.paths[a], t.paths[b]) })
 	paths, to := make([]string, len(by)), make([]int, len(by))
-	t.tokens = make([][]token, len(by))
+	t.spans = make([][]span, len(by))
 	for i, from := range by {
-		paths[i], t.tokens[i], to[from] = t.paths[from], columns[from], i
+		paths[i], t.spans[i], to[from] = t.paths[from], columns[from], i
 	}
 	t.paths = paths
 	for _, s := range t.shapes {
@@ -180,4 +173,12 @@ func (t *table) distribute(order []int) {
 			s.slots[i] = to[c]
 		}
 	}
+}
+
+// tokens adds the tokens that spans stand for.
+func tokens(to []token, spans []span, docs []Doc) []token {
+	for _, s := range spans {
+		to = append(to, s.token(docs))
+	}
+	return to
 }
