@@ -139,8 +139,15 @@ func newest(n int, f filter) func([]*block.Segment) (int, error) {
 			slices.SortFunc(hits, func(a, b hit) int { return cmp.Compare(b.at, a.at) })
 			hits = hits[:min(n, len(hits))]
 		}
+		rows := make(map[*block.Segment]*block.Bitmap)
 		for _, h := range hits {
-			if _, err := h.segment.Doc(h.row); err != nil {
+			if rows[h.segment] == nil {
+				rows[h.segment] = none(h.segment)
+			}
+			rows[h.segment].Set(h.row)
+		}
+		for s, r := range rows {
+			if _, err := s.DocsOf(r); err != nil {
 				return 0, err
 			}
 		}

@@ -16,7 +16,7 @@ const (
 
 const (
 	magic      = "pbk1"
-	chunkSize  = 64 << 10  // of text that is compressed at once
+	chunkSize  = 32 << 10  // of text that is compressed at once
 	partSize   = 32 << 10  // small columns are put together into parts of this size
 	maxEntries = 1<<16 - 1 // of a dictionary
 	// maxDictText is how many bytes the distinct values of a dictionary may be.
