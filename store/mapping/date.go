@@ -246,7 +246,8 @@ func (d *date) valid() bool {
 	return d.day <= time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
 }
 
-// time returns the first moment that d can mean, or the last if up; zone is for a date that names none.
+// time returns the first moment that d can mean; if up, the last of its day, hour, minute or second, but still the first
+// month and day. zone is for a date that names none.
 func (d *date) time(up bool, zone *time.Location) time.Time {
 	if d.exact {
 		if up && d.instant.Nanosecond()%int(time.Millisecond) == 0 {
@@ -273,26 +274,12 @@ func (d *date) time(up bool, zone *time.Location) time.Time {
 	if year == math.MinInt {
 		year = 1970
 	}
-	month := pick(d.month, 1, 12)
-	if d.year == math.MinInt && d.month < 0 { // a time alone is of the first day of 1970
-		month = 1
-		d.day = pick(d.day, 1, 1)
-		if d.day < 1 {
-			d.day = 1
-		}
-	}
-	day := d.day
-	if day < 0 {
-		day = 1
-		if up {
-			day = time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
-		}
-	}
-	return time.Date(year, time.Month(month), day, pick(d.hour, 0, 23), pick(d.minute, 0, 59), pick(d.second, 0, 59), pick(d.nano, 0, 999_999_999), zone)
+	return time.Date(year, time.Month(pick(d.month, 1, 1)), pick(d.day, 1, 1),
+		pick(d.hour, 0, 23), pick(d.minute, 0, 59), pick(d.second, 0, 59), pick(d.nano, 0, 999_999_999), zone)
 }
 
-// Parse reads s. What it leaves open (2020-05 has no day) is filled with the first that is possible, or with
-// the last if up; zone is for a text that names none.
+// Parse reads s. What it leaves open is filled with the first that is possible: 2020-05 is the beginning of its first day.
+// If up, the time of day is filled with the last: 2020-05 is the end of its first day. zone is for a text that names none.
 func (f *Format) Parse(s string, up bool, zone *time.Location) (time.Time, error) {
 	if t, ok := fastTime(s); ok && f.iso() {
 		return t, nil

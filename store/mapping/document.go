@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/podbeat/podbeat/es/body"
 )
@@ -20,16 +22,46 @@ type walk struct {
 	id   string
 	path []byte           // of the value at hand
 	new  map[string]*node // what the document brings, by full name
+	time time.Time        // its @timestamp
+	has  bool             // whether it has one
+}
+
+// Added is what is known of a document that fits.
+type Added struct {
+	Mapping *Mapping // as it was, or grown by the fields that are new in the document
+	Time    int64    // its @timestamp in nanoseconds since 1970; what an int64 cannot hold is its least or greatest
+	Timed   bool     // whether it has one, in a date field
 }
 
 var walks = sync.Pool{New: func() any { return new(walk) }}
 
-// Add checks a document as Elasticsearch does before it takes it. It returns m, or m grown by the fields that
-// are new in the document. An error is an *[Error] and means that the document is refused (400).
-func (m *Mapping) Add(id string, source []byte) (*Mapping, error) {
+// Add checks a document as Elasticsearch does before it takes it. Other than Elasticsearch it refuses one with
+// several values of @timestamp, which is the time that the store knows it by. An error is an *[Error] and means
+// that the document is refused (400).
+func (m *Mapping) Add(id string, source []byte) (Added, error) {
 	w := walks.Get().(*walk)
 	defer walks.Put(w)
-	w.m, w.id, w.path, w.new = m, id, w.path[:0], nil
+	grown, err := w.add(m, id, source)
+	added := Added{Mapping: grown, Timed: w.has}
+	if w.has {
+		added.Time = nanoseconds(w.time)
+	}
+	return added, err
+}
+
+// nanoseconds is UnixNano within what an int64 holds.
+func nanoseconds(t time.Time) int64 {
+	switch s := t.Unix(); {
+	case s < math.MinInt64/int64(time.Second):
+		return math.MinInt64
+	case s >= math.MaxInt64/int64(time.Second):
+		return math.MaxInt64
+	}
+	return t.UnixNano()
+}
+
+func (w *walk) add(m *Mapping, id string, source []byte) (*Mapping, error) {
+	w.m, w.id, w.path, w.new, w.has = m, id, w.path[:0], nil, false
 	w.r.Reset(source)
 	err := w.document()
 	var syntax *body.Error
@@ -412,7 +444,13 @@ func (w *walk) token(f *Field, t body.Token) error {
 		}
 		return w.refuse(f, javaMap(v), &Error{Type: "illegal_state_exception", Reason: "Can't get text on a START_OBJECT"})
 	}
-	if err := w.scalar(f, t); err != nil {
+	var err error
+	if f.Type.Dates() && f.Column == "@timestamp" {
+		err = w.timestamp(f, t)
+	} else {
+		err = w.scalar(f, t)
+	}
+	if err != nil {
 		return err
 	}
 	for _, sub := range f.fields {
@@ -447,6 +485,22 @@ func (w *walk) scalar(f *Field, t body.Token) error {
 		}
 	}
 	return w.refuse(f, preview, cause)
+}
+
+// timestamp keeps the time that the document is of.
+func (w *walk) timestamp(f *Field, t body.Token) error {
+	if w.has {
+		return parsing("field [@timestamp] encountered multiple values")
+	}
+	moment, err := f.Format.Parse(t.Text(), false, time.UTC)
+	if err != nil {
+		return w.scalar(f, t) // which knows what to say
+	}
+	if _, err := f.Moment(moment); err != nil {
+		return w.scalar(f, t)
+	}
+	w.time, w.has = moment, true
+	return nil
 }
 
 // constant notes the value that a constant_keyword without one gets from its first document.

@@ -120,7 +120,7 @@ func session(t *testing.T, url, create string, docs ...string) {
 			t.Errorf("%s\n is %s\nwant %s", clip(doc), got, want)
 		}
 		if err == nil {
-			m = grown
+			m = grown.Mapping
 		}
 	}
 	_, answer = ask(t, "GET", url+"/x/_mapping", "")

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -198,7 +199,7 @@ func (q Range) compile(c *compiler) (node, error) {
 }
 
 func (q Exists) compile(c *compiler) (node, error) {
-	if q.Field == "_id" || q.Field == "_index" || q.Field == "_source" || q.Field == "_type" || q.Field == "*" {
+	if q.Field == "_id" || q.Field == "_index" || q.Field == "_source" || q.Field == "_type" {
 		return all{}, nil
 	}
 	var nodes []node
@@ -231,7 +232,7 @@ func (q Pattern) compile(c *compiler) (node, error) {
 	if !ok {
 		return none{}, nil
 	}
-	n, err := q.on(f, test)
+	n, err := q.plain(f)
 	if err != nil {
 		return nil, failed(err)
 	}
@@ -337,9 +338,9 @@ func (q Phrase) compile(c *compiler) (node, error) {
 
 func (q Phrase) on(f *mapping.Field, c *compiler) (node, error) {
 	if !f.Type.Analyzed() {
-		if q.Prefix && f.Type.Keywords() {
-			n, err := Pattern{Kind: "prefix", Text: q.Text}.plain(f)
-			return lenient(n, err, q.Lenient)
+		if q.Prefix {
+			err := fmt.Errorf("Can only use phrase prefix queries on text fields - not on [%s] which is of type [%s]", f.Path, f.Type) //nolint:staticcheck // Elasticsearch's words
+			return lenient(nil, err, q.Lenient)
 		}
 		n, err := term(f, body.Value{Kind: q.Kind, Text: q.Text}, false, c.Now)
 		return lenient(n, err, q.Lenient)

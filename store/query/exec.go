@@ -375,26 +375,29 @@ func (l *leaf) numeric(s *block.Segment, c *block.Column, among *block.Bitmap) *
 				high = math.MaxInt64
 			}
 		}
-		return within(s, c, among, values, low, high)
+		return within(s, c, among, values, low, high, same)
 	case t == mapping.Long || t == mapping.Integer || t == mapping.Short || t == mapping.Byte:
 		if values, ok := c.Ints(); ok {
-			return within(s, c, among, values, r.low, r.high)
+			return within(s, c, among, values, r.low, r.high, same)
 		}
 	case t == mapping.Double:
 		if values, ok := c.Floats(); ok {
-			return within(s, c, among, values, r.floatLow, r.floatHigh)
+			return within(s, c, among, values, r.floatLow, r.floatHigh, order)
 		}
 	}
 	return nil
 }
 
-// within selects the rows with a value from low to high.
-func within[T cmp.Ordered](s *block.Segment, c *block.Column, among *block.Bitmap, values []T, low, high T) *block.Bitmap {
+func same(n int64) int64 { return n }
+
+// within selects the rows with a value from low to high in the given order.
+func within[T any](s *block.Segment, c *block.Column, among *block.Bitmap, values []T, from, to T, order func(T) int64) *block.Bitmap {
 	found := block.NewBitmap(s.Len())
+	low, high := order(from), order(to)
 	for row := range among.Rows {
 		first, end := c.Range(row)
 		for _, v := range values[first:end] {
-			if low <= v && v <= high {
+			if n := order(v); low <= n && n <= high {
 				found.Set(row)
 				break
 			}

@@ -136,9 +136,9 @@ func constant(f *mapping.Field, test func(string) bool) node {
 
 func boolean(v body.Value) (int64, error) {
 	switch v.Text {
-	case "true", "T":
+	case "true":
 		return 1, nil
-	case "false", "F":
+	case "false":
 		return 0, nil
 	}
 	return 0, fmt.Errorf("Can't parse boolean value [%s], expected [true] or [false]", v.Text) //nolint:staticcheck // Elasticsearch's words
@@ -168,6 +168,9 @@ func integer(f *mapping.Field, v body.Value) (node, error) {
 func wholeNumber(f *mapping.Field, v body.Value) (n int64, whole bool, err error) {
 	read := *f
 	read.Coerce = true
+	if read.Type != mapping.Long { // a byte or short asked for what it cannot hold is not there, and no error
+		read.Type = mapping.Integer
+	}
 	kind := v.Kind
 	if kind == body.Bool {
 		kind = body.String
@@ -190,7 +193,7 @@ func numbers(f *mapping.Field, r *span) *leaf {
 	if f.Type.Floats() {
 		l = newLeaf(f, number, func(kind body.Kind, s string) bool {
 			x, ok := f.Float(kind, s)
-			return ok && r.floatLow <= x && x <= r.floatHigh
+			return ok && r.holds(x)
 		})
 	}
 	if f.Null == nil {
@@ -205,6 +208,16 @@ func float(f *mapping.Field, v body.Value) (node, error) {
 		return nil, err
 	}
 	kept := f.Nearest(x)
+	if f.Type == mapping.ScaledFloat {
+		at, err := scaled(f, v)
+		if err != nil {
+			return nil, err
+		}
+		if at != math.Trunc(at) {
+			return none{}, nil
+		}
+		kept = at / f.Factor
+	}
 	return numbers(f, &span{floatLow: kept, floatHigh: kept}), nil
 }
 

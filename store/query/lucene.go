@@ -188,6 +188,15 @@ func (p *luceneParser) query(field string) ([]clause, error) {
 		}
 		bare := !c.and && !c.or
 		switch {
+		case p.bareSign():
+			c.item = item{field: field, kind: "words", text: p.in[p.pos : p.pos+1]}
+			p.pos++
+			p.space()
+			list = append(list, c)
+			if p.pos >= len(p.in) || p.peek() == ')' {
+				return list, nil
+			}
+			continue
 		case p.sign("+"):
 			c.plus, bare = true, false
 		case p.sign("-"), p.sign("!"), p.keyword("NOT"):
@@ -209,6 +218,16 @@ func (p *luceneParser) query(field string) ([]clause, error) {
 			return list, nil
 		}
 	}
+}
+
+// bareSign says whether a + - or ! with white space behind it is due, which counts as a word.
+func (p *luceneParser) bareSign() bool {
+	c := p.peek()
+	if c != '+' && c != '-' && c != '!' || p.pos+1 >= len(p.in) {
+		return false
+	}
+	next := p.in[p.pos+1]
+	return next == ' ' || next == '\t' || next == '\n' || next == '\r'
 }
 
 // moreWords takes the bare words that follow one, up to the last that is followed by none of : ^ ~ * AND OR.
@@ -315,10 +334,6 @@ func (p *luceneParser) value(field string) (item, error) {
 		it.kind, it.text = "regexp", strings.ReplaceAll(p.in[p.pos+1:end], `\/`, "/")
 		p.pos = end + 1
 		p.space()
-	case c == '<' || c == '>':
-		if err := p.compared(&it); err != nil {
-			return it, err
-		}
 	default:
 		before := p.pos
 		it.text, it.kind = p.word()
@@ -418,36 +433,6 @@ func (p *luceneParser) bound() (text string, quoted bool, err error) {
 	text = unescape(p.in[start:p.pos])
 	p.space()
 	return text, false, nil
-}
-
-// compared reads >=5, which may have its bound quoted.
-func (p *luceneParser) compared(it *item) error {
-	more := p.peek() == '>'
-	p.pos++
-	with := p.peek() == '='
-	if with {
-		p.pos++
-	}
-	p.space()
-	text, quoted := "", p.peek() == '"'
-	var err error
-	if quoted {
-		text, err = p.quoted()
-	} else {
-		var kind string
-		if text, kind = p.word(); kind == "" {
-			err = p.unexpected()
-		}
-		text = unescape(text)
-		p.space()
-	}
-	it.kind, it.low, it.high = "range", "*", "*"
-	if more {
-		it.low, it.lowIn, it.lowQ = text, with, quoted
-	} else {
-		it.high, it.highIn, it.highQ = text, with, quoted
-	}
-	return err
 }
 
 // termRune returns the length of the rune at the beginning of s if it can be in a bare word, else 0.

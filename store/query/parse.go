@@ -172,7 +172,7 @@ func (p *parser) disMax(v body.Value) Query {
 			p.unknown(m.Name)
 		}
 	}
-	if !found {
+	if !found || len(q.Queries) == 0 {
 		p.fail(refuse("[dis_max] requires 'queries' field with at least one clause"))
 	}
 	return q

@@ -23,6 +23,9 @@ func (q Pattern) tester() (func(string) bool, error) {
 		want := foldASCII(q.Text)
 		return func(s string) bool { return len(s) >= len(want) && foldASCII(s[:len(want)]) == want }, nil
 	case "wildcard":
+		if q.Text == "" { // which in Elasticsearch is not even found in ""
+			return func(string) bool { return false }, nil
+		}
 		return wildcard(q.Text, q.Fold), nil
 	}
 	re, err := luceneRegexp(q.Text, q.Fold)
@@ -243,9 +246,12 @@ func between2(p []rune, any, one rune) (string, bool) {
 // luceneRegexp makes Go's of one of Lucene's regular expressions, which covers a whole term. Complement (~),
 // intersection (&) and intervals (<1-5>) are refused by name.
 func luceneRegexp(pattern string, fold bool) (*regexp.Regexp, error) {
-	t := translator{in: pattern}
-	if err := t.run(); err != nil {
+	t := translator{in: []rune(pattern)}
+	if err := t.union(); err != nil {
 		return nil, err
+	}
+	if t.more() {
+		return nil, fmt.Errorf("end-of-string expected at position %d", t.pos)
 	}
 	flags := "s"
 	if fold {
@@ -258,128 +264,188 @@ func luceneRegexp(pattern string, fold bool) (*regexp.Regexp, error) {
 	return re, nil
 }
 
-// A translator rewrites a regular expression.
+// A translator rewrites a regular expression by Lucene's grammar, in which a sign that is out of place stands for
+// itself.
 type translator struct {
-	in  string
-	pos int
-	out strings.Builder
+	in    []rune
+	pos   int
+	depth int
+	out   strings.Builder
 }
 
-func (t *translator) run() error {
-	for t.pos < len(t.in) {
-		r, n := utf8.DecodeRuneInString(t.in[t.pos:])
-		t.pos += n
-		switch r {
-		case '~', '&', '<':
-			return fmt.Errorf("[regexp] with [%c] is not served here", r)
-		case '@':
-			t.out.WriteString(`(?:.*)`)
-		case '#':
-			t.out.WriteString(`(?:[^\x{0}-\x{10FFFF}])`)
-		case '"':
-			end := strings.IndexByte(t.in[t.pos:], '"')
-			if end < 0 {
-				return fmt.Errorf("expected '\"' at position %d", len(t.in))
-			}
-			t.out.WriteString("(?:" + regexp.QuoteMeta(t.in[t.pos:t.pos+end]) + ")")
-			t.pos += end + 1
-		case '[':
-			if err := t.class(); err != nil {
-				return err
-			}
-		case '\\':
-			if err := t.escape(false); err != nil {
-				return err
-			}
-		case '(':
-			t.out.WriteString("(?:")
-		case '.', ')', '|', '?', '*', '+':
-			t.out.WriteRune(r)
-			if r == '?' || r == '*' || r == '+' { // in Lucene a second one repeats the repetition, and is not greed
-				t.wrapRepeated()
-			}
-		case '{':
-			end := strings.IndexByte(t.in[t.pos:], '}')
-			if end < 0 {
-				return fmt.Errorf("expected '}' at position %d", len(t.in))
-			}
-			t.out.WriteString("{" + t.in[t.pos:t.pos+end] + "}")
-			t.pos += end + 1
-			t.wrapRepeated()
-		default:
-			t.out.WriteString(regexp.QuoteMeta(string(r)))
+func (t *translator) more() bool { return t.pos < len(t.in) }
+
+func (t *translator) peek(set string) bool { return t.more() && strings.ContainsRune(set, t.in[t.pos]) }
+
+func (t *translator) take(r rune) bool {
+	if t.more() && t.in[t.pos] == r {
+		t.pos++
+		return true
+	}
+	return false
+}
+
+func (t *translator) union() error {
+	if t.depth++; t.depth > 200 {
+		return fmt.Errorf("more than 200 groups in each other")
+	}
+	defer func() { t.depth-- }()
+	for {
+		if err := t.concat(); err != nil {
+			return err
 		}
+		if !t.take('|') {
+			return nil
+		}
+		t.out.WriteByte('|')
+	}
+}
+
+func (t *translator) concat() error {
+	for first := true; first || t.more() && !t.peek(")|&"); first = false {
+		if !t.more() && t.pos == 0 { // nothing at all
+			return nil
+		}
+		if err := t.repeat(); err != nil {
+			return err
+		}
+	}
+	if t.peek("&") {
+		return fmt.Errorf("[regexp] with [&] is not served here")
 	}
 	return nil
 }
 
-// wrapRepeated refuses a repetition behind a repetition, which means something else in Go.
-func (t *translator) wrapRepeated() {
-	for t.pos < len(t.in) && strings.IndexByte("?*+", t.in[t.pos]) >= 0 {
-		// x*? and the like hold for what x* does.
-		last := t.out.String()
-		if c := last[len(last)-1]; c == t.in[t.pos] || c == '*' {
-			t.pos++
-			continue
-		}
-		if c := last[len(last)-1]; c == '+' || c == '?' {
-			trimmed := last[:len(last)-1]
-			t.out.Reset()
-			t.out.WriteString(trimmed + "*")
-			t.pos++
-			continue
-		}
-		return
+func (t *translator) repeat() error {
+	if t.peek("~") {
+		return fmt.Errorf("[regexp] with [~] is not served here")
 	}
+	before := t.out.String()
+	t.out.Reset()
+	if err := t.simple(); err != nil {
+		return err
+	}
+	piece := t.out.String()
+	for t.peek("?*+{") {
+		sign := string(t.in[t.pos])
+		t.pos++
+		if sign == "{" {
+			from := t.digits()
+			to, comma := "", t.take(',')
+			if comma {
+				to = t.digits()
+			}
+			if from == "" {
+				return fmt.Errorf("integer expected at position %d", t.pos)
+			}
+			if !t.take('}') {
+				return fmt.Errorf("expected '}' at position %d", t.pos)
+			}
+			sign = "{" + from
+			if comma {
+				sign += "," + to
+			}
+			sign += "}"
+		}
+		piece = "(?:" + piece + ")" + sign
+	}
+	t.out.Reset()
+	t.out.WriteString(before + piece)
+	return nil
 }
 
-// escape writes what follows a backslash.
-func (t *translator) escape(inClass bool) error {
-	if t.pos >= len(t.in) {
+func (t *translator) digits() string {
+	start := t.pos
+	for t.peek("0123456789") {
+		t.pos++
+	}
+	return string(t.in[start:t.pos])
+}
+
+// simple reads what can be repeated.
+func (t *translator) simple() error {
+	if !t.more() {
 		return fmt.Errorf("unexpected end-of-string")
 	}
-	r, n := utf8.DecodeRuneInString(t.in[t.pos:])
-	t.pos += n
-	switch r {
-	case 'd', 'D', 's', 'S', 'w', 'W':
-		t.out.WriteString(`\` + string(r))
+	switch {
+	case t.take('['):
+		return t.class()
+	case t.take('.'):
+		t.out.WriteString(".")
+	case t.take('#'):
+		t.out.WriteString(`[^\x{0}-\x{10FFFF}]`)
+	case t.take('@'):
+		t.out.WriteString(`(?:.*)`)
+	case t.take('"'):
+		start := t.pos
+		for t.more() && t.in[t.pos] != '"' {
+			t.pos++
+		}
+		if !t.more() {
+			return fmt.Errorf("expected '\"' at position %d", t.pos)
+		}
+		t.out.WriteString("(?:" + regexp.QuoteMeta(string(t.in[start:t.pos])) + ")")
+		t.pos++
+	case t.take('('):
+		if t.take(')') {
+			t.out.WriteString("(?:)")
+			return nil
+		}
+		t.out.WriteString("(?:")
+		if err := t.union(); err != nil {
+			return err
+		}
+		if !t.take(')') {
+			return fmt.Errorf("expected ')' at position %d", t.pos)
+		}
+		t.out.WriteString(")")
+	case t.peek("<"):
+		return fmt.Errorf("[regexp] with [<] is not served here")
 	default:
-		if inClass && strings.ContainsRune(`-^&`, r) {
-			t.out.WriteString(`\` + string(r))
-			break
+		r, err := t.char()
+		if err != nil {
+			return err
 		}
 		t.out.WriteString(regexp.QuoteMeta(string(r)))
 	}
 	return nil
 }
 
-// class rewrites [a-z] and [^a-z].
+// char reads one rune, with a backslash before it or not.
+func (t *translator) char() (rune, error) {
+	t.take('\\')
+	if !t.more() {
+		return 0, fmt.Errorf("unexpected end-of-string")
+	}
+	t.pos++
+	return t.in[t.pos-1], nil
+}
+
+// class reads what follows [ up to its ].
 func (t *translator) class() error {
 	t.out.WriteByte('[')
-	if strings.HasPrefix(t.in[t.pos:], "^") {
+	if t.take('^') {
 		t.out.WriteByte('^')
-		t.pos++
 	}
-	for first := true; ; first = false {
-		if t.pos >= len(t.in) {
-			return fmt.Errorf("expected ']' at position %d", len(t.in))
+	for first := true; first || t.more() && !t.peek("]"); first = false {
+		from, err := t.char()
+		if err != nil {
+			return err
 		}
-		r, n := utf8.DecodeRuneInString(t.in[t.pos:])
-		t.pos += n
-		switch {
-		case r == ']' && !first:
-			t.out.WriteByte(']')
-			return nil
-		case r == '\\':
-			if err := t.escape(true); err != nil {
+		to := from
+		if t.take('-') {
+			if to, err = t.char(); err != nil {
 				return err
 			}
-		case r == '-' && !first && t.pos < len(t.in) && t.in[t.pos] != ']':
-			t.out.WriteByte('-')
-		case r == '-' || r == '^' || r == '&' || r == '[':
-			t.out.WriteString(`\` + string(r))
-		default:
-			t.out.WriteString(regexp.QuoteMeta(string(r)))
 		}
+		if from > to {
+			return fmt.Errorf("invalid range: from (%d) cannot be > to (%d)", from, to)
+		}
+		fmt.Fprintf(&t.out, `\x{%x}-\x{%x}`, from, to)
 	}
+	if !t.take(']') {
+		return fmt.Errorf("expected ']' at position %d", t.pos)
+	}
+	t.out.WriteByte(']')
+	return nil
 }

@@ -174,6 +174,10 @@ func (s *queryString) each(field string, f func(*mapping.Field) (node, error)) (
 
 func (s *queryString) words(it item, run bool) (node, bool, error) {
 	text := unescape(it.text)
+	if text != "" && (text[0] == '>' || text[0] == '<') {
+		n, err := s.compared(it.field, text)
+		return n, true, err
+	}
 	switch it.field {
 	case "_exists_":
 		n, err := Exists{Field: text}.compile(s.c)
@@ -239,6 +243,18 @@ func (s *queryString) quoted(it item) (node, bool, error) {
 	}
 	n, err := s.each(it.field, func(f *mapping.Field) (node, error) { return q.on(f, s.c) })
 	return n, true, err
+}
+
+// compared makes a range of >=5.
+func (s *queryString) compared(field, text string) (node, error) {
+	bound, with := strings.CutPrefix(text[1:], "=")
+	it := item{field: field, kind: "range", low: "*", high: "*"}
+	if text[0] == '>' {
+		it.low, it.lowIn, it.lowQ = bound, with, true
+	} else {
+		it.high, it.highIn, it.highQ = bound, with, true
+	}
+	return s.rangeOf(it)
 }
 
 func (s *queryString) rangeOf(it item) (node, error) {

@@ -14,12 +14,6 @@ import (
 
 // between makes a range query for a field.
 func between(f *mapping.Field, q Range, now time.Time) (node, error) {
-	if q.Zone != "" && !f.Type.Dates() {
-		return nil, fmt.Errorf("Field [%s] of type [%s] does not support custom time zones", f.Path, f.Type) //nolint:staticcheck // Elasticsearch's words
-	}
-	if q.Format != "" && !f.Type.Dates() {
-		return nil, fmt.Errorf("Field [%s] of type [%s] does not support DISJOINT ranges", f.Path, f.Type) //nolint:staticcheck
-	}
 	if !f.Index && f.Type != mapping.ConstantKeyword {
 		return nil, notIndexed(f)
 	}
@@ -134,66 +128,64 @@ var limits = map[mapping.Type][2]int64{
 	mapping.Short: {math.MinInt16, math.MaxInt16}, mapping.Byte: {math.MinInt8, math.MaxInt8},
 }
 
-// integers makes a range of whole numbers. A bound beyond what the type can hold is as good as none.
+// integers makes a range of whole numbers.
 func integers(f *mapping.Field, q Range) (node, error) {
-	limit := limits[f.Type]
-	r := &span{low: limit[0], high: limit[1]}
-	bound := func(v body.Value, up bool) (n int64, fraction bool, out int, err error) {
-		x, err := exact(v)
-		if err != nil {
-			return 0, false, 0, err
-		}
-		whole := new(big.Int).Quo(x.Num(), x.Denom())
-		fraction = !x.IsInt()
-		if fraction && (x.Sign() > 0) == up { // away from zero where Quo went towards it
-			whole.Add(whole, big.NewInt(int64(x.Sign())))
-		}
-		switch {
-		case whole.Cmp(big.NewInt(limit[0])) < 0:
-			return 0, fraction, -1, nil
-		case whole.Cmp(big.NewInt(limit[1])) > 0:
-			return 0, fraction, 1, nil
-		}
-		return whole.Int64(), fraction, 0, nil
+	limit := limits[mapping.Long]
+	if f.Type != mapping.Long {
+		limit = limits[mapping.Integer]
 	}
+	r := &span{low: limit[0], high: limit[1]}
 	if q.From.Kind != body.Null {
-		n, fraction, out, err := bound(q.From, true)
-		switch {
-		case err != nil:
+		n, fraction, err := wholeBound(f, q.From, limit, true)
+		if err != nil {
 			return nil, err
-		case out > 0:
-			return none{}, nil
-		case out == 0:
-			r.low = n
-			if !q.WithFrom && !fraction {
-				if n == limit[1] {
-					return none{}, nil
-				}
-				r.low++
+		}
+		r.low = n
+		if !q.WithFrom && !fraction {
+			if n == limit[1] {
+				return none{}, nil
 			}
+			r.low++
 		}
 	}
 	if q.To.Kind != body.Null {
-		n, fraction, out, err := bound(q.To, false)
-		switch {
-		case err != nil:
+		n, fraction, err := wholeBound(f, q.To, limit, false)
+		if err != nil {
 			return nil, err
-		case out < 0:
-			return none{}, nil
-		case out == 0:
-			r.high = n
-			if !q.WithTo && !fraction {
-				if n == limit[0] {
-					return none{}, nil
-				}
-				r.high--
+		}
+		r.high = n
+		if !q.WithTo && !fraction {
+			if n == limit[0] {
+				return none{}, nil
 			}
+			r.high--
 		}
 	}
 	if r.low > r.high {
 		return none{}, nil
 	}
 	return numbers(f, r), nil
+}
+
+// wholeBound reads a bound, rounded up or down to a whole number if it has a fraction.
+func wholeBound(f *mapping.Field, v body.Value, limit [2]int64, up bool) (n int64, fraction bool, err error) {
+	x, err := exact(v)
+	if err != nil {
+		return 0, false, err
+	}
+	rounded := new(big.Int).Quo(x.Num(), x.Denom())
+	fraction = !x.IsInt()
+	if fraction && (x.Sign() > 0) == up { // away from zero where Quo went towards it
+		rounded.Add(rounded, big.NewInt(int64(x.Sign())))
+	}
+	if rounded.Cmp(big.NewInt(limit[0])) < 0 || rounded.Cmp(big.NewInt(limit[1])) > 0 {
+		kind := "a long"
+		if f.Type != mapping.Long {
+			kind = "an integer"
+		}
+		return 0, false, fmt.Errorf("Value [%s] is out of range for %s", v.Text, kind) //nolint:staticcheck // Elasticsearch's words
+	}
+	return rounded.Int64(), fraction, nil
 }
 
 // exact reads a number of any size up to what a double holds.
@@ -212,78 +204,84 @@ func exact(v body.Value) (*big.Rat, error) {
 	return x, nil
 }
 
-// floats makes a range of numbers. The bounds are rounded as values are, but never so that they take in more.
+// holds says whether x is in the span. As in Elasticsearch, -0 is less than 0.
+func (r *span) holds(x float64) bool {
+	return order(r.floatLow) <= order(x) && order(x) <= order(r.floatHigh)
+}
+
+// order gives numbers that are ordered as the bits of floating-point numbers are.
+func order(x float64) int64 {
+	n := int64(math.Float64bits(x))
+	return n ^ n>>63&math.MaxInt64
+}
+
+// floats makes a range of numbers.
 func floats(f *mapping.Field, q Range) (node, error) {
 	r := &span{floatLow: math.Inf(-1), floatHigh: math.Inf(1)}
-	read := func(v body.Value) (float64, error) {
-		wide := *f
-		wide.Type = mapping.Double
-		return number64(&wide, v)
-	}
 	if q.From.Kind != body.Null {
-		x, err := read(q.From)
+		x, err := edge(f, q.From, q.WithFrom, 1)
 		if err != nil {
 			return nil, err
 		}
-		r.floatLow = f.Nearest(x)
-		switch {
-		case f.Type == mapping.ScaledFloat:
-			r.floatLow = scaled(f, x, q.WithFrom, true)
-		case !q.WithFrom:
-			r.floatLow = next(f, r.floatLow, 1)
-		}
+		r.floatLow = x
 	}
 	if q.To.Kind != body.Null {
-		x, err := read(q.To)
+		x, err := edge(f, q.To, q.WithTo, -1)
 		if err != nil {
 			return nil, err
 		}
-		r.floatHigh = f.Nearest(x)
-		switch {
-		case f.Type == mapping.ScaledFloat:
-			r.floatHigh = scaled(f, x, q.WithTo, false)
-		case !q.WithTo:
-			r.floatHigh = next(f, r.floatHigh, -1)
-		}
+		r.floatHigh = x
 	}
 	return numbers(f, r), nil
 }
 
-// scaled returns the first number from x up, or down, that a scaled_float can hold.
-func scaled(f *mapping.Field, x float64, with, up bool) float64 {
-	at := x * f.Factor
-	if up {
-		n := math.Ceil(at)
-		if !with && n == at {
-			n++
-		}
-		return n / f.Factor
+// edge returns a bound as the first number that belongs to the range, in the direction of the range.
+func edge(f *mapping.Field, v body.Value, with bool, direction int) (float64, error) {
+	x, err := number64(f, v)
+	if err != nil {
+		return 0, err
 	}
-	n := math.Floor(at)
-	if !with && n == at {
-		n--
-	}
-	return n / f.Factor
-}
-
-// next returns the number beside x that the field can hold.
-func next(f *mapping.Field, x float64, direction int) float64 {
 	to := math.Inf(direction)
 	switch f.Type {
-	case mapping.Float:
-		return float64(math.Nextafter32(float32(x), float32(to)))
-	case mapping.HalfFloat:
-		if math.IsInf(x, 0) {
-			return x
+	case mapping.ScaledFloat:
+		at, err := scaled(f, v)
+		if err != nil {
+			return 0, err
 		}
-		step := math.Ldexp(1, -24)
-		if a := math.Abs(x); a >= math.Ldexp(1, -14) {
-			_, e := math.Frexp(a)
-			step = math.Ldexp(1, e-11)
+		if !with {
+			at = math.Nextafter(at, to)
 		}
-		return x + float64(direction)*step/2 // no number of 16 bits lies between
+		if direction > 0 {
+			return math.Ceil(at) / f.Factor, nil
+		}
+		return math.Floor(at) / f.Factor, nil
 	}
-	return math.Nextafter(x, to)
+	if !with && x == 0 && math.Signbit(x) == (direction > 0) { // the next to 0 is -0, and the other way round
+		return -x, nil
+	}
+	switch f.Type {
+	case mapping.Float, mapping.HalfFloat: // what is kept in 16 bits is compared with the bound in 32
+		x = float64(float32(x))
+		if !with {
+			x = float64(math.Nextafter32(float32(x), float32(to)))
+		}
+		return x, nil
+	}
+	if !with {
+		x = math.Nextafter(x, to)
+	}
+	return x, nil
+}
+
+// scaled returns a number asked of a scaled_float times its factor, reckoned in decimals.
+func scaled(f *mapping.Field, v body.Value) (float64, error) {
+	x, err := exact(v)
+	if err != nil {
+		return 0, err
+	}
+	x.Mul(x, new(big.Rat).SetFloat64(f.Factor))
+	at, _ := x.Float64()
+	return at, nil
 }
 
 func addresses(f *mapping.Field, q Range) (node, error) {

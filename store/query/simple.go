@@ -109,6 +109,9 @@ func (t *tree) node() node {
 
 func (q SimpleQueryString) compile(c *compiler) (node, error) {
 	s := simple{SimpleQueryString: &q, c: c, in: q.Text}
+	if strings.TrimSpace(q.Text) == "*" {
+		return all{}, nil
+	}
 	var wide bool
 	s.fields, wide = c.fields(q.Fields)
 	q.Lenient = q.Lenient || wide
