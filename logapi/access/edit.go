@@ -38,7 +38,7 @@ func List(path string) ([]User, error) {
 
 // Add adds u to the file at path, which it makes if there is none. An empty password is none: the user cannot log in.
 func Add(path string, u User, password string) error {
-	s := stored{ID: u.ID, Email: u.Email, Role: u.Role, ValidFrom: fromNow()}
+	s := stored{ID: u.ID, Email: u.Email, Role: u.Role, ValidFrom: nextSecond().Format(time.RFC3339)}
 	if password != "" {
 		h, err := choose(password)
 		if err != nil {
@@ -66,7 +66,7 @@ func SetPassword(path, email, password string) error {
 	}
 	return editUser(path, email, func(user *yaml.Node) error {
 		set(user, "password", text(h.encode()))
-		set(user, "valid_from", text(fromNow()))
+		end(user)
 		return nil
 	})
 }
@@ -93,7 +93,7 @@ func SetDisabled(path, email string, disabled bool) error {
 	return editUser(path, email, func(user *yaml.Node) error {
 		if disabled {
 			set(user, "disabled", text("true"))
-			set(user, "valid_from", text(fromNow()))
+			end(user)
 		} else if get(user, "disabled") != nil {
 			set(user, "disabled", text("false"))
 		}
@@ -113,10 +113,19 @@ func choose(password string) (hash, error) {
 	return newHash(normal), nil
 }
 
-// fromNow is the second after now: tokens have whole seconds, and those of this one may have been issued before.
-func fromNow() string {
-	return time.Now().UTC().Truncate(time.Second).Add(time.Second).Format(time.RFC3339)
+// end ends the root tokens that user has. valid_from becomes the second after now, as tokens have whole seconds and those of this one may have
+// been issued before; or after what it is, as those issued since the last change have that.
+func end(user *yaml.Node) {
+	next := nextSecond()
+	if node := get(user, "valid_from"); node != nil {
+		if old, err := time.Parse(time.RFC3339, node.Value); err == nil && !old.Before(next) {
+			next = old.Add(time.Second)
+		}
+	}
+	set(user, "valid_from", text(next.Format(time.RFC3339)))
 }
+
+func nextSecond() time.Time { return time.Now().UTC().Truncate(time.Second).Add(time.Second) }
 
 func grantOf(a token.Access) (g storedGrant, err error) {
 	if err := checkGrant(a); err != nil {

@@ -253,7 +253,7 @@ func (a attempt) check(ctx context.Context, password string) (*User, time.Durati
 func (s *issuer) root(user *User, now time.Time) reply {
 	issued := now.Truncate(time.Second)
 	if ahead := user.ValidFrom.Sub(issued); ahead > 0 {
-		if ahead > 2*time.Second { // setting a password sets valid_from to the next second
+		if ahead > 10*time.Second { // setting a password sets valid_from to the next second
 			return refused(basicScheme, user.ID, "valid_from of the user is in the future")
 		}
 		issued = user.ValidFrom

@@ -416,7 +416,7 @@ func TestTwoPasswordsOfOneForm(t *testing.T) {
 func FuzzUsers(f *testing.F) {
 	f.Add("users: []")
 	f.Add("users:\n- {id: 1, email: a@b, role: [x], disabled: true, valid_from: 2018-01-24T11:13:39Z}")
-	f.Add("users:\n- {id: 1, email: a@b, password: " + quick("x").encode() + "}")
+	f.Add("users:\n- {id: 1, email: a@b, password: '" + quick("x").encode() + "'}")
 	f.Add("users:\n- id: 1\n  email: a@b\n  access:\n  - {method: [GET], url: [/a], other: {namespaces: [x*], region: y}}")
 	f.Fuzz(func(t *testing.T, content string) {
 		users, err := parseUsers([]byte(content))

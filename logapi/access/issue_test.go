@@ -1,0 +1,663 @@
+package access
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	digest "hash"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/podbeat/podbeat/token"
+)
+
+const (
+	secret   = "0123456789abcdef0123456789abcdef"
+	password = "correct horse"
+)
+
+// A bench is an issuer with users, and what it takes to look behind it.
+type bench struct {
+	*Issuer
+	t       testing.TB
+	handler *issuer
+	log     *strings.Builder
+	users   string // the file
+}
+
+func newBench(t testing.TB, limits Limits) *bench {
+	t.Helper()
+	users := usersFile(t, `users:
+  - id: "12203"
+    email: User@example.com
+    password: `+quick(password).encode()+`
+    role: [cloud, tenant]
+    access:
+      - {method: [GET, POST], url: ["{mscp_api_url}/*/es/**"], other: {namespaces: ["shop-*"]}}
+      - {method: [GET], url: ["{mscp_api_url}/*/system/log/status"]}
+  - {id: "2", email: disabled@example.com, password: "`+quick(password).encode()+`", disabled: true, access: [{method: ["*"], url: ["/**"]}]}
+  - {id: "3", email: none@example.com, access: [{method: ["*"], url: ["/**"]}]}
+  - {id: "4", email: admin@example.com, password: "`+quick(password).encode()+`", access: [{method: ["*"], url: ["/**"]}]}
+`)
+	keys := filepath.Join(t.TempDir(), "keys.json")
+	write(t, keys, fmt.Sprintf(`{"keys":[{"kty":"oct","kid":"a","k":%q}]}`, encode([]byte(secret))))
+	b := &bench{Issuer: &Issuer{RootLife: time.Hour, AccessLife: 10 * time.Minute, Limits: limits}, t: t, log: &strings.Builder{}, users: users}
+	b.Log = slog.New(slog.NewTextHandler(b.log, nil))
+	var err error
+	if b.Users, err = OpenUsers(users); err == nil {
+		if b.Keys, err = token.OpenKeys(keys); err == nil {
+			b.Base, err = token.NewBase("/api", "https://logs.example.com/v1")
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.handler = b.Handler().(*issuer)
+	return b
+}
+
+func encode(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
+
+func basic(email, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(email+":"+password))
+}
+
+// ask sends a request with header lines.
+func (b *bench) ask(method, target, body string, header ...string) *httptest.ResponseRecorder {
+	b.t.Helper()
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header.Add(name, value)
+	}
+	w := httptest.NewRecorder()
+	b.handler.ServeHTTP(w, r)
+	return w
+}
+
+// claims verifies the token in an answer.
+func (b *bench) claims(w *httptest.ResponseRecorder) (string, *token.Claims) {
+	b.t.Helper()
+	var answer struct {
+		Token string
+		Exp   int64
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != http.StatusOK {
+		b.t.Fatalf("got %d %s", w.Code, w.Body)
+	}
+	claims, err := b.Keys.Verify(answer.Token, time.Now())
+	if err != nil || claims.Expires.Unix() != answer.Exp {
+		b.t.Fatalf("got error %v and %+v, want exp %d", err, claims, answer.Exp)
+	}
+	return answer.Token, claims
+}
+
+func (b *bench) root(email string) string {
+	b.t.Helper()
+	raw, _ := b.claims(b.ask("GET", "/auth/token_root", "", "Authorization: "+basic(email, password)))
+	return raw
+}
+
+func TestRootToken(t *testing.T) {
+	b := newBench(t, Limits{})
+	f := func(header, wantEmail string) {
+		t.Helper()
+		_, c := b.claims(b.ask("GET", "/auth/token_root", "", "Authorization: "+header))
+		if c.UserID != "12203" || c.Email != wantEmail || !slices.Equal(c.Role, []string{"cloud", "tenant"}) || c.Access != nil ||
+			c.Expires.Sub(c.IssuedAt) != time.Hour || time.Since(c.IssuedAt) > time.Minute {
+			t.Errorf("%s: got %+v", header, c)
+		}
+	}
+	f(basic("User@example.com", password), "User@example.com")
+	f(basic("user@EXAMPLE.com", password), "User@example.com")
+	f(strings.Replace(basic("user@example.com", password), "Basic", "bASIC", 1), "User@example.com")
+
+	w := b.ask("GET", "/auth/token_root", "", "Authorization: "+basic("user@example.com", password))
+	want := http.Header{"Cache-Control": {"no-store"}, "Content-Type": {"application/json"}, "X-Content-Type-Options": {"nosniff"},
+		"Vary": {"Accept, Authorization"}, "Content-Length": {strconv.Itoa(w.Body.Len())}}
+	if !reflect.DeepEqual(w.Header(), want) {
+		t.Errorf("got header %v", w.Header())
+	}
+	w = b.ask("GET", "/auth/token_root", "", "Authorization: "+basic("user@example.com", password), "Accept: text/plain")
+	if _, err := b.Keys.Verify(strings.TrimSuffix(w.Body.String(), "\n"), time.Now()); err != nil || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
+		t.Errorf("got %s and error %v", w.Body, err)
+	}
+}
+
+func TestRoutes(t *testing.T) {
+	b := newBench(t, Limits{})
+	f := func(method, target string, want int, allow string) {
+		t.Helper()
+		w := b.ask(method, target, "", "Authorization: "+basic("user@example.com", password))
+		if w.Code != want || w.Header().Get("Allow") != allow {
+			t.Errorf("%s %s: got %d and Allow %q, want %d", method, target, w.Code, w.Header().Get("Allow"), want)
+		}
+	}
+	f("GET", "/auth/token_root", 200, "")
+	f("GET", "/auth/token%5Froot", 200, "")
+	f("GET", "/auth/token_root?x=1", 200, "")
+	f("POST", "/auth/token_root", 405, "GET")
+	f("HEAD", "/auth/token_root", 405, "GET")
+	f("get", "/auth/token_root", 405, "GET")
+	f("OPTIONS", "/auth/token_root", 405, "GET")
+	f("PUT", "/auth", 405, "GET, POST")
+	f("GET", "/auth", 401, "")
+	f("GET", "/auth/", 404, "")
+	f("GET", "/auth//token_root", 404, "")
+	f("GET", "/auth/token_root/", 404, "")
+	f("GET", "/auth/../auth/token_root", 404, "")
+	f("GET", "/auth%2Ftoken_root", 404, "")
+	f("GET", "/Auth/token_root", 404, "")
+	f("GET", "/auth/token_root;x=1", 404, "")
+	f("GET", "/", 404, "")
+}
+
+// alike is what every failure must be told.
+func (b *bench) alike(name string, w *httptest.ResponseRecorder, scheme string) {
+	b.t.Helper()
+	want := http.Header{"Cache-Control": {"no-store"}, "Content-Type": {"application/json"}, "X-Content-Type-Options": {"nosniff"},
+		"Vary": {"Accept, Authorization"}, "Content-Length": {"33"}, "Www-Authenticate": {scheme}}
+	if w.Code != http.StatusUnauthorized || w.Body.String() != `{"error":"authorization failed"}`+"\n" || !reflect.DeepEqual(w.Header(), want) {
+		b.t.Errorf("%s: got %d %s %v", name, w.Code, w.Body, w.Header())
+	}
+}
+
+var generous = Limits{AddressBurst: 1e6, AddressEvery: time.Hour, AccountBurst: 1e6, AccountEvery: time.Hour,
+	TokenBurst: 1e6, TokenEvery: time.Hour, Checks: 2, Waiting: 10, Remembered: 100}
+
+func TestLoginRefuses(t *testing.T) {
+	b := newBench(t, generous)
+	f := func(detail string, header ...string) {
+		t.Helper()
+		b.log.Reset()
+		b.handler.strangers = throttle{}
+		b.alike(fmt.Sprint(header), b.ask("GET", "/auth/token_root", "", header...), `Basic realm="podbeat", charset="UTF-8"`)
+		if !strings.Contains(b.log.String(), detail) || strings.Contains(b.log.String(), "horse") {
+			t.Errorf("%q: got log %s, want %q", header, b.log, detail)
+		}
+	}
+	coded := func(text string) string {
+		return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(text))
+	}
+	right := "Authorization: " + basic("user@example.com", password)
+	f("no credentials")
+	f("wrong password", coded("user@example.com:correct hors"))
+	f("wrong password", coded("user@example.com:"+password+" "))
+	f("wrong password", coded("user@example.com:Correct horse"))
+	f("no such user", coded("users@example.com:"+password))
+	f("no such user", coded("12203@example.com:"+password))
+	f("the user is disabled", coded("disabled@example.com:"+password))
+	f("wrong password", coded("disabled@example.com:x"+password))
+	f("the user has no password", coded("none@example.com:"+password))
+	f("not name:password", coded("user@example.com"))
+	f("not name:password", coded("user@example.com:"))
+	f("not name:password", coded("none@example.com:"))
+	f("no e-mail address", coded(":"+password))
+	f("no e-mail address", coded("user:"+password))
+	f("no e-mail address", coded(" user@example.com:"+password))
+	f("no e-mail address", coded("user@example.com\x00:"+password))
+	f("no e-mail address", coded("12203:"+password))
+	f("the password is none", coded("user@example.com:"+password+"\n"))
+	f("the password is none", coded("user@example.com:"+password+"\x00"))
+	f("the password is none", coded("user@example.com:\xe4"))
+	f("the password is none", coded("user@example.com:"+strings.Repeat("x", 1025)))
+	f("a long one", coded("user@example.com:"+strings.Repeat("x", 4000)))
+	f("more than one header", right, right)
+	f("more than one header", coded("user@example.com:wrong"), right)
+	f("scheme", "Authorization: "+encode([]byte("user@example.com:"+password)))
+	f("scheme", strings.Replace(right, "Basic", "Bearer", 1))
+	f("scheme", strings.Replace(right, "Basic", "Basic\t", 1))
+	f("scheme", "Authorization: Basic")
+	f("not base64", strings.Replace(right, "Basic ", "Basic  ", 1))
+	f("not base64", right+" ")
+	f("not base64", right+"\r\n")
+	f("not base64", strings.TrimRight(coded("user@example.com:"+password+"1"), "="))
+	f("not base64", right+", Basic x")
+	f("not base64", "Authorization: Basic "+strings.Replace(coded("a@b:" + password)[21:], "=", "", 1))
+	f("not name:password", "Authorization: Basic ")
+
+	query := func(target string) {
+		t.Helper()
+		b.alike(target, b.ask("GET", target, "", right), `Basic realm="podbeat", charset="UTF-8"`)
+	}
+	query("/auth/token_root?jwt=x")
+	query("/auth/token_root?jwt=")
+	query("/auth/token_root?a=1;jwt=x")
+	query("/auth/token_root?%zz")
+
+	root := b.root("user@example.com")
+	f("scheme", "Authorization: Bearer "+root) // a root token makes no root token
+	f("no such user", coded("user@example.com@x:" + password)[:0]+coded("user@example.co:"+password))
+}
+
+func TestAccessToken(t *testing.T) {
+	b := newBench(t, Limits{})
+	root := b.root("user@example.com")
+	f := func(method, target, body, want string, header ...string) {
+		t.Helper()
+		_, c := b.claims(b.ask(method, target, body, header...))
+		got, _ := json.Marshal(c.Access)
+		if string(got) != want || c.UserID != "12203" || c.Email != "User@example.com" || len(c.Role) != 2 || c.Expires.Sub(c.IssuedAt) != 10*time.Minute {
+			t.Errorf("%s: got %s of %+v", body, got, c)
+		}
+	}
+	bearer := "Authorization: Bearer " + root
+	wanted := `[{"method":["GET"],"url":["{mscp_api_url}/cn-1/system/log/status"]}]`
+	f("GET", "/auth", wanted, wanted, bearer)
+	f("POST", "/auth", wanted, wanted, bearer)
+	f("POST", "/auth", `{"access":`+wanted+`}`, wanted, bearer)
+	f("POST", "/auth", wanted, wanted, "Authorization: "+root)
+	f("POST", "/auth", wanted, wanted, "Authorization: bearer "+root)
+	f("POST", "/auth?jwt="+root, wanted, wanted)
+	f("POST", "/auth", wanted, wanted, bearer, "Content-Type: application/json")
+	f("POST", "/auth", wanted, wanted, bearer, "Content-Type: application/x-www-form-urlencoded") // curl -d
+	f("POST", "/auth", `[{"method":["GET"],"url":["/api/cn-1/system/log/status"],"other":{}}]`, wanted, bearer)
+	f("POST", "/auth", `[{"method":["GET"],"url":["https://logs.example.com/v1/cn-1/system/log/status"]}]`, wanted, bearer)
+	// Narrowing.
+	f("POST", "/auth", `[{"method":["GET"],"url":["[mscp_api_url]/*/es/**"]}]`,
+		`[{"method":["GET"],"url":["[mscp_api_url]/*/es/**"],"other":{"namespaces":["shop-*"]}}]`, bearer)
+	f("POST", "/auth", `[{"method":["GET"],"url":["{mscp_api_url}/cn/es/x/_search"],"other":{"namespaces":["shop-a"],"apps":["cart"]}}]`,
+		`[{"method":["GET"],"url":["{mscp_api_url}/cn/es/x/_search"],"other":{"apps":["cart"],"namespaces":["shop-a"]}}]`, bearer)
+}
+
+func TestAccessTokenRefuses(t *testing.T) {
+	b := newBench(t, generous)
+	root := b.root("user@example.com")
+	f := func(body string, want int, text string) {
+		t.Helper()
+		w := b.ask("POST", "/auth", body, "Authorization: Bearer "+root)
+		if w.Code != want || !strings.Contains(w.Body.String(), text) {
+			t.Errorf("%.200s: got %d %s, want %d %s", body, w.Code, w.Body, want, text)
+		}
+		if want == http.StatusUnauthorized {
+			b.alike(body, w, `Bearer realm="podbeat"`)
+		}
+	}
+	entry := func(method, url, other string) string {
+		return fmt.Sprintf(`[{"method":[%q],"url":[%q],"other":%s}]`, method, url, other)
+	}
+	// Not granted.
+	f(entry("PUT", "{mscp_api_url}/cn/es/x/_search", "{}"), 401, "")
+	f(entry("*", "{mscp_api_url}/cn/es/x/_search", "{}"), 401, "")
+	f(entry("HEAD", "{mscp_api_url}/cn/es/x/_search", "{}"), 401, "")
+	f(entry("GET", "{mscp_api_url}/cn/es", "{}"), 401, "")
+	f(entry("GET", "{mscp_api_url}/**", "{}"), 401, "")
+	f(entry("GET", "/**", "{}"), 401, "")
+	f(entry("GET", "{mscp_api_url}/cn/a/es/x", "{}"), 401, "")
+	f(entry("GET", "{mscp_api_url}/*/system/**", "{}"), 401, "")
+	f(entry("POST", "{mscp_api_url}/cn/system/log/status", "{}"), 401, "")
+	f(entry("GET", "https://evil.example.com/v1/cn/system/log/status", "{}"), 401, "")
+	f(entry("GET", "http://logs.example.com/v1/cn/system/log/status", "{}"), 401, "")
+	f(entry("GET", "{mscp_api_url}/cn/es/x", `{"namespaces":["*"]}`), 401, "")
+	f(entry("GET", "{mscp_api_url}/cn/es/x", `{"namespaces":["shop-a","bank"]}`), 401, "")
+	f(entry("GET", "{mscp_api_url}/cn/es/x", `{"namespaces":["shop*"]}`), 401, "")
+	f(entry("GET", "{mscp_api_url}/cn/es/x", `{"namespace":"bank"}`), 401, "")
+	f(`[{"method":["GET"],"url":["{mscp_api_url}/cn/es/x"]},{"method":["GET"],"url":["/x"]}]`, 401, "")
+	f(`[{"method":["GET"],"url":["{mscp_api_url}/cn/es/x","/x"]}]`, 401, "")
+	f(`[{"method":["GET","PUT"],"url":["{mscp_api_url}/cn/es/x"]}]`, 401, "")
+	// Not understood.
+	f("", 400, "is not a list")
+	f("[]", 400, "access is empty")
+	f("null", 400, "is not a list")
+	f(`{"access":[]}`, 400, "access is empty")
+	f(`{"access":[],"user_id":"4"}`, 400, "unknown member")
+	f(entry("get", "{mscp_api_url}/cn/es/x", "{}"), 400, "upper-case")
+	f(entry("GET", "{mscp_api_url}/cn/es/../x", "{}"), 400, "cannot use URL")
+	f(entry("GET", "{mscp_api_url}/cn/es/%2e%2e/x", "{}"), 400, "cannot use URL")
+	f(entry("GET", "{mscp_api_url}/cn/es//x", "{}"), 400, "cannot use URL")
+	f(entry("GET", "{mscp_api_url}/cn/es/%2F", "{}"), 400, "cannot use URL")
+	f(entry("GET", "{mscp_api_url}/cn/es/x?y", "{}"), 400, "cannot use URL")
+	f(entry("GET", "{mscp_api_url}/cn/es/x", `{"namespaces":[]}`), 400, "leave it out")
+	f(entry("GET", "{mscp_api_url}/cn/es/x", `{"namespaces":["shop-a"],"Namespaces":["*"]}`), 400, "two members")
+	f(entry("GET", "{mscp_api_url}/cn/es/x", `{"everything":true}`), 400, "unknown member")
+	f(entry("GET", "{mscp_api_url}/cn/es/x", `{"namespaces":["shop-a,bank"]}`), 400, "holds")
+	f(entry("GET", "{mscp_api_url}/cn/es/x", `{"namespaces":["shop-\u001b[31m"]}`), 400, "holds")
+	f(`[{"method":["GET"],"url":["{mscp_api_url}/cn/es/`+strings.Repeat("x", maxWanted)+`"]}]`, 413, "more than 32768 bytes")
+	f(`[{"method":["GET"],"url":["{mscp_api_url}/cn/es/`+strings.Repeat("x", 8000)+`"]}]`, 400, "ask for less")
+	f(`[`+strings.Repeat(`{"method":["GET"],"url":["/x"]},`, 256)+`{}]`, 400, "more than 256")
+
+	w := b.ask("POST", "/auth", entry("GET", "{mscp_api_url}/cn/es/x", "{}"), "Authorization: Bearer "+root, "Content-Encoding: gzip")
+	if w.Code != http.StatusUnsupportedMediaType {
+		t.Errorf("got %d", w.Code)
+	}
+	if strings.Contains(b.log.String(), root) || strings.Contains(b.log.String(), "\x1b") {
+		t.Error("the log shows too much")
+	}
+}
+
+func forge(h func() digest.Hash, header, payload, secret string) string {
+	signed := encode([]byte(header)) + "." + encode([]byte(payload))
+	mac := hmac.New(h, []byte(secret))
+	mac.Write([]byte(signed))
+	return signed + "." + encode(mac.Sum(nil))
+}
+
+// TestForgedRootTokens sends what JWT libraries were seen to accept.
+func TestForgedRootTokens(t *testing.T) {
+	b := newBench(t, generous)
+	const body = `[{"method":["GET"],"url":["/x"]}]` // which the administrator may have
+	now := time.Now().Unix()
+	common := fmt.Sprintf(`"iat":%d,"user_id":"4","email":"admin@example.com"`, now)
+	claims := fmt.Sprintf(`{%s,"exp":%d}`, common, now+600)
+	const header = `{"typ":"JWT","alg":"HS256"}`
+	good := forge(sha256.New, header, claims, secret)
+	ask := func(name, raw string, want int) {
+		t.Helper()
+		w := b.ask("POST", "/auth", body, "Authorization: Bearer "+raw)
+		if want == http.StatusUnauthorized {
+			b.alike(name, w, `Bearer realm="podbeat"`)
+		} else if w.Code != want {
+			t.Errorf("%s: got %d %s", name, w.Code, w.Body)
+		}
+	}
+	f := func(header, payload string) {
+		t.Helper()
+		ask(header+" "+payload, forge(sha256.New, header, payload, secret), http.StatusUnauthorized)
+	}
+	ask("good", good, http.StatusOK)
+	ask("good, with kid", forge(sha256.New, `{"alg":"HS256","kid":"a"}`, claims, secret), http.StatusOK)
+	// Algorithm and key.
+	parts := strings.Split(good, ".")
+	ask("no signature", parts[0]+"."+parts[1]+".", 401)
+	for _, alg := range []string{"none", "None", "NONE", "hs256", "HS384", "HS512", "RS256", ""} {
+		f(`{"typ":"JWT","alg":"`+alg+`"}`, claims)
+		ask(alg, encode([]byte(`{"alg":"`+alg+`"}`))+"."+parts[1]+".", 401)
+	}
+	ask("HS384", forge(sha512.New384, `{"alg":"HS384"}`, claims, secret), 401)
+	ask("HS512", forge(sha512.New, `{"alg":"HS512"}`, claims, secret), 401)
+	f(`{"alg":"HS256","alg":"none"}`, claims)
+	f(`{"alg":"none","alg":"HS256"}`, claims)
+	f(`{"typ":"JWT"}`, claims)
+	ask("empty key", forge(sha256.New, header, claims, ""), 401)
+	ask("another key", forge(sha256.New, header, claims, secret+"x"), 401)
+	f(`{"alg":"HS256","kid":"b"}`, claims)
+	f(`{"alg":"HS256","kid":""}`, claims)
+	f(`{"alg":"HS256","kid":"../../dev/null"}`, claims)
+	f(`{"alg":"HS256","kid":["a"]}`, claims)
+	f(`{"alg":"HS256","jku":"https://evil.example.com/keys"}`, claims)
+	f(`{"alg":"HS256","jwk":{"kty":"oct","k":"AA"}}`, claims)
+	f(`{"alg":"HS256","x5u":"https://evil.example.com"}`, claims)
+	f(`{"alg":"HS256","crit":["x"],"x":1}`, claims)
+	f(`{"alg":"HS256","b64":false,"crit":["b64"]}`, claims)
+	f(`{"alg":"HS256","typ":"at+jwt"}`, claims)
+	f(`{"alg":"HS256","cty":"JWT"}`, claims)
+	// Times.
+	f(header, `{`+common+`}`)
+	f(header, `{`+common+`,"exp":null}`)
+	f(header, `null`)
+	f(header, fmt.Sprintf(`{%s,"exp":"%d"}`, common, now+600))
+	f(header, fmt.Sprintf(`{%s,"exp":%d.5}`, common, now+600))
+	f(header, fmt.Sprintf(`{%s,"exp":1e30}`, common))
+	f(header, fmt.Sprintf(`{%s,"exp":%d}`, common, now-1)) // within the leeway
+	f(header, fmt.Sprintf(`{%s,"exp":%d,"exp":%d}`, common, now-600, now+600))
+	f(header, fmt.Sprintf(`{%s,"EXP":%d}`, common, now+600))
+	f(header, fmt.Sprintf(`{%s,"exp":%d}`, common, now+400*24*3600))
+	f(header, fmt.Sprintf(`{%s,"exp":%d,"nbf":%d}`, common, now+600, now+300))
+	f(header, fmt.Sprintf(`{"iat":%d,"exp":%d,"user_id":"4","email":"admin@example.com"}`, now+300, now+600))
+	f(header, fmt.Sprintf(`{"exp":%d,"user_id":"4","email":"admin@example.com"}`, now+600))
+	// Claims.
+	more := func(text string) { t.Helper(); f(header, strings.TrimSuffix(claims, "}")+text+"}") }
+	more(`,"access":[{"method":["GET"],"url":["/x"]}]`) // an access token
+	more(`,"access":null`)
+	more(`,"ACCESS":[]`)
+	more(`,"user_id":"12203"`)
+	more(`,"User_ID":"12203"`)
+	f(header, strings.Replace(claims, `"4"`, `4`, 1))
+	f(header, strings.Replace(claims, `"4"`, `"5"`, 1))
+	f(header, strings.Replace(claims, `"4"`, `""`, 1))
+	f(header, strings.Replace(claims, `"4"`, `"12203"`, 1)) // with another's e-mail address
+	f(header, strings.Replace(claims, `"admin@example.com"`, `""`, 1))
+	f(header, strings.Replace(strings.Replace(claims, `"4"`, `"2"`, 1), "admin", "disabled", 1))
+	f(header, claims+"{}")
+	f(header, claims+" x")
+	f(header, "["+claims+"]")
+	// Form.
+	ask("padded", good+"=", 401)
+	last := strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", good[len(good)-1])
+	ask("spare bits", good[:len(good)-1]+string("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"[last^1]), 401)
+	ask("line end", good[:10]+"\n"+good[10:], 401)
+	ask("a space", good+" ", 401)
+	ask("standard base64", strings.NewReplacer("-", "+", "_", "/").Replace(good)+"+", 401)
+	ask("a part more", good+".", 401)
+	ask("two parts", parts[0]+"."+parts[1], 401)
+	ask("dots", strings.Repeat(".", 9000), 401)
+	ask("a full-width dot", parts[0]+"."+parts[1]+"。"+parts[2], 401)
+	ask("empty", "", 401)
+	ask("long", good+strings.Repeat("A", 9000), 401)
+	// Where it is.
+	g := func(target string, header ...string) {
+		t.Helper()
+		b.alike(target+fmt.Sprint(header), b.ask("POST", target, body, header...), `Bearer realm="podbeat"`)
+	}
+	g("/auth")
+	g("/auth?jwt="+good, "Authorization: Bearer "+good)
+	g("/auth?jwt=" + good + "&jwt=" + good)
+	g("/auth?x=1;jwt="+good, "Authorization: Bearer "+good)
+	g("/auth?JWT=" + good)
+	g("/auth", "Authorization: Bearer "+good, "Authorization: Bearer "+good)
+	g("/auth", "Authorization: Basic "+good)
+	g("/auth", "Authorization: "+basic("admin@example.com", password))
+	g("/auth", "Proxy-Authorization: Bearer "+good)
+	g("/auth", "X-Forwarded-User: admin@example.com")
+}
+
+func TestRootTokenEnds(t *testing.T) {
+	b := newBench(t, generous)
+	const body = `[{"method":["GET"],"url":["/x"]}]`
+	var root string
+	f := func(want int) {
+		t.Helper()
+		b.Users.mu.Lock()
+		b.Users.look()
+		b.Users.mu.Unlock()
+		if w := b.ask("POST", "/auth", body, "Authorization: "+root); w.Code != want {
+			t.Errorf("got %d %s, want %d", w.Code, w.Body, want)
+		}
+	}
+	try := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	root = b.root("admin@example.com")
+	f(200)
+	try(SetPassword(b.users, "admin@example.com", "battery staple"))
+	f(401)
+	w := b.ask("GET", "/auth/token_root", "", "Authorization: "+basic("admin@example.com", password))
+	b.alike("old password", w, basicScheme)
+	root, _ = b.claims(b.ask("GET", "/auth/token_root", "", "Authorization: "+basic("admin@example.com", "battery staple"))) // in the same second
+	f(200)
+	try(SetDisabled(b.users, "admin@example.com", true))
+	f(401)
+	try(SetDisabled(b.users, "admin@example.com", false))
+	f(401)
+	try(SetPassword(b.users, "admin@example.com", password))
+	f(401)
+	root = b.root("admin@example.com")
+	f(200)
+	write(t, b.users, "users:\n- {id: 4, email: other@example.com, access: [{method: ['*'], url: [/**]}]}")
+	f(401) // the id is another's now
+	write(t, b.users, "users:\n- {id: 4, email: admin@example.com, access: [{method: [GET], url: [/y]}]}")
+	f(401) // not granted any more
+	write(t, b.users, "users:\n- {id: 4, email: ADMIN@example.com, access: [{method: [GET], url: ['/*']}]}")
+	f(200)
+	write(t, b.users, "users:\n- {id: 4, email: admin@example.com, valid_from: 2100-01-01T00:00:00Z, password: '"+quick(password).encode()+"'}")
+	f(401)
+	b.alike("valid_from", b.ask("GET", "/auth/token_root", "", "Authorization: "+basic("admin@example.com", password)), basicScheme)
+}
+
+// An access token holds no longer than the root token that it was asked for with.
+func TestAccessTokenLife(t *testing.T) {
+	b := newBench(t, Limits{})
+	b.RootLife = 3 * time.Minute
+	root := b.root("admin@example.com")
+	_, c := b.claims(b.ask("POST", "/auth", `[{"method":["GET"],"url":["/x"]}]`, "Authorization: "+root))
+	if life := time.Until(c.Expires); life > 3*time.Minute || life < 2*time.Minute {
+		t.Errorf("it holds for %v", life)
+	}
+}
+
+func TestLockedOut(t *testing.T) {
+	limits := generous
+	limits.AddressBurst, limits.AccountBurst, limits.TokenBurst = 8, 5, 3
+	limits.AddressEvery, limits.AccountEvery, limits.TokenEvery = 10*time.Second, 20*time.Second, 30*time.Second
+	b := newBench(t, limits)
+	try := func(from, email, password string, want int) {
+		t.Helper()
+		r := httptest.NewRequest("GET", "/auth/token_root", nil)
+		r.RemoteAddr = from + ":1234"
+		r.Header.Set("Authorization", basic(email, password))
+		w := httptest.NewRecorder()
+		b.handler.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("%s as %s: got %d %s, want %d", from, email, w.Code, w.Body, want)
+		}
+		if after, err := strconv.Atoi(w.Header().Get("Retry-After")); w.Code == http.StatusTooManyRequests && (err != nil || after < 1 || after > 20) {
+			t.Errorf("got Retry-After %q", w.Header().Get("Retry-After"))
+		}
+	}
+	const user, admin = "user@example.com", "admin@example.com"
+	root := b.root(user)
+	for range 20 {
+		try("192.0.2.9", user, password, 200) // what succeeds costs nothing
+	}
+	for i := range 5 {
+		try(fmt.Sprintf("192.0.2.%d", i), admin, "wrong", 401) // from many addresses
+	}
+	try("192.0.2.10", admin, "wrong", 429)
+	try("192.0.2.10", admin, password, 429) // the right password is no way to ask whether it is right
+	try("192.0.2.10", "Admin@Example.com", password, 429)
+	for range 5 {
+		try("192.0.2.20", "nobody@example.com", "wrong", 401) // who is none is treated alike
+	}
+	try("192.0.2.20", "nobody@example.com", "wrong", 429)
+	for range 3 {
+		try("192.0.2.20", "nobody2@example.com", "wrong", 401)
+	}
+	try("192.0.2.20", user, password, 429) // this address has failed eight times
+	try("192.0.2.21", user, password, 200)
+	try("192.0.2.9", user, password, 200)
+
+	// Others cannot lock out those who have been there, not even from the same address.
+	for i := range 10 {
+		try(fmt.Sprintf("[2001:db8:%x::1]", i), user, "wrong", []int{401, 429}[i/5])
+	}
+	try("[2001:db8:99::1]", user, password, 429)
+	for i := range 9 {
+		try("192.0.2.21", fmt.Sprintf("nobody%d@example.com", i+10), "wrong", []int{401, 429}[i/8])
+	}
+	try("192.0.2.9", user, password, 200)
+	try("192.0.2.21", user, password, 200)
+	for range 5 {
+		try("192.0.2.9", user, "wrong", 401)
+	}
+	try("192.0.2.9", user, "wrong", 429)
+	try("192.0.2.21", user, password, 200)
+
+	// Requests with refused tokens have limits of their own.
+	ask := func(raw string, want int) {
+		t.Helper()
+		if w := b.ask("POST", "/auth", `[{"method":["GET"],"url":["{mscp_api_url}/a/es/x"]}]`, "Authorization: Bearer "+raw); w.Code != want {
+			t.Errorf("got %d %s, want %d", w.Code, w.Body, want)
+		}
+	}
+	for range 5 {
+		ask(root, 200)
+	}
+	for range 3 {
+		ask("x", 401)
+	}
+	ask(root, 429)
+	b.root(user)
+}
+
+// Many log in at once: none is refused for that, and no more hash than may.
+func TestManyLogins(t *testing.T) {
+	limits := generous
+	limits.Checks, limits.Waiting = 2, 100
+	b := newBench(t, limits)
+	b.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	var wait sync.WaitGroup
+	for i := range 60 {
+		wait.Go(func() {
+			email, want := "user@example.com", http.StatusOK
+			if i%2 == 0 {
+				email, want = fmt.Sprintf("nobody%d@example.com", i), http.StatusUnauthorized
+			}
+			if w := b.ask("GET", "/auth/token_root", "", "Authorization: "+basic(email, password)); w.Code != want {
+				t.Errorf("%s: got %d %s", email, w.Code, w.Body)
+			}
+			if n := len(b.handler.places.busy); n > 2 {
+				t.Errorf("%d hash at once", n)
+			}
+		})
+	}
+	wait.Wait()
+	for b.handler.places.all <- struct{}{}; len(b.handler.places.all) < cap(b.handler.places.all); {
+		b.handler.places.all <- struct{}{}
+	}
+	w := b.ask("GET", "/auth/token_root", "", "Authorization: "+basic("user@example.com", password))
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" {
+		t.Errorf("got %d %v", w.Code, w.Header())
+	}
+}
+
+// What is checked for those who are no users costs what it costs for users.
+func TestUnknownUsersAreHashed(t *testing.T) {
+	b := newBench(t, generous)
+	hashes := b.Users.current().hashes
+	if len(hashes) != 3 {
+		t.Fatalf("got %d hashes", len(hashes))
+	}
+	hashed := func(email string) bool {
+		t.Helper()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _ = b.Users.check(email, password)
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc-before.TotalAlloc >= minMemory<<10
+	}
+	for _, email := range []string{"user@example.com", "disabled@example.com", "none@example.com", "nobody@example.com"} {
+		if !hashed(email) {
+			t.Errorf("no hash is made for %s", email)
+		}
+	}
+}
+
+func FuzzBasic(f *testing.F) {
+	f.Add("Basic " + base64.StdEncoding.EncodeToString([]byte("user@example.com:correct horse")))
+	f.Add("basic dUBiOnA=")
+	f.Add("Basic dUBiOnA")
+	f.Add("Bearer x")
+	f.Fuzz(func(t *testing.T, header string) {
+		r := httptest.NewRequest("GET", "/auth/token_root", nil)
+		r.Header["Authorization"] = []string{header}
+		email, password, err := parseBasic(r)
+		if err != nil {
+			if email+password != "" && strings.Contains(err.Error(), password) {
+				t.Errorf("%q: the error shows the password: %v", header, err)
+			}
+			return
+		}
+		again := httptest.NewRequest("GET", "/auth/token_root", nil)
+		again.Header.Set("Authorization", basic(email, password))
+		if e, p, err := parseBasic(again); e != email || p != password || err != nil {
+			t.Errorf("%q: got %q and %q, then %q and %q, error %v", header, email, password, e, p, err)
+		}
+	})
+}
