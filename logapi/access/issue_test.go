@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"reflect"
 	"runtime"
@@ -660,4 +661,73 @@ func FuzzBasic(f *testing.F) {
 			t.Errorf("%q: got %q and %q, then %q and %q, error %v", header, email, password, e, p, err)
 		}
 	})
+}
+
+// TestServed asks as a client does, through a server that takes the prefix off.
+func TestServed(t *testing.T) {
+	b := newBench(t, Limits{})
+	server := httptest.NewServer(http.StripPrefix("/api", b.Handler()))
+	defer server.Close()
+	do := func(method, path, body string, set func(*http.Request)) (int, string) {
+		t.Helper()
+		r, err := http.NewRequest(method, server.URL+path, struct{ io.Reader }{strings.NewReader(body)}) // in chunks
+		if err != nil {
+			t.Fatal(err)
+		}
+		set(r)
+		r.Header.Set("Accept", "text/plain")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, strings.TrimSpace(string(text))
+	}
+	code, root := do("GET", "/api/auth/token_root", "", func(r *http.Request) { r.SetBasicAuth("user@example.com", password) })
+	if code != http.StatusOK {
+		t.Fatalf("got %d %s", code, root)
+	}
+	const wanted = `{"access": [{"method": ["GET"], "url": ["{mscp_api_url}/cn/system/log/status"]}]}`
+	for _, method := range []string{"GET", "POST"} {
+		code, raw := do(method, "/api/auth", wanted, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+root) })
+		claims, err := b.Keys.Verify(raw, time.Now())
+		if code != http.StatusOK || err != nil || len(claims.Access) != 1 {
+			t.Errorf("%s: got %d %s and error %v", method, code, raw, err)
+		}
+		if code, _ := do(method, "/api/auth", wanted, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+raw) }); code != http.StatusUnauthorized {
+			t.Errorf("%s: got %d for an access token", method, code)
+		}
+	}
+	if code, _ := do("GET", "/api/auth%2ftoken_root", "", func(r *http.Request) { r.SetBasicAuth("user@example.com", password) }); code != http.StatusNotFound {
+		t.Errorf("got %d", code)
+	}
+}
+
+// The example in the documentation is one that holds, and its grants cover what the text says.
+func TestDocumentation(t *testing.T) {
+	text, err := os.ReadFile("../../docs/logapi-tokens.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```yaml\n")
+	example, _, ok := strings.Cut(rest, "```")
+	users, err := parseUsers([]byte(example))
+	if !ok || err != nil || len(users) != 2 {
+		t.Fatalf("got %d users and error %v", len(users), err)
+	}
+	_, rest, _ = strings.Cut(string(text), "-d '")
+	asked, _, _ := strings.Cut(rest, "'")
+	wanted, err := token.ParseAccess([]byte(asked))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range users {
+		if Covers(token.Base{}, u.Access, wanted) == nil {
+			t.Errorf("%s may not have %s", u.Email, asked)
+		}
+	}
 }

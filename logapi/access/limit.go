@@ -21,9 +21,9 @@ type Limits struct {
 	// How long it takes until one more is allowed.
 	AccountEvery time.Duration `config:"account_every" default:"15s"`
 	// Refused root tokens, and refused requests for access, from one address before it has to wait.
-	TokenBurst int `config:"token_burst" default:"100"`
+	TokenBurst int `config:"token_burst" default:"300"`
 	// How long it takes until one more is allowed.
-	TokenEvery time.Duration `config:"token_every" default:"500ms"`
+	TokenEvery time.Duration `config:"token_every" default:"200ms"`
 	// Passwords that are checked at once. Each check takes 19 MiB (at most 64 MiB, if users.yml says so) and a core.
 	Checks int `config:"checks" default:"4"`
 	// Logins that wait for that. Beyond it the answer is 503.
