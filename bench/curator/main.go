@@ -32,7 +32,7 @@ import (
 )
 
 func main() {
-	var b benchmark
+	b := benchmark{progress: os.Stderr}
 	flag.StringVar(&b.url, "url", "http://127.0.0.1:9299", "an Elasticsearch without indices")
 	flag.IntVar(&b.indices, "n", 2000, "indices")
 	flag.IntVar(&b.rounds, "rounds", 3, "runs of each program")
@@ -69,6 +69,7 @@ var jobs = []struct{ name, file string }{
 type benchmark struct {
 	url             string
 	indices, rounds int
+	progress        io.Writer // a line for each run
 }
 
 // A result is what a program took for a job: medians.
@@ -111,6 +112,7 @@ func (b *benchmark) run(now time.Time) ([]result, error) {
 	if err := os.WriteFile(client, []byte("elasticsearch:\n  client:\n    hosts: "+counter.URL+"\n    request_timeout: 300\n"), 0o644); err != nil {
 		return nil, err
 	}
+	names := []string{"podbeat's curator", "Elastic Curator " + elastic.V8}
 	var results []result
 	for i, job := range jobs {
 		file := filepath.Join(dir, fmt.Sprintf("actions-%d.yml", i))
@@ -125,9 +127,10 @@ func (b *benchmark) run(now time.Time) ([]result, error) {
 					return nil, err
 				}
 				runs[p] = append(runs[p], r)
+				fmt.Fprintf(b.progress, "%s, %s: %.1f s\n", job.name, names[p], r.Wall.Seconds())
 			}
 		}
-		for p, name := range []string{"podbeat's curator", "Elastic Curator " + elastic.V8} {
+		for p, name := range names {
 			m := median(runs[p])
 			m.Job, m.Program = job.name, name
 			results = append(results, m)

@@ -13,7 +13,7 @@ func TestMain(m *testing.M) { os.Exit(services.Main(m)) }
 
 // The two programs plan the same, and ours takes a tenth of the requests at the most.
 func TestBenchmark(t *testing.T) {
-	b := benchmark{url: services.Elasticsearch(t, 7), indices: 60, rounds: 1}
+	b := benchmark{url: services.Elasticsearch(t, 7), indices: 60, rounds: 1, progress: t.Output()}
 	results, err := b.run(time.Now())
 	if err != nil {
 		t.Fatal(err)
