@@ -250,10 +250,14 @@ func (d *date) valid() bool {
 // month and day. zone is for a date that names none.
 func (d *date) time(up bool, zone *time.Location) time.Time {
 	if d.exact {
-		if up && d.instant.Nanosecond()%int(time.Millisecond) == 0 {
-			return d.instant.Add(time.Millisecond - 1)
+		t := d.instant
+		if up && t.Nanosecond()%int(time.Millisecond) == 0 {
+			t = t.Add(time.Millisecond - 1)
 		}
-		return d.instant
+		if zone != time.UTC { // in Elasticsearch a zone moves a count since 1970 as well
+			t = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), zone)
+		}
+		return t
 	}
 	if d.zone != nil {
 		zone = d.zone

@@ -278,7 +278,11 @@ func mergeMappings(a, b body.Value, deep bool) body.Value {
 		case "properties":
 			out.Members[i].Value = mergeProperties(there, m.Value, deep)
 		case "dynamic_templates":
-			out.Members[i].Value = mergeNamed(there, m.Value)
+			if deep { // the later layer's come first
+				out.Members[i].Value = mergeNamed(m.Value, there, false)
+			} else {
+				out.Members[i].Value = mergeNamed(there, m.Value, true)
+			}
 		case "_meta":
 			out.Members[i].Value = overlay(there, m.Value)
 		default:
@@ -311,7 +315,8 @@ func mergeProperties(a, b body.Value, deep bool) body.Value {
 	return out
 }
 
-func mergeNamed(a, b body.Value) body.Value {
+// mergeNamed returns the dynamic templates of a and after them those of b that are new; of one that both have b's if over.
+func mergeNamed(a, b body.Value, over bool) body.Value {
 	out := body.Value{Kind: body.Array, Items: slices.Clone(a.Items)}
 	for _, item := range b.Items {
 		i := slices.IndexFunc(out.Items, func(have body.Value) bool {
@@ -319,7 +324,7 @@ func mergeNamed(a, b body.Value) body.Value {
 		})
 		if i < 0 {
 			out.Items = append(out.Items, item)
-		} else {
+		} else if over {
 			out.Items[i] = item
 		}
 	}

@@ -281,7 +281,7 @@ func (q Match) on(f *mapping.Field, c *compiler) (node, error) {
 		}
 		nodes = append(nodes, exactly(f, t))
 	}
-	if q.And {
+	if q.And || len(nodes) == 1 { // of one term the minimum is not asked
 		return allOf(nodes), nil
 	}
 	least, err := minimum(q.Minimum, len(nodes))
