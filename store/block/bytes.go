@@ -39,13 +39,13 @@ func appendBytes[T string | []byte](to []byte, b T) []byte {
 	return append(binary.AppendUvarint(to, uint64(len(b))), b...)
 }
 
-// appendPacked adds b, compressed where that makes it smaller: its length, that of what follows (0: not compressed), and
+// appendPacked adds b, compressed where that makes it much smaller: its length, that of what follows (0: not compressed), and
 // the bytes.
 func appendPacked(to, b []byte) []byte {
 	to = binary.AppendUvarint(to, uint64(len(b)))
 	if len(b) >= 32 {
 		packed := encoder.EncodeAll(b, nil)
-		if len(packed) < len(b) {
+		if len(packed) < len(b)-len(b)/8 {
 			return appendBytes(to, packed)
 		}
 	}

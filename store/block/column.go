@@ -375,6 +375,9 @@ func (c *Column) selectCoded(among, result *Bitmap, f func(Value) bool) {
 
 // MayHave says whether some value may be text: as the Text of a Value. False is certain.
 func (c *Column) MayHave(text string) bool {
+	if c.isText() {
+		return c.filtered().has(valueHash(text))
+	}
 	c.load()
 	switch {
 	case c.entries != nil:
@@ -396,11 +399,12 @@ func (c *Column) MayHave(text string) bool {
 			}
 		}
 		return false
-	case c.text != nil:
-		return c.filtered().has(valueHash(text))
 	}
 	return c.n > 0
 }
+
+// isText says whether the column has a filter, for which its text needs not be loaded.
+func (c *Column) isText() bool { return c.docs == nil && c.n > 0 && c.how == encText }
 
 // MayHaveToken says whether some value may be token, or have it as one of its words. False is certain. A word is what an analyzer makes
 // of letters, digits and what is between them, in lower case.
@@ -412,7 +416,7 @@ func (c *Column) MayHaveToken(token []byte) bool {
 	switch {
 	case c.entries != nil:
 		return c.entriesHave(text)
-	case c.text != nil:
+	case c.isText():
 		have := true
 		words(text, func(w []byte) bool {
 			have = len(w) >= longestWord || c.bloom.has(wordHash(w))

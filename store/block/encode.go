@@ -17,7 +17,7 @@ const (
 const (
 	magic      = "pbk1"
 	chunkSize  = 32 << 10  // of text that is compressed at once
-	partSize   = 32 << 10  // small columns are put together into parts of this size
+	partSize   = 96 << 10  // small columns are put together into parts of this size
 	maxEntries = 1<<16 - 1 // of a dictionary
 	// maxDictText is how many bytes the distinct values of a dictionary may be.
 	maxDictText = 256 << 10
