@@ -1,0 +1,544 @@
+package search
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/podbeat/podbeat/es/body"
+	"github.com/podbeat/podbeat/store/block"
+	"github.com/podbeat/podbeat/store/mapping"
+)
+
+// fetch writes hits as a JSON array.
+func (x *running) fetch(hits []hit, f *Fetch, by []*sorter) ([]byte, error) {
+	docs, err := x.documents(hits)
+	if err != nil {
+		return nil, err
+	}
+	shapers := make(map[*indexed]*shaper)
+	w := &writer{}
+	w.open('[')
+	for i := range hits {
+		ix := hits[i].seg.index
+		s := shapers[ix]
+		if s == nil {
+			if s, err = x.shaper(ix, f); err != nil {
+				return nil, err
+			}
+			shapers[ix] = s
+		}
+		if err := x.writeHit(w, &hits[i], docs[i], s, by); err != nil {
+			return nil, err
+		}
+	}
+	w.close(']')
+	return w.b, nil
+}
+
+// documents reads the hits' documents, those of a segment at once.
+func (x *running) documents(hits []hit) ([]block.Doc, error) {
+	of := make(map[*segment][]int)
+	for i := range hits {
+		of[hits[i].seg] = append(of[hits[i].seg], i)
+	}
+	docs := make([]block.Doc, len(hits))
+	for seg, places := range of {
+		slices.SortFunc(places, func(a, b int) int { return cmp.Compare(hits[a].row, hits[b].row) })
+		rows := block.NewBitmap(seg.Len())
+		for _, i := range places {
+			rows.Set(hits[i].row)
+		}
+		found, err := seg.DocsOf(rows)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read documents of index %s: %w", seg.index.View.Index(), err)
+		}
+		for n, i := range places {
+			docs[i] = found[n]
+		}
+	}
+	return docs, nil
+}
+
+// A shaper makes of documents of one index what is wanted of them.
+type shaper struct {
+	*Fetch
+	mapping   *mapping.Mapping
+	fields    []*shownField
+	unmapped  []string // patterns of fields that are in no mapping
+	docValues []*shownField
+	limited   map[string][]*mapping.Field // by column: those that leave values out
+	highlight []*highlightField
+}
+
+// A shownField is a field under the name it was asked for.
+type shownField struct {
+	name   string
+	source source
+	format *mapping.Format
+	text   bool // of a text field, whose values are shown as they are
+}
+
+func (x *running) shaper(ix *indexed, f *Fetch) (*shaper, error) {
+	s := &shaper{Fetch: f, mapping: ix.Mapping, limited: make(map[string][]*mapping.Field)}
+	ix.Mapping.Fields(func(field *mapping.Field) {
+		if field.Type != mapping.Alias && (field.IgnoreBad || field.Type.Keywords() && field.IgnoreAbove < 1<<31-1) {
+			s.limited[field.Column] = append(s.limited[field.Column], field)
+		}
+	})
+	var err error
+	if s.fields, err = shown(ix, f.Fields, false); err != nil {
+		return nil, err
+	}
+	if s.docValues, err = shown(ix, f.DocValues, true); err != nil {
+		return nil, err
+	}
+	for _, want := range f.Fields {
+		if want.Unmapped {
+			s.unmapped = append(s.unmapped, want.Pattern)
+		}
+	}
+	if f.Highlight != nil {
+		s.highlight, err = f.Highlight.on(ix, x)
+	}
+	return s, err
+}
+
+// shown are the fields that patterns name.
+func shown(ix *indexed, wanted []FieldFormat, docValues bool) ([]*shownField, error) {
+	var out []*shownField
+	add := func(name string, want FieldFormat) error {
+		field, ok := ix.Mapping.Field(name)
+		if !ok {
+			return nil
+		}
+		s := &shownField{name: name, text: field.Type.Analyzed()}
+		if docValues || !s.text {
+			var err error
+			if s.source, err = ix.source(name, true); err != nil && docValues {
+				return err
+			}
+		}
+		s.source.field, s.source.nanos = field, field.Type == mapping.DateNanos
+		s.source.kind = kindOf(field.Type)
+		if field.Type.Dates() {
+			s.format = field.Format
+			if want.Format != "" {
+				f, err := mapping.ParseFormat(want.Format)
+				if err != nil {
+					return illegal("%s", err)
+				}
+				s.format = f
+			}
+		} else if want.Format != "" {
+			return illegal("Field [%s] of type [%s] doesn't support formats.", clip(name), field.Type)
+		}
+		out = append(out, s)
+		return nil
+	}
+	for _, want := range wanted {
+		if !strings.Contains(want.Pattern, "*") {
+			if err := add(want.Pattern, want); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		var names []string
+		ix.Mapping.Fields(func(f *mapping.Field) {
+			if like(want.Pattern, f.Path) && (!docValues || f.Type == mapping.Alias || kindOf(f.Type) != unmapped && f.DocValues) {
+				names = append(names, f.Path)
+			}
+		})
+		for _, name := range names {
+			if err := add(name, want); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// like says whether s is what the pattern says, * standing for any text.
+func like(pattern, s string) bool {
+	first, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return s == pattern
+	}
+	if !strings.HasPrefix(s, first) {
+		return false
+	}
+	s = s[len(first):]
+	for {
+		piece, next, star := strings.Cut(rest, "*")
+		if !star {
+			return strings.HasSuffix(s, piece)
+		}
+		i := strings.Index(s, piece)
+		if i < 0 {
+			return false
+		}
+		s, rest = s[i+len(piece):], next
+	}
+}
+
+func (x *running) writeHit(w *writer, h *hit, d block.Doc, s *shaper, by []*sorter) error {
+	w.open('{')
+	w.name("_index").text(h.seg.index.View.Index())
+	w.name("_type").text("_doc")
+	if !s.NoStored {
+		w.name("_id").text(d.ID)
+	}
+	if s.Version {
+		w.name("_version").int(d.Version)
+	}
+	if s.Seq {
+		w.name("_seq_no").int(d.Seq)
+		w.name("_primary_term").int(1)
+	}
+	scored := len(by) == 0 || x.request.TrackScores || slices.ContainsFunc(by, func(s *sorter) bool { return s.Field == byScore })
+	if w.name("_score"); scored {
+		w.float(x.request.score)
+	} else {
+		w.null()
+	}
+	var leaves map[string][]block.Value
+	if len(s.limited) > 0 && !s.NoStored || len(s.fields)+len(s.docValues)+len(s.highlight)+len(s.unmapped) > 0 {
+		v, err := body.Parse(d.Source)
+		if err != nil {
+			return fmt.Errorf("cannot read document %q of index %s: %w", d.ID, h.seg.index.View.Index(), err)
+		}
+		leaves = make(map[string][]block.Value)
+		flatten(v, "", leaves)
+	}
+	if !s.NoStored {
+		s.ignored(w, leaves)
+	}
+	if !s.NoSource {
+		if err := s.source(w, d.Source); err != nil {
+			return err
+		}
+	}
+	s.writeFields(w, leaves)
+	s.writeHighlights(w, leaves)
+	if len(by) > 0 {
+		w.name("sort").open('[')
+		for i, key := range h.keys {
+			by[i].show(w, key, h.seg.index.position, x.request.score)
+		}
+		if x.request.seqOrder && by[len(by)-1].Field != shardDoc {
+			w.int(place(h.seg.index.position, h.seq))
+		}
+		w.close(']')
+	}
+	w.close('}')
+	return nil
+}
+
+// flatten collects the scalars of a document by their paths, null among them.
+func flatten(v body.Value, path string, to map[string][]block.Value) {
+	switch v.Kind {
+	case body.Object:
+		for _, m := range v.Members {
+			name := m.Name
+			if path != "" {
+				name = path + "." + name
+			}
+			flatten(m.Value, name, to)
+		}
+	case body.Array:
+		for _, item := range v.Items {
+			flatten(item, path, to)
+		}
+	case body.String:
+		to[path] = append(to[path], block.Value{Kind: block.String, Text: v.Text})
+	case body.Number:
+		to[path] = append(to[path], block.Value{Kind: block.Number, Text: v.Text})
+	case body.Bool:
+		to[path] = append(to[path], block.Value{Kind: block.Bool, Text: v.Text})
+	default:
+		to[path] = append(to[path], block.Value{Kind: block.Null})
+	}
+}
+
+// ignored names the fields that have left out a value of the document.
+func (s *shaper) ignored(w *writer, leaves map[string][]block.Value) {
+	var names []string
+	for path, fields := range s.limited {
+		for _, v := range leaves[path] {
+			for _, f := range fields {
+				if v.Kind != block.Null && !fits(f, v) && !slices.Contains(names, f.Path) {
+					names = append(names, f.Path)
+				}
+			}
+		}
+	}
+	if names == nil {
+		return
+	}
+	slices.Sort(names)
+	w.name("_ignored").open('[')
+	for _, name := range names {
+		w.text(name)
+	}
+	w.close(']')
+}
+
+func fits(f *mapping.Field, v block.Value) bool {
+	kind, text, ok := scalar(f, v)
+	switch kindOf(f.Type) {
+	case texts:
+		_, ok = term(f, v)
+	case floats:
+		_, ok = f.Float(kind, text)
+	case ints:
+		_, ok = f.Int(kind, text)
+	}
+	return ok
+}
+
+// source writes the document, or what includes and excludes leave of it.
+func (s *shaper) source(w *writer, source []byte) error {
+	w.name("_source")
+	if len(s.Includes)+len(s.Excludes) == 0 {
+		w.raw(source)
+		return nil
+	}
+	v, err := body.Parse(source)
+	if err != nil {
+		return fmt.Errorf("cannot read a document: %w", err)
+	}
+	cut, _ := s.cut(v, "", len(s.Includes) == 0)
+	w.value(cut)
+	return nil
+}
+
+// cut returns what is wanted of an object or array at path; in says that all of it is included.
+func (s *Fetch) cut(v body.Value, path string, in bool) (cut body.Value, kept bool) {
+	cut = body.Value{Kind: v.Kind}
+	switch v.Kind {
+	case body.Object:
+		for _, m := range v.Members {
+			name := m.Name
+			if path != "" {
+				name = path + "." + name
+			}
+			if covered(s.Excludes, name) {
+				continue
+			}
+			inside := in || covered(s.Includes, name)
+			if m.Value.Scalar() {
+				if inside {
+					cut.Members = append(cut.Members, m)
+				}
+				continue
+			}
+			if part, ok := s.cut(m.Value, name, inside); ok || inside {
+				cut.Members = append(cut.Members, body.Member{Name: m.Name, Value: part})
+			}
+		}
+		return cut, len(cut.Members) > 0
+	case body.Array:
+		for _, item := range v.Items {
+			if item.Scalar() {
+				if in {
+					cut.Items = append(cut.Items, item)
+				}
+				continue
+			}
+			if part, ok := s.cut(item, path, in); ok {
+				cut.Items = append(cut.Items, part)
+			}
+		}
+		return cut, len(cut.Items) > 0
+	}
+	return v, in
+}
+
+// covered says whether a pattern names the path, or an object that it is in.
+func covered(patterns []string, path string) bool {
+	for _, p := range patterns {
+		p = strings.TrimSuffix(p, ".*")
+		if like(p, path) {
+			return true
+		}
+		for i := range len(path) {
+			if path[i] == '.' && like(p, path[:i]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// writeFields writes what fields and docvalue_fields ask for.
+func (s *shaper) writeFields(w *writer, leaves map[string][]block.Value) {
+	if len(s.Fields)+len(s.DocValues) == 0 {
+		return
+	}
+	opened := false
+	done := make(map[string]bool)
+	add := func(name string, write func()) {
+		if done[name] {
+			return
+		}
+		if !opened {
+			w.name("fields").open('{')
+			opened = true
+		}
+		done[name] = true
+		w.name(name).open('[')
+		write()
+		w.close(']')
+	}
+	for _, f := range s.docValues {
+		if list := f.docValues(leaves[f.source.field.Column]); len(list) > 0 {
+			add(f.name, func() {
+				for _, k := range list {
+					f.show(w, k)
+				}
+			})
+		}
+	}
+	for _, f := range s.fields {
+		if list := f.values(leaves[f.source.field.Column]); len(list) > 0 {
+			add(f.name, func() {
+				for _, v := range list {
+					f.showScalar(w, v)
+				}
+			})
+		}
+	}
+	paths := make([]string, 0, len(leaves))
+	for path := range leaves {
+		if _, ok := s.mapping.Field(path); !ok && slices.ContainsFunc(s.unmapped, func(p string) bool { return like(p, path) }) {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	for _, path := range paths {
+		add(path, func() {
+			for _, v := range leaves[path] {
+				writeScalar(w, v)
+			}
+		})
+	}
+	if opened {
+		w.close('}')
+	}
+}
+
+func writeScalar(w *writer, v block.Value) {
+	switch v.Kind {
+	case block.String:
+		w.text(v.Text)
+	case block.Null:
+		w.null()
+	default:
+		w.raw([]byte(v.Text))
+	}
+}
+
+// values are the document's values that the field takes.
+func (f *shownField) values(list []block.Value) []block.Value {
+	field := f.source.field
+	if field.Type == mapping.ConstantKeyword && field.Value != nil {
+		return []block.Value{{Kind: block.String, Text: *field.Value}}
+	}
+	var out []block.Value
+	for _, v := range list {
+		if v.Kind == block.Null && field.Null == nil || f.source.kind != unmapped && !fits(field, v) {
+			continue
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// showScalar writes a value of the source as its field takes it.
+func (f *shownField) showScalar(w *writer, v block.Value) {
+	field := f.source.field
+	kind, text, _ := scalar(field, v)
+	switch {
+	case f.source.kind == texts && field.Type != mapping.IP:
+		t, _ := field.Term(text)
+		w.text(t)
+	case f.source.kind == floats:
+		x, _ := field.Float(kind, text)
+		w.raw([]byte(shortFloat(field, x)))
+	case f.source.kind == ints, f.source.kind == texts:
+		f.show(w, f.key(v))
+	case v.Kind == block.String:
+		w.text(text)
+	case f.text:
+		w.text(text)
+	default:
+		writeScalar(w, v)
+	}
+}
+
+// shortFloat writes a number as its field's type has it: 1.1 and not 1.100000023841858.
+func shortFloat(f *mapping.Field, x float64) string {
+	if f.Type != mapping.Float && f.Type != mapping.HalfFloat {
+		return mapping.JavaText(x)
+	}
+	s := strconv.FormatFloat(x, 'g', -1, 32)
+	if !strings.ContainsAny(s, ".e") {
+		s += ".0"
+	}
+	return s
+}
+
+// key is a value as doc values have it.
+func (f *shownField) key(v block.Value) key {
+	field := f.source.field
+	kind, text, _ := scalar(field, v)
+	var k key
+	switch f.source.kind {
+	case ints:
+		k.n, _ = field.Int(kind, text)
+	case floats:
+		k.x, _ = field.Float(kind, text)
+	case texts:
+		k.s, _ = term(field, v)
+	}
+	return k
+}
+
+// docValues are the values in ascending order; texts are there once.
+func (f *shownField) docValues(list []block.Value) []key {
+	var out []key
+	for _, v := range f.values(list) {
+		out = append(out, f.key(v))
+	}
+	slices.SortFunc(out, func(a, b key) int {
+		return cmp.Or(cmp.Compare(a.n, b.n), cmp.Compare(a.x, b.x), strings.Compare(a.s, b.s))
+	})
+	if f.source.kind == texts {
+		out = slices.Compact(out)
+	}
+	return out
+}
+
+// show writes a key.
+func (f *shownField) show(w *writer, k key) {
+	field := f.source.field
+	switch {
+	case field.Type == mapping.IP:
+		w.text(showAddress(k.s))
+	case f.source.kind == texts:
+		w.text(k.s)
+	case f.source.kind == floats:
+		w.float(k.x)
+	case field.Type == mapping.Boolean:
+		w.flag(k.n != 0)
+	case f.format != nil:
+		w.text(f.format.Print(f.moment(k.n)))
+	default:
+		w.int(k.n)
+	}
+}
+
+func (f *shownField) moment(n int64) time.Time { return f.source.moment(n) }
