@@ -140,7 +140,7 @@ func checkName(name string) error {
 		return forbidden("the index " + quote(name) + " is of another cluster: only this one is served")
 	case name[0] == '.':
 		return forbidden("the index " + quote(name) + " begins with a dot: those are the system's own")
-	case strings.IndexByte("-+_", name[0]) >= 0, strings.ContainsAny(name, "\\/?\"<>|#% ,"), !utf8.ValidString(name), strings.ContainsFunc(name, isControl):
+	case strings.IndexByte("-+_", name[0]) >= 0, strings.ContainsAny(name, "\\/?\"<>|#% ,;"), !utf8.ValidString(name), strings.ContainsFunc(name, isControl):
 		return illegal("invalid index name " + quote(name))
 	}
 	return nil

@@ -1,0 +1,304 @@
+// Package logapi tests logapi from outside: attacks over raw sockets, and what reaches the backend.
+package logapi
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/podbeat/podbeat/es/body"
+	"github.com/podbeat/podbeat/logapi/search"
+)
+
+// A recorder stands where Elasticsearch does, and keeps what it is asked.
+type recorder struct {
+	*httptest.Server
+	mu   sync.Mutex
+	seen []seen
+}
+
+// seen is a request that came to the recorder from a client.
+type seen struct {
+	method, path, query, body string // the path as it came, escaped
+	header                    http.Header
+}
+
+// names are the recorder's indices and aliases. Team a's begin with team-a-; the alias team-a-sneaky is not among them.
+const names = `{".system":{"aliases":{}},"team-a-1":{"aliases":{"mine":{},"both":{}}},"team-a-2":{"aliases":{"filtered-a":{"filter":{"term":{"n":1}}}}},
+	"team-b-1":{"aliases":{"both":{},"team-a-sneaky":{},"filtered-b":{"filter":{"term":{"n":1}}}}},"shared":{"aliases":{}}}`
+
+// record starts a recorder.
+func record(t testing.TB) *recorder {
+	r := &recorder{}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+		w.Header().Set("X-Elastic-Product", "Elasticsearch")
+		w.Header().Set("Set-Cookie", "internal=1")
+		w.Header().Set("Www-Authenticate", "Basic")
+		switch req.URL.RequestURI() { // what logapi asks for itself
+		case "/_alias?expand_wildcards=open", "/_alias?expand_wildcards=all":
+			io.WriteString(w, names)
+			return
+		case "/_field_caps?expand_wildcards=open%2Chidden&fields=kubernetes.namespace%2Cservice.id&ignore_unavailable=true":
+			io.WriteString(w, `{"indices":["shared"],"fields":{"kubernetes.namespace":{"keyword":{"type":"keyword"}}}}`)
+			return
+		case "/":
+			io.WriteString(w, `{"name":"node-of-ours","cluster_name":"logs","cluster_uuid":"secret-uuid","version":{"number":"7.17.29","build_hash":"580aff1"}}`)
+			return
+		}
+		body, _ := io.ReadAll(req.Body)
+		r.mu.Lock()
+		r.seen = append(r.seen, seen{req.Method, req.URL.EscapedPath(), req.URL.RawQuery, string(body), req.Header.Clone()})
+		r.mu.Unlock()
+		io.WriteString(w, `{"_scroll_id":"cmF3","took":1,"hits":{"hits":[]}}`)
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+// take returns what was seen since it was called last.
+func (r *recorder) take() []seen {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := r.seen
+	r.seen = nil
+	return all
+}
+
+// front serves searches before the recorder as logapi does, for a client with these scopes.
+func front(t testing.TB, r *recorder, scopes ...search.Scope) string {
+	t.Helper()
+	u, _ := url.Parse(r.URL)
+	h, err := search.New(search.Options{URL: u, NamespaceField: "kubernetes.namespace", AppField: "service.id",
+		Auth: func(req *http.Request) { req.SetBasicAuth("logapi", "backend password") }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		h.ServeHTTP(w, req.WithContext(search.WithSubject(search.WithScopes(req.Context(), scopes), "12203")))
+	}))
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://")
+}
+
+// send writes request to a connection of its own and returns the answer's status, header and body; status 0: none
+// came. After a request that is cut, it says that nothing follows.
+func send(t testing.TB, addr, request string, cut bool) (status int, header http.Header, text string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_, _ = io.WriteString(conn, request)
+	if cut {
+		_ = conn.(*net.TCPConn).CloseWrite()
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: strings.SplitN(request, " ", 2)[0]})
+	if err != nil {
+		return 0, nil, ""
+	}
+	defer resp.Body.Close()
+	data, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, resp.Header, string(data)
+}
+
+// plain writes a request: "POST /path", a body, further header lines.
+func plain(line, body string, header ...string) string {
+	kind := "application/json"
+	if strings.Contains(line, "_msearch") {
+		kind = "application/x-ndjson"
+	}
+	if body != "" && !strings.Contains(strings.Join(header, "\n"), "Content-Type") {
+		header = append(header, "Content-Type: "+kind)
+	}
+	return fmt.Sprintf("%s HTTP/1.1\r\nHost: logs\r\nContent-Length: %d\r\n%s\r\n%s", line, len(body), strings.Join(append(header, ""), "\r\n"), body)
+}
+
+// allowed says what is wrong with a request that reached the recorder from a client of team a, by index: it must be
+// one of the calls that read, and name nothing but team a's indices.
+func allowed(s seen) error {
+	parts := strings.Split(strings.TrimPrefix(s.path, "/"), "/")
+	call := parts[0]
+	if !strings.HasPrefix(call, "_") {
+		if err := ours(parts[0]); err != nil {
+			return err
+		}
+		parts = parts[1:]
+		if len(parts) == 0 {
+			return fmt.Errorf("no call")
+		}
+		call = parts[0]
+	} else if call != "_msearch" && call != "_mget" {
+		return fmt.Errorf("%s of every index", call)
+	}
+	methods := map[string]string{"_search": "GET POST", "_msearch": "GET POST", "_count": "GET POST", "_validate": "GET POST", "_field_caps": "GET POST", "_mapping": "GET",
+		"_terms_enum": "GET POST", "_async_search": "POST", "_pit": "POST", "_mget": "GET POST", "_mtermvectors": "GET POST", "_doc": "GET HEAD", "_source": "GET HEAD", "_explain": "GET POST"}[call]
+	if !strings.Contains(" "+methods+" ", " "+s.method+" ") {
+		return fmt.Errorf("%s %s", s.method, call)
+	}
+	for _, name := range []string{"index=", "expand_wildcards=", "source=", "jwt=", ";"} {
+		if strings.Contains(s.query, name) {
+			return fmt.Errorf("%s in the query", name)
+		}
+	}
+	for name := range s.header {
+		switch name {
+		case "Accept", "Accept-Encoding", "Authorization", "Content-Length", "Content-Type", "User-Agent":
+		default:
+			return fmt.Errorf("the header %s", name)
+		}
+	}
+	if user, password, _ := (&http.Request{Header: s.header}).BasicAuth(); user != "logapi" || password != "backend password" {
+		return fmt.Errorf("the credentials %q", s.header["Authorization"])
+	}
+	return ourBody(call, s.body)
+}
+
+// ourBody looks for names of indices in a body.
+func ourBody(call, text string) error {
+	if text == "" {
+		return nil
+	}
+	for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
+		v, err := body.Parse([]byte(line))
+		if err != nil {
+			return err
+		}
+		if call == "_msearch" && i%2 == 0 {
+			index, ok := v.Get("index")
+			if !ok || len(index.Items) == 0 {
+				return fmt.Errorf("a line that names no index: %s", line)
+			}
+		}
+		if err := ourValue(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ourValue(v body.Value) error {
+	for _, item := range v.Items {
+		if err := ourValue(item); err != nil {
+			return err
+		}
+	}
+	for _, m := range v.Members {
+		switch m.Name {
+		case "index", "_index", "indices", "target_index":
+			for _, name := range append(m.Value.Items, m.Value) {
+				if name.Kind == body.String && ours(name.Text) != nil {
+					return fmt.Errorf("%s: %s", m.Name, m.Value)
+				}
+			}
+		case "wrapper", "collate":
+			return fmt.Errorf("%s", m.Name)
+		}
+		if err := ourValue(m.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ours says what is wrong with an index expression of team a's.
+func ours(expression string) error {
+	elements := strings.Split(expression, ",")
+	for i, name := range elements {
+		switch {
+		case i > 0 && strings.HasPrefix(name, "-"), name == "NO-INDEX-OF-THIS-TOKEN-*", name == "filtered-a":
+		case strings.Contains(name, "*") && strings.HasPrefix("team-a-sneaky", strings.SplitN(name, "*", 2)[0]):
+			return fmt.Errorf("%q stands for team-a-sneaky", name)
+		case strings.HasPrefix(name, "team-a-") && name != "team-a-sneaky" && !strings.ContainsAny(name, "%:<>/ "):
+		default:
+			return fmt.Errorf("the name %q in %q", name, expression)
+		}
+	}
+	return nil
+}
+
+// Whatever a client of team a sends, nothing reaches the backend but reading calls on team a's indices.
+func TestAttacksOnIndices(t *testing.T) {
+	r := record(t)
+	addr := front(t, r, search.Scope{Indices: []string{"team-a-*"}})
+	refused, passed := 0, 0
+	list := attacksOnIndices()
+	for i, request := range append(list, incomplete...) {
+		status, header, text := send(t, addr, request, i >= len(list))
+		all := r.take()
+		for _, s := range all {
+			if err := allowed(s); err != nil {
+				t.Errorf("%.300q reached the backend as %s %s?%s %.300s: %v", request, s.method, s.path, s.query, s.body, err)
+			}
+		}
+		switch {
+		case status == 500, status == 502, status == 504:
+			t.Errorf("%.300q: %d %s", request, status, text)
+		case len(all) == 0:
+			refused++
+		default:
+			passed++
+		}
+		for _, name := range []string{"Set-Cookie", "Www-Authenticate", "Authorization"} {
+			if header.Get(name) != "" {
+				t.Errorf("%.300q: the answer has %s", request, name)
+			}
+		}
+		if strings.Contains(text, "team-b-1") && !strings.Contains(request, "team-b-1") || strings.Contains(text, "password") || strings.Contains(text, "secret-uuid") || strings.Contains(text, "node-of-ours") {
+			t.Errorf("%.300q tells %s", request, text)
+		}
+	}
+	t.Logf("%d requests refused, %d cut to what is open", refused, passed)
+	if refused < 100 || passed < 20 {
+		t.Errorf("%d requests refused, %d passed: the list is not what it was", refused, passed)
+	}
+}
+
+// Behind a filter, whatever reaches the backend as a search has the filter around its query, and nothing that looks past it.
+func TestAttacksOnFilter(t *testing.T) {
+	r := record(t)
+	addr := front(t, r, search.Scope{Namespaces: []string{"a"}})
+	const filter = `{"bool":{"filter":[{"bool":{"should":[{"bool":{"filter":[{"bool":{"should":[{"terms":{"kubernetes.namespace":["a"]}}],"minimum_should_match":1}}]}}],"minimum_should_match":1}}`
+	refused := 0
+	f := func(request string, pass bool) {
+		t.Helper()
+		status, _, text := send(t, addr, request, false)
+		all := r.take()
+		if pass != (len(all) == 1 && status == 200) || !pass && (status < 400 || status >= 500 || len(all) > 0) {
+			t.Errorf("%.300q: %d %s, %d requests at the backend", request, status, text, len(all))
+		}
+		if !pass {
+			refused++
+		}
+		for _, s := range all {
+			lines := strings.Split(strings.TrimSuffix(s.body, "\n"), "\n")
+			for i, line := range lines {
+				v, err := body.Parse([]byte(line))
+				query, _ := v.Get("query")
+				search := strings.HasSuffix(s.path, "_search") || strings.HasSuffix(s.path, "_count") || strings.HasSuffix(s.path, "_msearch") && i%2 == 1
+				if search && (err != nil || !strings.HasPrefix(query.String(), filter) || strings.Contains("&"+s.query, "&q=")) {
+					t.Errorf("%.300q reached the backend without the filter: %s?%s %s", request, s.path, s.query, s.body)
+				}
+			}
+		}
+	}
+	for _, c := range attacksOnFilter {
+		f(c, false)
+	}
+	for _, c := range insideFilter {
+		f(c, true)
+	}
+	if refused < 60 {
+		t.Errorf("%d requests refused: the list is not what it was", refused)
+	}
+}
