@@ -73,11 +73,14 @@ func (r *run) expire(ctx context.Context, p *retention.Policy, a *action.Action,
 	pa := plan.Of(a, len(items))
 	pa.Options = nil
 	pa.Warnings = append(p.Warnings(), d.Warnings...)
-	meant := len(d.Delete)
+	var meant []string
+	for _, choice := range d.Delete {
+		meant = append(meant, choice.Name)
+	}
 	for _, k := range d.Keep {
 		pa.Left = append(pa.Left, plan.Left{Name: k.Name, Why: k.Why})
 		if k.Rule != "" {
-			meant++
+			meant = append(meant, k.Name)
 		}
 	}
 	if earlier != nil {
@@ -94,7 +97,7 @@ func (r *run) expire(ctx context.Context, p *retention.Policy, a *action.Action,
 		for _, warning := range pa.Warnings {
 			r.log.Warn(warning)
 		}
-		err = r.guard(ctx, c, &pa, items, meant)
+		err = r.guard(ctx, c, &pa, items, meant, []plan.Dater{p.DateIn})
 	}
 	if err == nil {
 		chosen, _ := pa.Items()

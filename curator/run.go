@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/podbeat/podbeat/curator/action"
@@ -37,6 +38,7 @@ type run struct {
 
 	made    plan.Plan // what was decided so far
 	facts   plan.Facts
+	spent   plan.Spent
 	results tally
 }
 
@@ -239,12 +241,14 @@ func (r *run) decide(ctx context.Context, c *cluster.Cluster, a *action.Action, 
 		return p, sel, err
 	}
 	p = plan.Of(a, len(items))
-	meant := 0
+	var meant []string
 	switch {
 	case !takesList(a):
 	case earlier != nil:
 		err = r.follow(a, &p, earlier, items)
-		meant = len(items)
+		for _, it := range items {
+			meant = append(meant, it.Name)
+		}
 	case a.Kind == "alias":
 		err = r.chooseBoth(ctx, c, a, &p, items)
 	default:
@@ -260,7 +264,7 @@ func (r *run) decide(ctx context.Context, c *cluster.Cluster, a *action.Action, 
 	for _, warning := range p.Warnings {
 		r.log.Warn(warning)
 	}
-	if err := r.guard(ctx, c, &p, items, meant); err != nil {
+	if err := r.guard(ctx, c, &p, items, meant, daters(a.Filters)); err != nil {
 		return p, sel, err
 	}
 	sel.Items, sel.Remove = p.Items()
@@ -289,7 +293,7 @@ func (r *run) chooseBoth(ctx context.Context, c *cluster.Cluster, a *action.Acti
 }
 
 // guard lets the guards look at a plan, and says what they hold back.
-func (r *run) guard(ctx context.Context, c *cluster.Cluster, p *plan.Action, looked []filter.Item, matched int) error {
+func (r *run) guard(ctx context.Context, c *cluster.Cluster, p *plan.Action, looked []filter.Item, matched []string, daters []plan.Dater) error {
 	if !p.Destroys() || len(p.Choices) == 0 {
 		return nil
 	}
@@ -297,10 +301,7 @@ func (r *run) guard(ctx context.Context, c *cluster.Cluster, p *plan.Action, loo
 		return err
 	}
 	f := r.facts
-	f.Now, f.Looked, f.Matched = r.now(), looked, matched
-	for _, it := range looked {
-		f.Docs += max(it.Docs, 0)
-	}
+	f.Now, f.Looked, f.Matched, f.Daters, f.Run = r.now(), looked, matched, daters, &r.spent
 	p.Guard(r.guards, f)
 	for _, h := range p.Held {
 		r.results.Held++
@@ -313,19 +314,29 @@ func (r *run) guard(ctx context.Context, c *cluster.Cluster, p *plan.Action, loo
 	return nil
 }
 
-// matched counts the items that a plan is about: all but those that a filter of names, aliases or states took out.
+// matched are the items that a plan is about: all but those that a filter of names, aliases or states took out.
 // Where nothing limits them by age, size or number, it is all that were looked at.
-func matched(filters []filter.Filter, out filter.Outcome) int {
-	n, limited := len(out.Left), false
-	for _, f := range filters {
-		limited = limited || quantity[f.Type()]
+func matched(filters []filter.Filter, out filter.Outcome) (names []string) {
+	limited := slices.ContainsFunc(filters, func(f filter.Filter) bool { return quantity[f.Type()] })
+	for _, it := range out.Left {
+		names = append(names, it.Name)
 	}
 	for _, d := range out.Dropped {
 		if !limited || d.Filter > 0 && quantity[filters[d.Filter-1].Type()] {
-			n++
+			names = append(names, d.Name)
 		}
 	}
-	return n
+	return names
+}
+
+// daters are how the filters of an action read dates in names.
+func daters(filters []filter.Filter) (found []plan.Dater) {
+	for _, f := range filters {
+		if find := filter.DateIn(f); find != nil {
+			found = append(found, find)
+		}
+	}
+	return found
 }
 
 // repositoryOf is where the snapshots are that an action looks at; "" if it looks at indices.

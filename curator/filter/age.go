@@ -26,6 +26,21 @@ type Dating struct {
 	date *dateText // of Timestring
 }
 
+// DateIn returns what finds the date in a name, of a filter that takes dates from names: its text and what it means. Of
+// others it returns nil.
+func DateIn(f Filter) func(name string) (text string, at time.Time, ok bool) {
+	d, is := f.(interface{ dating() *Dating })
+	if !is || d.dating().date == nil {
+		return nil
+	}
+	return func(name string) (string, time.Time, bool) {
+		text, at, err := d.dating().date.find(name, false)
+		return text, time.Unix(at, 0).UTC(), err == nil && text != ""
+	}
+}
+
+func (d *Dating) dating() *Dating { return d }
+
 // settle says what the options need of each other in a list of that kind; needed: there must be a source.
 func (d *Dating) settle(kind Kind, needed bool) error {
 	d.kind = kind

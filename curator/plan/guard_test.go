@@ -22,10 +22,12 @@ func TestSeries(t *testing.T) {
 	f("web-20261121", "web-*")
 	f("web-2026.11", "web-*")
 	f("web-2026.11.21.13", "web-*")
-	f("web-2026.11.21-000007", "web-*-000007")                                                   // a rollover's number after a date: the date tells
+	f("web-2026.11.21-000007", "web-*-*") // a rollover
 	f("logstash-journalbeat-web-2026-01-01-2026.02.10", "logstash-journalbeat-web-2026-01-01-*") // the host is called so
 	f("web-000007", "web-*")
-	f("web-2026.13.45", "web-2026.13.*") // no date; the number at the end
+	f("web-2026.13.45", "web-*.*")       // week 13 and a number
+	f("web-2026.99.99x", "web-*.99x")    // day 99 of the year
+	f("web-1026.99.99", "web-1026.99.*") // no year
 	f("curator-20261121073000", "curator-*")
 	f("web", "web")
 	f("", "")
@@ -40,7 +42,7 @@ func TestNewest(t *testing.T) {
 		}
 		var got []string
 		for _, it := range items {
-			if newestOfSeries(items)[it.Name] {
+			if newestOfSeries(items, nil, time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC))[it.Name] {
 				got = append(got, it.Name)
 			}
 		}
@@ -52,7 +54,9 @@ func TestNewest(t *testing.T) {
 	f("r-000009 r-000010 r-000002", "r-000010")
 	f("r-9 r-10", "r-10") // as numbers, not as text
 	f("plain other", "")  // no series, nothing to protect
-	f("a-2026.11.19 a-2026.11.19", "a-2026.11.19 a-2026.11.19")
+	f("w-2026.12 w-2026.40 w-2026.47 w-2025.52", "w-2026.47")
+	f("r-2026.11.01-000001 r-2026.11.02-000002 r-2026.11.02-000003", "r-2026.11.02-000003")
+	f("a-2026.11.21 a-2029.01.01", "a-2026.11.21") // a clock that is wrong, or a wish to have today's go
 }
 
 func TestGuard(t *testing.T) {
@@ -73,9 +77,9 @@ func TestGuard(t *testing.T) {
 		t.Helper()
 		a := Action{ID: "1", Kind: kind}
 		a.Choose(filter.Outcome{Left: list(chosen...)}, now)
-		facts.Now, facts.Looked = now, list(looked...)
-		if facts.Matched == 0 {
-			facts.Matched = len(looked)
+		facts.Now, facts.Looked, facts.Matched = now, list(looked...), looked
+		if facts.Run == nil {
+			facts.Run = &Spent{}
 		}
 		a.Guard(g, facts)
 		items, _ := a.Items()
@@ -100,7 +104,10 @@ func TestGuard(t *testing.T) {
 	f(All(), "delete_indices", old, old[9:], Facts{Skew: -61 * time.Second}, "0: clock")
 	f(All(), "delete_indices", old, old[9:], Facts{Skew: time.Minute}, "1: ")
 	f(All(), "delete_indices", append([]string{"l-2026.12.25"}, old...), []string{"l-2026.12.25", old[9]}, Facts{}, "1: future l-2026.12.25")
-	f(All(), "delete_indices", old, old[8:], Facts{Docs: 30}, "0: max_delete_ratio") // 20 of 30 documents
+	f(All(), "delete_indices", old, old[8:], Facts{Run: &Spent{docs: 100, all: 200}}, "0: max_delete_ratio") // with 100 before, of 200
+	run := &Spent{}
+	f(All(), "delete_indices", old, old[7:], Facts{Run: run}, "3: ")
+	f(All(), "delete_indices", old[:7], old[4:7], Facts{Run: run}, "0: max_delete_ratio") // 6 of 10 in one run
 	f(All(), "delete_snapshots", []string{"s-20261101000000", "s-20261102000000"}, []string{"s-20261102000000"}, Facts{}, "0: newest s-20261102000000")
 	f(All(), "close", old, old, Facts{Health: "red"}, "10: ") // nothing is lost
 }

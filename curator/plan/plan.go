@@ -198,8 +198,8 @@ func (a *Action) note(out filter.Outcome) {
 
 func choice(it filter.Item, now time.Time) Choice {
 	c := Choice{Name: it.Name, UUID: it.UUID, Created: it.Created, Closed: it.Closed, Docs: it.Docs, Size: it.Size}
-	if date, ok := dateIn(it.Name); ok && it.Ended.IsZero() {
-		c.Age = age(now.Sub(date))
+	if p := placeOf(it.Name, nil); p.date != nil && it.Ended.IsZero() {
+		c.Age = age(now.Sub(p.at))
 	} else if !it.Created.IsZero() {
 		c.Age = age(now.Sub(it.Created))
 	}

@@ -93,3 +93,12 @@ func or(s, otherwise string) string {
 	}
 	return s
 }
+
+// DateIn finds the date in the name of an index, as the policy reads names: its text and when the day or month in it ends.
+func (p *Policy) DateIn(index string) (text string, end time.Time, ok bool) {
+	m := p.ruleOf(index)
+	if m.reading == nil || m.reading.date == "" {
+		return "", time.Time{}, false
+	}
+	return m.reading.date, m.reading.end, true
+}
