@@ -65,16 +65,22 @@ func (a Analyzer) Each(text string, f func(start, end int) bool) {
 
 // fields calls f with each run of runes that belong.
 func fields(text string, belongs func(rune) bool, f func(start, end int) bool) {
-	start := -1
+	start, units := -1, 0
 	for i, r := range text {
-		switch in := belongs(r); {
-		case in && start < 0:
-			start = i
-		case !in && start >= 0:
+		if start >= 0 && (units >= maxTerm || !belongs(r)) {
 			if !f(start, i) {
 				return
 			}
 			start = -1
+		}
+		if !belongs(r) {
+			continue
+		}
+		if start < 0 {
+			start, units = i, 0
+		}
+		if units++; r >= 0x10000 {
+			units++
 		}
 	}
 	if start >= 0 {
@@ -110,6 +116,7 @@ const (
 	extend    // marks, which join what they stand behind
 	joiner    // ZWJ
 	emoji
+	modifier // of an emoji's skin
 	regional // indicators, of which two make a flag
 )
 
@@ -133,6 +140,8 @@ func classOf(r rune) class {
 	switch r {
 	case 0x200d:
 		return joiner
+	case 0x3006:
+		return other
 	case 0x202f, 0x203f, 0x2040, 0x2054, 0xfe33, 0xfe34, 0xfe4d, 0xfe4e, 0xfe4f, 0xff3f:
 		return underline
 	case 0xb7, 0x387, 0x55f, 0x5f4, 0x2027, 0xfe13, 0xfe55, 0xff1a:
@@ -151,9 +160,11 @@ func classOf(r rune) class {
 		return extend
 	}
 	switch {
+	case 0x1f3fb <= r && r <= 0x1f3ff:
+		return modifier
 	case unicode.Is(pictographic, r):
 		return emoji
-	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Mc) && !unicode.In(r, southEastScripts...), 0x1f3fb <= r && r <= 0x1f3ff:
+	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Mc) && !unicode.In(r, southEastScripts...):
 		return extend
 	case unicode.In(r, southEastScripts...) && unicode.In(r, unicode.L, unicode.M):
 		return southEast
@@ -204,7 +215,9 @@ func words(text string, f func(start, end int) bool) {
 				end += size
 			}
 		case emoji:
-			end = pictures(text, end)
+			end = pictures(text, end, r)
+		case modifier:
+			end = marks(text, end)
 		case regional:
 			r, size := utf8.DecodeRuneInString(text[end:])
 			if classOf(r) != regional {
@@ -213,6 +226,10 @@ func words(text string, f func(start, end int) bool) {
 			}
 			end = marks(text, end+size)
 		default:
+			if (r == '#' || r == '*') && strings.HasPrefix(text[end:], keycap) {
+				end += len(keycap)
+				break
+			}
 			i = end
 			continue
 		}
@@ -307,9 +324,15 @@ func marks(text string, i int) int {
 	return i
 }
 
-// pictures returns the end of an emoji sequence whose first emoji ends at i.
-func pictures(text string, i int) int {
+// keycap makes an emoji of a sign that stands before it.
+const keycap = "\ufe0f\u20e3"
+
+// pictures returns the end of an emoji sequence whose first emoji is base and ends at i.
+func pictures(text string, i int, base rune) int {
 	for {
+		if r, size := utf8.DecodeRuneInString(text[i:]); classOf(r) == modifier && unicode.Is(skinned, base) {
+			i += size
+		}
 		end := marks(text, i)
 		if end == i || !strings.HasSuffix(text[:end], "\u200d") {
 			return end
@@ -318,8 +341,21 @@ func pictures(text string, i int) int {
 		if classOf(r) != emoji {
 			return end
 		}
-		i = end + size
+		i, base = end+size, r
 	}
+}
+
+// skinned holds the emoji that a modifier joins: people and parts of them.
+var skinned = &unicode.RangeTable{
+	R16: []unicode.Range16{{0x261d, 0x261d, 1}, {0x26f9, 0x26f9, 1}, {0x270a, 0x270d, 1}},
+	R32: []unicode.Range32{
+		{0x1f385, 0x1f385, 1}, {0x1f3c2, 0x1f3c4, 1}, {0x1f3c7, 0x1f3c7, 1}, {0x1f3ca, 0x1f3cc, 1}, {0x1f442, 0x1f443, 1}, {0x1f446, 0x1f450, 1},
+		{0x1f466, 0x1f478, 1}, {0x1f47c, 0x1f47c, 1}, {0x1f481, 0x1f483, 1}, {0x1f485, 0x1f487, 1}, {0x1f48f, 0x1f48f, 1}, {0x1f491, 0x1f491, 1},
+		{0x1f4aa, 0x1f4aa, 1}, {0x1f574, 0x1f575, 1}, {0x1f57a, 0x1f57a, 1}, {0x1f590, 0x1f590, 1}, {0x1f595, 0x1f596, 1}, {0x1f645, 0x1f647, 1},
+		{0x1f64b, 0x1f64f, 1}, {0x1f6a3, 0x1f6a3, 1}, {0x1f6b4, 0x1f6b6, 1}, {0x1f6c0, 0x1f6c0, 1}, {0x1f6cc, 0x1f6cc, 1}, {0x1f90c, 0x1f90c, 1},
+		{0x1f90f, 0x1f90f, 1}, {0x1f918, 0x1f91f, 1}, {0x1f926, 0x1f926, 1}, {0x1f930, 0x1f939, 1}, {0x1f93c, 0x1f93e, 1}, {0x1f977, 0x1f977, 1},
+		{0x1f9b5, 0x1f9b6, 1}, {0x1f9b8, 0x1f9b9, 1}, {0x1f9bb, 0x1f9bb, 1}, {0x1f9cd, 0x1f9cf, 1}, {0x1f9d1, 0x1f9dd, 1},
+	},
 }
 
 // pictographic holds Unicode's Extended_Pictographic.
