@@ -3,6 +3,7 @@ package block
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"sort"
 	"strconv"
 	"sync"
@@ -27,8 +28,8 @@ type Column struct {
 	codes    []uint32 // dict
 	ints     []int64  // ints
 
-	starting sync.Once
-	start    []uint32 // the first value of each row, and the end; nil when each row has one value
+	placing sync.Once
+	placed  placement
 
 	filtering sync.Once
 	bloom     bloom
@@ -180,50 +181,70 @@ func (c *Column) at(i int, buf *[]byte, chunk **chunk) token {
 	return token{class: bare} // of a damaged block
 }
 
-// Range gives the values of a row: from the first to before end.
-func (c *Column) Range(row int) (first, end int) {
-	start := c.starts()
-	if start == nil {
-		return row, row + 1
-	}
-	return int(start[row]), int(start[row+1])
+// placement says which values each row has.
+type placement struct {
+	single bool     // each row has one
+	valued []uint32 // otherwise, the rows that have any, ascending
+	start  []uint32 // the first value of each of those, and the end
 }
 
-// starts finds out which values each row has.
-func (c *Column) starts() []uint32 {
-	c.starting.Do(func() {
+// place finds out which values each row has.
+func (c *Column) place() *placement {
+	c.placing.Do(func() {
 		if c.index == 0 {
+			c.placed.single = true
 			return
 		}
-		shapes, rows, err := c.shaped()
+		by, err := c.shaped()
 		if err != nil {
 			c.fail(err)
-		}
-		each, single := make([]uint32, len(shapes)), true
-		for i, s := range shapes {
-			for _, slot := range s.slots {
-				if slot == c.index {
-					each[i]++
-				}
-			}
-			single = single && each[i] == 1
-		}
-		if single && c.n == c.rows {
 			return
 		}
-		c.start = make([]uint32, c.rows+1)
-		n := uint32(0)
-		for i, s := range rows {
-			n += each[s]
-			c.start[i+1] = n
-		}
-		c.used.Add(int64(4 * len(c.start)))
-		if int(n) != c.n {
-			c.fail(errDamaged)
-			clear(c.start)
+		c.placed = by.placement(c.index, c.n)
+		if p := &c.placed; !p.single {
+			c.used.Add(int64(8 * len(p.valued)))
+			if len(p.start) > 0 && int(p.start[len(p.start)-1]) != c.n || len(p.start) == 0 && c.n > 0 {
+				c.fail(errDamaged)
+				*p = placement{}
+			}
 		}
 	})
-	return c.start
+	return &c.placed
+}
+
+// Range gives the values of a row: from the first to before end.
+func (c *Column) Range(row int) (first, end int) {
+	p := c.place()
+	if p.single {
+		return row, row + 1
+	}
+	i, ok := slices.BinarySearch(p.valued, uint32(row))
+	if !ok {
+		return 0, 0
+	}
+	return int(p.start[i]), int(p.start[i+1])
+}
+
+// each calls f with each row among those given (nil: all) that has values, and with their numbers from first to before end.
+func (c *Column) each(among *Bitmap, f func(row, first, end int)) {
+	p := c.place()
+	if !p.single {
+		for i, row := range p.valued {
+			if among == nil || among.Has(int(row)) {
+				f(int(row), int(p.start[i]), int(p.start[i+1]))
+			}
+		}
+		return
+	}
+	if among != nil {
+		for row := range among.Rows {
+			f(row, row, row+1)
+		}
+		return
+	}
+	for row := range c.rows {
+		f(row, row, row+1)
+	}
 }
 
 // Exists is the set of rows that have a value here other than null.
@@ -242,15 +263,12 @@ func (c *Column) Exists() *Bitmap {
 
 // has is the set of rows that have a value here, be it null.
 func (c *Column) has() *Bitmap {
-	start := c.starts()
-	if start == nil {
+	if c.place().single {
 		return FullBitmap(c.rows)
 	}
 	b := NewBitmap(c.rows)
-	for row := range c.rows {
-		if start[row] < start[row+1] {
-			b.Set(row)
-		}
+	for _, row := range c.placed.valued {
+		b.Set(int(row))
 	}
 	return b
 }
@@ -305,12 +323,7 @@ func (c *Column) Select(among *Bitmap, f func(Value) bool) *Bitmap {
 	if c.text != nil {
 		defer func() { c.text.last.Store(last) }()
 	}
-	start := c.starts()
-	each(c.rows, among, func(row int) {
-		first, end := row, row+1
-		if start != nil {
-			first, end = int(start[row]), int(start[row+1])
-		}
+	c.each(among, func(row, first, end int) {
 		for i := first; i < end; i++ {
 			t := c.at(i, &buf, &last)
 			if t.class == escaped {
@@ -324,19 +337,6 @@ func (c *Column) Select(among *Bitmap, f func(Value) bool) *Bitmap {
 		}
 	})
 	return result
-}
-
-// each calls f with each row among those given.
-func each(rows int, among *Bitmap, f func(row int)) {
-	if among != nil {
-		for row := range among.Rows {
-			f(row)
-		}
-		return
-	}
-	for row := range rows {
-		f(row)
-	}
 }
 
 func (c *Column) selectCoded(among, result *Bitmap, f func(Value) bool) {
@@ -356,16 +356,9 @@ func (c *Column) selectCoded(among, result *Bitmap, f func(Value) bool) {
 	if !any {
 		return
 	}
-	start := c.starts()
-	each(c.rows, among, func(row int) {
-		if start == nil {
-			if holds[c.codes[row]] {
-				result.Set(row)
-			}
-			return
-		}
-		for i := start[row]; i < start[row+1]; i++ {
-			if holds[c.codes[i]] {
+	c.each(among, func(row, first, end int) {
+		for _, code := range c.codes[first:end] {
+			if holds[code] {
 				result.Set(row)
 				return
 			}

@@ -40,8 +40,7 @@ func (s *Segment) DocsOf(rows *Bitmap) ([]Doc, error) {
 // assembly is what it takes to put documents together.
 type assembly struct {
 	core                  *core
-	shapes                []*shape
-	rows                  []uint32
+	by                    *byShape
 	columns               []*Column
 	chunks                []*chunk // of each column, the text chunk used last
 	times, seqs, versions []int64
@@ -52,7 +51,7 @@ type assembly struct {
 func (s *Segment) assemble() (*assembly, error) {
 	a := &assembly{core: s.core, columns: make([]*Column, len(s.columns)), chunks: make([]*chunk, len(s.columns)), used: make([]int, len(s.columns))}
 	var err error
-	if a.shapes, a.rows, err = s.shaped(); err != nil {
+	if a.by, err = s.shaped(); err != nil {
 		return nil, err
 	}
 	a.times, a.seqs, a.versions = s.RowTimes(), s.Seqs(), s.Versions()
@@ -62,7 +61,7 @@ func (s *Segment) assemble() (*assembly, error) {
 func (a *assembly) doc(row int) Doc {
 	d := Doc{ID: strings.Clone(a.next(row, 0).text), Time: a.times[row], Seq: a.seqs[row], Version: a.versions[row]}
 	a.used[0] = 0
-	shape := a.shapes[a.rows[row]]
+	shape := a.by.shapes[a.by.of[row]]
 	source := make([]byte, 0, 2*len(shape.text))
 	for i, slot := range shape.slots {
 		source = append(source, shape.gaps[i]...)

@@ -2,6 +2,9 @@ package block
 
 import (
 	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"slices"
 	"testing"
 )
 
@@ -105,4 +108,46 @@ func sealed(header, data []byte) []byte {
 	e := encoding{parts: [][]byte{nil, data}, header: r.b}
 	e.finish()
 	return e.parts[0]
+}
+
+// FuzzColumn takes any bytes for what a column of a block has: no panic, and no values that are not there.
+func FuzzColumn(f *testing.F) {
+	e := encoding{parts: make([][]byte, 1)}
+	long := make([]token, 300)
+	for i := range long {
+		long[i] = token{fmt.Sprintf("word %d of\\n%d", i, i*i), class(i % 2)}
+	}
+	for _, tokens := range [][]token{{{"a", plain}}, slices.Repeat([]token{{"a", plain}, {"7", bare}}, 20), {{"17", bare}, {"-5", bare}, {"99", bare}},
+		{{"id-007", plain}, {"id-018", plain}}, {{"2026-11-21T17:09:03.001Z", plain}, {"2026-11-21T17:09:04.000Z", plain}}, long} {
+		e.header, e.parts, e.open = nil, e.parts[:1], 0
+		e.column(tokens)
+		r := reader{b: e.header}
+		n, how := r.uvarint(), r.byte()
+		f.Add(how, uint16(n), e.parts[len(e.parts)-1])
+	}
+	f.Fuzz(func(t *testing.T, how byte, n uint16, data []byte) {
+		if how > encText || n == 0 || n > 2000 || len(data) == 0 {
+			return
+		}
+		c := &core{rows: int(n), open: make(map[int]*Column), small: make(map[int][]byte)}
+		c.parts = []part{{}, {len(data), crc32.Checksum(data, castagnoli)}}
+		c.load = func(int) ([]byte, error) { return data, nil }
+		at := extent{1, 0, len(data)}
+		c.columns = []info{{path: ID, n: int(n), how: how, data: at, filter: at}, {path: "a", n: int(n), how: how, data: at, filter: at}}
+		c.byShape = newByShape([]*shape{{text: "{\"a\":\x01}", gaps: []string{`{"a":`, `}`}, slots: []int{1}}}, make([]uint32, n))
+		c.timesList, c.seqsList, c.versionsList = make([]int64, n), make([]int64, n), make([]int64, n)
+		s := &Segment{core: c}
+		column := s.Column("a")
+		column.MayHaveToken([]byte("word"))
+		column.Exists()
+		column.Distinct()
+		column.Ints()
+		column.Times()
+		column.Floats()
+		column.MinMax()
+		column.Values(0, nil)
+		column.Values(int(n)-1, nil)
+		column.Select(nil, func(v Value) bool { return len(v.Text) > 3 })
+		s.Docs()
+	})
 }

@@ -37,8 +37,7 @@ type core struct {
 	mu           sync.Mutex // for what follows
 	open         map[int]*Column
 	small        map[int][]byte // parts with several columns
-	shapes       []*shape
-	rowShapes    []uint32
+	byShape      *byShape
 	timesList    []int64
 	seqsList     []int64
 	versionsList []int64
@@ -129,13 +128,14 @@ func Of(docs []Doc) (*Segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &core{rows: len(docs), docs: docs, open: make(map[int]*Column), shapes: t.shapes, rowShapes: t.rows}
+	c := &core{rows: len(docs), docs: docs, open: make(map[int]*Column)}
 	c.timesList, c.seqsList, c.versionsList = make([]int64, len(docs)), make([]int64, len(docs)), make([]int64, len(docs))
 	for _, s := range t.shapes {
 		for i := range s.slots {
 			s.slots[i]++ // the ids' column is the first
 		}
 	}
+	c.byShape = newByShape(t.shapes, t.rows)
 	for i, d := range docs {
 		c.timesList[i], c.seqsList[i], c.versionsList[i] = d.Time, d.Seq, d.Version
 		if i == 0 || d.Time < c.low {
@@ -212,7 +212,7 @@ func (s *Segment) Trim() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.open, c.small = make(map[int]*Column), make(map[int][]byte)
-	c.shapes, c.rowShapes, c.timesList, c.seqsList, c.versionsList = nil, nil, nil, nil, nil
+	c.byShape, c.timesList, c.seqsList, c.versionsList = nil, nil, nil, nil
 	c.used.Store(int64(100 * len(c.columns)))
 }
 
@@ -265,32 +265,38 @@ func (c *core) read(at extent) ([]byte, error) {
 }
 
 // shaped makes sure that the shapes are there.
-func (c *core) shaped() ([]*shape, []uint32, error) {
+func (c *core) shaped() (*byShape, error) {
 	c.mu.Lock()
-	shapes, rows := c.shapes, c.rowShapes
+	by := c.byShape
 	c.mu.Unlock()
-	if shapes != nil || c.rows == 0 {
-		return shapes, rows, nil
+	if by != nil {
+		return by, nil
+	}
+	if c.rows == 0 {
+		return newByShape(nil, nil), nil
 	}
 	texts, err := c.read(c.shapeTexts)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	codes, err := c.read(c.shapeCodes)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if shapes, err = c.readShapes(texts); err != nil {
-		return nil, nil, err
+	shapes, err := c.readShapes(texts)
+	if err != nil {
+		return nil, err
 	}
-	if rows, err = readCodes(&reader{b: codes}, c.rows, len(shapes)); err != nil {
-		return nil, nil, err
+	rows, err := readCodes(&reader{b: codes}, c.rows, len(shapes))
+	if err != nil {
+		return nil, err
 	}
+	by = newByShape(shapes, rows)
 	c.mu.Lock()
-	c.shapes, c.rowShapes = shapes, rows
+	c.byShape = by
 	c.mu.Unlock()
-	c.used.Add(int64(3*len(texts) + 4*len(rows)))
-	return shapes, rows, nil
+	c.used.Add(int64(3*len(texts) + 8*len(rows)))
+	return by, nil
 }
 
 func (c *core) readShapes(b []byte) ([]*shape, error) {

@@ -3,6 +3,7 @@ package block
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -157,4 +158,67 @@ func (r *shapeReader) name() (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// byShape is the rows of a block by their shapes.
+type byShape struct {
+	shapes []*shape
+	of     []uint32       // the shape of each row
+	rows   []uint32       // the rows, sorted by shape
+	first  []uint32       // of each shape, its first row in rows, and the end
+	has    map[int][]used // by column, the shapes that have it
+}
+
+// used says how many scalars of a shape belong to a column.
+type used struct{ shape, n int }
+
+func newByShape(shapes []*shape, of []uint32) *byShape {
+	b := &byShape{shapes: shapes, of: of, rows: make([]uint32, len(of)), first: make([]uint32, len(shapes)+1), has: make(map[int][]used)}
+	for _, s := range of {
+		b.first[s+1]++
+	}
+	for i := range shapes {
+		b.first[i+1] += b.first[i]
+	}
+	next := slices.Clone(b.first)
+	for row, s := range of {
+		b.rows[next[s]] = uint32(row)
+		next[s]++
+	}
+	for i, s := range shapes {
+		for _, column := range s.slots {
+			list := b.has[column]
+			if n := len(list); n > 0 && list[n-1].shape == i {
+				list[n-1].n++
+			} else {
+				b.has[column] = append(list, used{i, 1})
+			}
+		}
+	}
+	return b
+}
+
+// placement finds out which values each row has of a column with n values.
+func (b *byShape) placement(column, n int) placement {
+	each, rows, single := make(map[uint32]uint32), 0, true
+	for _, u := range b.has[column] {
+		each[uint32(u.shape)] = uint32(u.n)
+		rows += int(b.first[u.shape+1] - b.first[u.shape])
+		single = single && u.n == 1
+	}
+	if single && rows == len(b.of) && n == rows {
+		return placement{single: true}
+	}
+	valued := make([]uint32, 0, rows)
+	for _, u := range b.has[column] {
+		valued = append(valued, b.rows[b.first[u.shape]:b.first[u.shape+1]]...)
+	}
+	slices.Sort(valued)
+	p := placement{valued: valued, start: make([]uint32, 1, len(valued)+1)}
+	end := uint32(0)
+	for _, row := range valued {
+		end += each[b.of[row]]
+		p.start = append(p.start, end)
+	}
+	return p
 }
