@@ -29,10 +29,10 @@ type Request struct {
 	PIT       string // the id of a point in time
 	KeepAlive time.Duration
 
-	score    float64 // of each hit
-	window   int     // most hits to look at; 0 for [maxWindow]
-	seqOrder bool    // the place among all writes is part of the sort: of points in time and scrolls
-	url      string  // q of the URL and what goes with it
+	score    float64           // of each hit
+	resume   *hit              // of a scroll: the hit behind which to go on
+	seqOrder bool              // the place among all writes is part of the sort: of points in time and scrolls
+	url      map[string]string // q of the URL and what goes with it
 }
 
 // What TrackTotal can be beside a number.

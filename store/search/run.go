@@ -90,12 +90,8 @@ var errTimeout = errors.New("the search took longer than its timeout")
 
 func (x *running) prepare(over []Index) error {
 	r := x.request
-	window := r.window
-	if window == 0 {
-		window = maxWindow
-	}
-	if r.From+r.Size > window {
-		return illegal("Result window is too large, from + size must be less than or equal to: [%d] but was [%d]. See the scroll api for a more efficient way to request large data sets. This limit can be set by changing the [index.max_result_window] index level setting.", window, r.From+r.Size)
+	if r.From+r.Size > maxWindow {
+		return illegal("Result window is too large, from + size must be less than or equal to: [%d] but was [%d]. See the scroll api for a more efficient way to request large data sets. This limit can be set by changing the [index.max_result_window] index level setting.", maxWindow, r.From+r.Size)
 	}
 	for i, one := range over {
 		ix := &indexed{Index: one, position: i}
@@ -114,7 +110,9 @@ func (x *running) prepare(over []Index) error {
 	if err != nil {
 		return err
 	}
-	if err := x.setAfter(by, r.After); err != nil {
+	if r.resume != nil {
+		x.resume(by, r.resume)
+	} else if err := x.setAfter(by, r.After); err != nil {
 		return err
 	}
 	x.best = &top{by: by, limit: r.From + r.Size}

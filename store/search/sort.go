@@ -359,6 +359,15 @@ func (r *running) setAfter(by []*sorter, after []body.Value) error {
 	return nil
 }
 
+// resume goes on behind a hit.
+func (r *running) resume(by []*sorter, last *hit) {
+	for i, s := range by {
+		s.after = &last.keys[i]
+	}
+	n := place(last.seg.index.position, last.seq)
+	r.afterPlace = &n
+}
+
 // show writes a sort value.
 func (s *sorter) show(w *writer, k key, index int, score float64) {
 	switch {
@@ -459,10 +468,10 @@ func (r *running) behind(t *top, h *hit) bool {
 			return c > 0
 		}
 	}
-	if r.afterPlace != nil {
+	if r.afterPlace != nil && t == r.best {
 		return place(h.seg.index.position, h.seq) > *r.afterPlace
 	}
-	return len(t.by) == 0 || t.by[0].after == nil
+	return len(t.by) == 0
 }
 
 func (t *top) push(h hit) {

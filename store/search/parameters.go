@@ -1,0 +1,116 @@
+package search
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/podbeat/podbeat/es/body"
+	"github.com/podbeat/podbeat/store/query"
+)
+
+// Set takes a parameter of a search's URL, which wins over the body. known is false for one that is none of a search's.
+// An error is an *[Error]. [Request.Finish] must be called behind the last.
+func (r *Request) Set(name, value string) (known bool, err error) {
+	p := &parser{}
+	v := body.Text(value)
+	switch name {
+	case "from", "size", "track_total_hits", "track_scores", "timeout", "version", "seq_no_primary_term", "terminate_after", "explain":
+		if value == "" && name != "from" && name != "size" {
+			v.Text = "true"
+		}
+		r.setMember(p, name, v)
+	case "sort":
+		r.Sort = nil
+		for field := range strings.SplitSeq(value, ",") {
+			name, order, _ := strings.Cut(field, ":")
+			s := Sort{Field: name, Desc: name == byScore}
+			if order != "" {
+				s.Desc = p.order(body.Text(order))
+			}
+			r.Sort = append(r.Sort, s)
+		}
+		if len(r.Sort) == 1 && r.Sort[0].Field == byScore && r.Sort[0].Desc {
+			r.Sort = nil
+		}
+	case "_source":
+		switch value {
+		case "true", "false":
+			v = body.Boolean(value == "true")
+		default:
+			v = list(value)
+		}
+		r.Fetch.source(p, v)
+	case "_source_includes", "_source_include":
+		r.Fetch.NoSource, r.Fetch.sourceAsked = false, true
+		r.Fetch.Includes = strings.Split(value, ",")
+	case "_source_excludes", "_source_exclude":
+		r.Fetch.NoSource, r.Fetch.sourceAsked = false, true
+		r.Fetch.Excludes = strings.Split(value, ",")
+	case "stored_fields":
+		r.Fetch.stored(strings.Split(value, ","))
+	case "docvalue_fields":
+		r.Fetch.DocValues = p.fieldFormats(name, list(value))
+	case "rest_total_hits_as_int":
+		if r.TotalAsNumber = value == "" || p.flag(name, v); r.TotalAsNumber && r.TrackTotal > 0 {
+			r.TrackTotal = exact
+		}
+	case "typed_keys":
+		r.TypedKeys = value == "" || p.flag(name, v)
+	case "q", "df", "default_operator", "analyze_wildcard", "analyzer", "lenient":
+		if r.url == nil {
+			r.url = make(map[string]string)
+		}
+		r.url[name] = value
+	case "preference", "routing", "search_type", "request_cache", "batched_reduce_size", "max_concurrent_shard_requests", "pre_filter_shard_size",
+		"ccs_minimize_roundtrips", "allow_partial_search_results", "min_compatible_shard_node", "force_synthetic_source":
+		// They say where and how to search, and not what for.
+	default:
+		return false, nil
+	}
+	return true, p.err
+}
+
+// setMember takes a parameter that is a member of the body too.
+func (r *Request) setMember(p *parser, name string, v body.Value) {
+	if !r.Fetch.member(p, name, v) {
+		r.member(p, name, v)
+	}
+}
+
+func list(value string) body.Value {
+	v := body.Value{Kind: body.Array}
+	for s := range strings.SplitSeq(value, ",") {
+		v.Items = append(v.Items, body.Text(s))
+	}
+	return v
+}
+
+// Finish makes the query of q, and checks that the parameters go with the body.
+func (r *Request) Finish() error {
+	if _, ok := r.url["q"]; ok {
+		q, err := QueryString(r.url)
+		if err != nil {
+			return err
+		}
+		r.Query, r.score = q, 1
+	}
+	return r.check()
+}
+
+// QueryString makes a query of the URL parameter q and those that go with it: df, default_operator, analyze_wildcard,
+// analyzer, lenient.
+func QueryString(parameters map[string]string) (query.Query, error) {
+	content := body.Value{Kind: body.Object, Members: []body.Member{{Name: "query", Value: body.Text(parameters["q"])}}}
+	names := map[string]string{"df": "default_field", "default_operator": "default_operator", "analyze_wildcard": "analyze_wildcard", "analyzer": "analyzer", "lenient": "lenient"}
+	var given []string
+	for name := range parameters {
+		given = append(given, name)
+	}
+	slices.Sort(given)
+	for _, name := range given {
+		if to, ok := names[name]; ok {
+			content.Members = append(content.Members, body.Member{Name: to, Value: body.Text(parameters[name])})
+		}
+	}
+	return query.Parse(body.Value{Kind: body.Object, Members: []body.Member{{Name: "query_string", Value: content}}})
+}
