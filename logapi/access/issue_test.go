@@ -403,7 +403,7 @@ func TestForgedRootTokens(t *testing.T) {
 	f(header, fmt.Sprintf(`{%s,"exp":"%d"}`, common, now+600))
 	f(header, fmt.Sprintf(`{%s,"exp":%d.5}`, common, now+600))
 	f(header, fmt.Sprintf(`{%s,"exp":1e30}`, common))
-	f(header, fmt.Sprintf(`{%s,"exp":%d}`, common, now-1)) // within the leeway
+	f(header, fmt.Sprintf(`{"iat":%d,"exp":%d,"user_id":"4","email":"admin@example.com"}`, now-600, now-2)) // within the leeway
 	f(header, fmt.Sprintf(`{%s,"exp":%d,"exp":%d}`, common, now-600, now+600))
 	f(header, fmt.Sprintf(`{%s,"EXP":%d}`, common, now+600))
 	f(header, fmt.Sprintf(`{%s,"exp":%d}`, common, now+400*24*3600))
@@ -615,6 +615,32 @@ func TestManyLogins(t *testing.T) {
 	w := b.ask("GET", "/auth/token_root", "", "Authorization: "+basic("user@example.com", password))
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" {
 		t.Errorf("got %d %v", w.Code, w.Header())
+	}
+}
+
+// Attempts at once are no way around the limits: those that waited are held against them again.
+func TestManyGuesses(t *testing.T) {
+	limits := generous
+	limits.AccountBurst, limits.Checks, limits.Waiting = 3, 2, 100
+	b := newBench(t, limits)
+	b.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	checked := make(chan bool, 40)
+	var wait sync.WaitGroup
+	for range cap(checked) {
+		wait.Go(func() {
+			w := b.ask("GET", "/auth/token_root", "", "Authorization: "+basic("user@example.com", "wrong"))
+			checked <- w.Code == http.StatusUnauthorized
+		})
+	}
+	wait.Wait()
+	n := 0
+	for range cap(checked) {
+		if <-checked {
+			n++
+		}
+	}
+	if n < 3 || n > 4 {
+		t.Errorf("%d guesses were checked, want 3, or one more that was on its way", n)
 	}
 }
 

@@ -378,7 +378,19 @@ func TestEdit(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	write(t, path, "users:\n- {id: 1, emial: a@b}")
+	check(Add(path, User{ID: "2", Email: "b@b"}, ""), "line 2: user 1: line 2: unknown option")
+	write(t, path, "user: []")
 	check(Add(path, User{ID: "2", Email: "b@b"}, ""), "unknown option")
+	write(t, path, "# nobody\n")
+	check(Add(path, User{ID: "2", Email: "b@b"}, ""), "")
+
+	// Two changes in one second both end what was issued between them.
+	from := time.Now().UTC().Truncate(time.Second).Add(5 * time.Second)
+	write(t, path, "users:\n- {id: 1, email: a@b, valid_from: "+from.Format(time.RFC3339)+"}")
+	check(SetPassword(path, "a@b", "correct horse"), "")
+	if users, _ := List(path); !users[0].ValidFrom.After(from) {
+		t.Errorf("valid_from is %v, and was %v", users[0].ValidFrom, from)
+	}
 }
 
 func TestEditAtOnce(t *testing.T) {
