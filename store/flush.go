@@ -251,9 +251,18 @@ func (ix *index) applyExchange(m *making) {
 	if ix.ids != nil && ix.ids.n > 2*ix.rows()+1024 {
 		ix.ids = nil // too much in it is of the past
 	}
+	ix.stuck = nil
 	close(ix.drained)
 	ix.drained = make(chan struct{})
-	ix.stuck = nil
+}
+
+// wake tells those who wait for room that there will be none.
+func (ix *index) wake(why error) {
+	ix.state.Lock()
+	defer ix.state.Unlock()
+	ix.stuck = why
+	close(ix.drained)
+	ix.drained = make(chan struct{})
 }
 
 // moveID notes where a document of a new block is.
@@ -403,8 +412,11 @@ func (s *Store) background() {
 			idle = true
 		}
 		for _, ix := range s.opened() {
-			if err := ix.tidy(idle); err != nil {
-				s.log.Error("the background work on an index failed", "index", ix.name, "error", err)
+			err := ix.tidy(idle)
+			// It is tried again each second, but not each time said.
+			if err != nil && s.now().Sub(ix.complained) > time.Minute {
+				ix.complained = s.now()
+				s.log.Error("cannot put documents into blocks, trying again", "index", ix.name, "error", err)
 			}
 		}
 		if s.now().Sub(retained) >= time.Minute {
@@ -432,29 +444,9 @@ func (ix *index) tidy(idle bool) error {
 	ix.refs++
 	s.mu.Unlock()
 	defer s.release(ix)
-	for ix.wantsFlush(idle) && !s.stopping() {
-		if err := ix.flush(); err != nil {
-			ix.state.Lock()
-			ix.stuck = err
-			close(ix.drained)
-			ix.drained = make(chan struct{})
-			ix.state.Unlock()
-			return err
-		}
-	}
-	for !s.stopping() {
-		if again, err := ix.merge(false); err != nil || !again {
-			if err != nil {
-				return err
-			}
-			break
-		}
-	}
-	if err := ix.sweep(); err != nil {
-		return fmt.Errorf("cannot remove blocks of index %s: %w", ix.name, err)
-	}
-	if idle {
-		ix.forgetIDs()
+	if err := ix.makeBlocks(idle); err != nil {
+		ix.wake(err)
+		return err
 	}
 	if !unused {
 		return nil
@@ -467,6 +459,46 @@ func (ix *index) tidy(idle bool) error {
 	ix.write.Lock()
 	defer ix.write.Unlock()
 	return ix.close()
+}
+
+// makeBlocks makes and merges what is due.
+func (ix *index) makeBlocks(idle bool) error {
+	s, flushed := ix.store, false
+	for ix.wantsFlush(idle) && !s.stopping() {
+		if err := ix.flush(); err != nil {
+			return err
+		}
+		flushed = true
+	}
+	for again := true; again && !s.stopping(); {
+		var err error
+		if again, err = ix.merge(false); err != nil {
+			return err
+		}
+	}
+	if err := ix.sweep(); err != nil {
+		return fmt.Errorf("cannot remove blocks of index %s: %w", ix.name, err)
+	}
+	if idle {
+		ix.forgetIDs()
+	}
+	if idle && flushed {
+		return ix.checkpoint()
+	}
+	return nil
+}
+
+// checkpoint writes the write-ahead log back, and makes it empty if nobody reads from it.
+func (ix *index) checkpoint() error {
+	ix.write.Lock()
+	defer ix.write.Unlock()
+	if ix.conn == nil {
+		return nil
+	}
+	if _, err := ix.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+		return fmt.Errorf("cannot write the log of index %s back: %w", ix.name, err)
+	}
+	return nil
 }
 
 // forgetIDs frees the table of ids of an index that is not written to any more.

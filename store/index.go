@@ -51,6 +51,8 @@ type index struct {
 	known     Info // as it was when the file was closed
 
 	queue requests
+
+	complained time.Time // when the background has logged an error last; only it uses this
 }
 
 const indexSchema = `

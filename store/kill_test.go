@@ -51,8 +51,9 @@ func kth(w, k int) []Op {
 // child writes until it is killed, and says what was acknowledged.
 func child(how string) error {
 	var next [writers]int
+	var compact bool
 	var dir string
-	if _, err := fmt.Sscanf(how, "%d %d %d %s", &next[0], &next[1], &next[2], &dir); err != nil {
+	if _, err := fmt.Sscanf(how, "%d %d %d %t %s", &next[0], &next[1], &next[2], &compact, &dir); err != nil {
 		return err
 	}
 	s, err := Open(dir, Options{FlushAfter: 20 * time.Millisecond, Cache: 1 << 20, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
@@ -63,6 +64,13 @@ func child(how string) error {
 		return err
 	}
 	failed := make(chan error)
+	go func() {
+		for compact {
+			if err := s.Compact(ctx, "logs"); err != nil {
+				failed <- err
+			}
+		}
+	}()
 	for w := range writers {
 		go func() {
 			for k := next[w]; ; k++ {
@@ -88,17 +96,17 @@ func child(how string) error {
 	return <-failed
 }
 
-// TestKill kills a writing process again and again. Everything that was acknowledged is there once, and no request in part.
+// TestKill kills a writing process again and again, every third time while it compacts. Everything that was acknowledged is there once, and no request in part.
 // PODBEAT_SOAK=1 kills it 30 times.
 func TestKill(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
-	rounds := 4
+	rounds, most := 5, 60
 	if os.Getenv("PODBEAT_SOAK") != "" {
-		rounds = 30
+		rounds, most = 30, 200
 	}
 	next := [writers]int{1, 1, 1}
 	for round := range rounds {
-		acked := runAndKill(t, dir, next, 10+rand.IntN(60))
+		acked := runAndKill(t, dir, next, round%3 == 2, 10+rand.IntN(most))
 		s, err := Open(dir, Options{FlushAfter: time.Hour, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
@@ -131,10 +139,10 @@ func TestKill(t *testing.T) {
 }
 
 // runAndKill lets a child write until some requests were acknowledged and a moment longer, and gives the last of each writer.
-func runAndKill(t *testing.T, dir string, next [writers]int, requests int) (acked [writers]int) {
+func runAndKill(t *testing.T, dir string, next [writers]int, compact bool, requests int) (acked [writers]int) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %d %s", childDir, next[0], next[1], next[2], dir))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %d %t %s", childDir, next[0], next[1], next[2], compact, dir))
 	var complaints strings.Builder
 	cmd.Stderr = &complaints
 	out, err := cmd.StdoutPipe()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/podbeat/podbeat/store/block"
 )
@@ -53,56 +54,62 @@ func (s *Store) Verify(ctx context.Context, name string) (Report, error) {
 	if err := rows.Err(); err != nil {
 		return r, fmt.Errorf("cannot verify index %s: %w", name, err)
 	}
-	seen := make(map[uint64]bool) // the ids' hashes
+	var ids []uint64 // their hashes
 	var c block.Checker
 	for _, p := range v.parts {
 		if err := ctx.Err(); err != nil {
 			return r, err
 		}
-		if p.block == nil {
-			segment, err := p.chunk.open(p.docs, p.deadRows)
-			if err != nil {
-				r.problem("the newest documents: %v", err)
-				continue
-			}
-			r.look(segment, "the newest documents", seen, &c)
-			continue
+		what := "the newest documents"
+		if p.block != nil {
+			r.Blocks++
+			what = fmt.Sprintf("block %d", p.block.id)
 		}
-		r.Blocks++
-		what := fmt.Sprintf("block %d", p.block.id)
-		// Not the segment that searches use: everything is read from the disk.
-		load := v.ix.loader(p.block)
-		first, err := load(0)
+		segment, err := v.fresh(p)
+		if err == nil {
+			ids, err = r.look(segment, what, ids, &c)
+		}
 		if err != nil {
 			r.problem("%s: %v", what, err)
-			continue
 		}
-		segment, err := block.Open(first, load)
-		if err != nil {
-			r.problem("%s: %v", what, err)
-			continue
+	}
+	slices.Sort(ids)
+	for i := 1; i < len(ids); i++ {
+		if ids[i] == ids[i-1] {
+			r.problem("two documents have one id, whose hash is %016x", ids[i])
 		}
-		if low, high := segment.Times(); segment.Len() != p.block.rows || low != p.low || high != p.high {
-			r.problem("%s is not as the table of blocks says", what)
-			continue
-		}
-		r.look(segment.Without(p.dead), what, seen, &c)
 	}
 	return r, nil
 }
 
-// look reads all of a segment.
-func (r *Report) look(s *block.Segment, what string, seen map[uint64]bool, c *block.Checker) {
-	docs, err := s.Docs()
-	if err == nil {
-		for _, path := range s.Paths() {
-			s.Column(path).MayHave("")
-		}
-		err = s.Err()
+// fresh opens a part of a view, and not by the segment that searches use: everything will be read from the disk.
+func (v *View) fresh(p viewPart) (*block.Segment, error) {
+	if p.block == nil {
+		return p.chunk.open(p.docs, p.deadRows)
 	}
+	load := v.ix.loader(p.block)
+	first, err := load(0)
 	if err != nil {
-		r.problem("%s: %v", what, err)
-		return
+		return nil, err
+	}
+	segment, err := block.Open(first, load)
+	if err != nil {
+		return nil, err
+	}
+	if low, high := segment.Times(); segment.Len() != p.block.rows || low != p.low || high != p.high {
+		return nil, errors.New("it is not as the table of blocks says")
+	}
+	return segment.Without(p.dead), nil
+}
+
+// look reads all of a segment, and adds the hashes of its ids.
+func (r *Report) look(s *block.Segment, what string, ids []uint64, c *block.Checker) ([]uint64, error) {
+	docs, err := s.Docs()
+	if err != nil {
+		return ids, err
+	}
+	for _, path := range s.Paths() {
+		s.Column(path).MayHave("")
 	}
 	low, high := s.Times()
 	for _, d := range docs {
@@ -112,13 +119,10 @@ func (r *Report) look(s *block.Segment, what string, seen map[uint64]bool, c *bl
 		if d.Time < low || d.Time > high {
 			r.problem("%s, document %q: its time is outside of the block's", what, d.ID)
 		}
-		if h := idHash(d.ID); seen[h] {
-			r.problem("%s, document %q: there are two with this id", what, d.ID)
-		} else {
-			seen[h] = true
-		}
+		ids = append(ids, idHash(d.ID))
 	}
 	r.Docs += len(docs)
+	return ids, s.Err()
 }
 
 // Flush puts all documents of an index into blocks.
@@ -163,7 +167,10 @@ func (s *Store) Compact(ctx context.Context, name string) error {
 	if err := ix.flushAll(); err != nil {
 		return err
 	}
-	for again := true; again; {
+	ix.state.RLock()
+	most := 2*len(ix.blocks) + 1 // who writes meanwhile could keep it going for ever
+	ix.state.RUnlock()
+	for again := true; again && most > 0; most-- {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ type Options struct {
 	Retention time.Duration `config:"retention"`
 	// Delete the oldest indices while all of them are larger than this on the disk; 0 is no limit. The newest is never deleted.
 	MaxSize option.Bytes `config:"max_size"`
-	// Refuse documents when less than this is free on the disk.
+	// Refuse documents when less than this is free on the disk; 0 never does.
 	MinFree option.Bytes `config:"min_free" default:"512MiB"`
 	// How much memory the blocks that were read may take.
 	Cache option.Bytes `config:"cache" default:"64MiB"`
@@ -42,6 +42,12 @@ type Options struct {
 	// Log gets what happens in the background; nil is slog's default.
 	Log *slog.Logger `config:"-"`
 }
+
+// What a zero stands for where it would be of no use; the same as above.
+const (
+	defaultCache      = 64 << 20
+	defaultFlushAfter = 30 * time.Second
+)
 
 // Validate refuses what makes no sense.
 func (o Options) Validate() error {
@@ -91,7 +97,13 @@ func Open(dir string, o Options) (*Store, error) {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
-	s.cache.limit = int64(o.Cache)
+	if s.opts.Cache == 0 {
+		s.opts.Cache = defaultCache
+	}
+	if s.opts.FlushAfter == 0 {
+		s.opts.FlushAfter = defaultFlushAfter
+	}
+	s.cache.limit = int64(s.opts.Cache)
 	s.space = spaceGuard{dir: dir, least: int64(o.MinFree)}
 	s.ids = newIDMaker()
 	files, err := filepath.Glob(filepath.Join(dir, "indices", "*.db"))
@@ -258,6 +270,7 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 	ix.deleted = true
 	unused := ix.refs == 0
 	s.mu.Unlock()
+	ix.wake(fmt.Errorf("%w [%s]", ErrNoIndex, name))
 	if unused {
 		ix.discard()
 	}
