@@ -160,6 +160,8 @@ func (c *choices) check(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) > 1:
 		return usage("got %d action files, want one: %s", len(args), strings.Join(args, " "))
+	case len(args) == 0 && c.policy == "" && c.planFile != "":
+		return usage("missing ACTION_FILE, or --policy: what the plan was made from, again")
 	case len(args) == 0 && c.policy == "":
 		return usage("missing ACTION_FILE, or --policy")
 	case len(args) == 1 && c.policy != "":
@@ -174,8 +176,13 @@ func (c *choices) check(cmd *cobra.Command, args []string) error {
 		return usage("--max-delete-ratio is %v: want a share from 0 to 1", c.guards.MaxDeleteRatio)
 	}
 	if len(args) == 1 {
-		if info, err := os.Stat(args[0]); err != nil || info.IsDir() {
+		switch info, err := os.Stat(args[0]); {
+		case errors.Is(err, os.ErrNotExist):
 			return usage("cannot read action file %q: there is no such file%s", args[0], nearCommand(cmd, args[0]))
+		case err != nil:
+			return usage("cannot read action file: %w", err)
+		case info.IsDir():
+			return usage("cannot read action file %q: it is a directory", args[0])
 		}
 	}
 	return nil

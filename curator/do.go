@@ -12,6 +12,7 @@ import (
 	"github.com/podbeat/podbeat/curator/filter"
 	"github.com/podbeat/podbeat/curator/plan"
 	"github.com/podbeat/podbeat/curator/serve"
+	"github.com/podbeat/podbeat/curator/setting"
 )
 
 // carryOut does what a plan says, or says what it would do.
@@ -28,6 +29,7 @@ func (r *run) carryOut(ctx context.Context, c *cluster.Cluster, a *action.Action
 	}
 	// A stop lets what is in hand come to its end, so that the log and the audit say what became of it.
 	c.Before = func(context.Context) error { return r.mayGoOn(ctx) }
+	c.Begins = func(it filter.Item) error { return r.write(p, it.Name, it.UUID, "begun", nil) }
 	return c.Apply(context.WithoutCancel(ctx), a, sel, func(done cluster.Result) { r.done(p, done) })
 }
 
@@ -54,7 +56,7 @@ func foreseen(a *action.Action, p *plan.Action) string {
 	case takesList(a):
 		return ""
 	}
-	text, err := json.Marshal(a.Options)
+	text, err := json.Marshal(setting.Values(a.Options))
 	if err != nil {
 		return ""
 	}
@@ -63,23 +65,32 @@ func foreseen(a *action.Action, p *plan.Action) string {
 
 // done counts what was done to one index or snapshot, and writes it into the audit log.
 func (r *run) done(p *plan.Action, done cluster.Result) {
-	c := p.Choice(done.Name)
-	result, reason := "ok", ""
+	result := "ok"
 	if done.Err != nil {
-		result, reason = "failed", done.Err.Error()
+		result = "failed"
 		r.results.Failed++
 	} else {
 		r.results.Done++
-		r.results.Bytes += max(c.Size, 0)
+		r.results.Bytes += max(p.Choice(done.Name).Size, 0)
 	}
+	_ = r.write(p, done.Name, done.UUID, result, done.Err) // the log keeps its error, and mayGoOn asks for it
+}
+
+// write puts a line into the audit log, if there is one.
+func (r *run) write(p *plan.Action, name, uuid, result string, reason error) error {
 	if r.audit == nil {
-		return
+		return nil
 	}
-	_ = r.audit.Write(serve.Entry{ // which keeps its error, and is asked for it before the next thing is done
+	c := p.Choice(name)
+	e := serve.Entry{
 		Time: r.now().UTC(), Cluster: r.made.Cluster.Name + " " + r.made.Cluster.UUID, Action: p.Kind, Rule: c.Rule, Why: c.Why,
-		Index: done.Name, UUID: done.UUID, Created: c.Created, Docs: c.Docs, Bytes: c.Size, Result: result, Error: reason,
+		Index: name, UUID: uuid, Created: c.Created, Docs: c.Docs, Bytes: c.Size, Result: result,
 		Source: r.made.Source, SHA256: r.made.SHA256,
-	})
+	}
+	if reason != nil {
+		e.Error = reason.Error()
+	}
+	return r.audit.Write(e)
 }
 
 // follow replaces what was just decided by what an earlier plan says, if the cluster is still as it was.
@@ -91,14 +102,14 @@ func (r *run) follow(a *action.Action, p *plan.Action, earlier *plan.Plan, items
 		}
 		gone, err := p.Follow(before, items)
 		if err != nil {
-			return fmt.Errorf("cannot apply the plan: %w", err)
+			return err
 		}
 		if len(gone) > 0 {
 			r.log.Warn("Gone since the plan was made: " + strings.Join(gone, ", "))
 		}
 		return nil
 	}
-	return fmt.Errorf("cannot apply the plan: it has no action %s: make it anew", a.ID)
+	return fmt.Errorf("the plan has no action %s: make it anew", a.ID)
 }
 
 // A simulation keeps the lists of a plan that is only made, as the actions before will have left them.

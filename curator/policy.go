@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/user"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +46,7 @@ func (r *run) policy(ctx context.Context, where string, earlier *plan.Plan) erro
 		return fmt.Errorf("nothing was run: %w", err) // a failure{} among it has its own exit code
 	}
 	if earlier != nil {
-		if err := earlier.Fits(r.made.Cluster, p.SHA256, r.now()); err != nil {
+		if err := earlier.Fits(r.made.Cluster, p.Name, p.SHA256, r.now()); err != nil {
 			return fmt.Errorf("cannot apply the plan: %w", err)
 		}
 	}
@@ -170,17 +171,25 @@ deleted or why it will not. An index that is not there is explained by its name.
 				s.log.Warn(fmt.Sprintf("Explained by the names alone, as the cluster says nothing: %v", err))
 				d = p.Decide(nil, nil, r.now())
 			}
+			asked := err == nil
 			for i, index := range args {
 				if i > 0 {
 					fmt.Fprintln(cmd.OutOrStdout())
 				}
-				if _, err := io.WriteString(cmd.OutOrStdout(), p.Explain(index, d, r.now()).String()); err != nil {
+				if _, err := io.WriteString(cmd.OutOrStdout(), explain(p, index, d, r.now(), asked)); err != nil {
 					return err
 				}
 			}
 			return nil
 		},
 	}
+}
+
+// explain is what a policy means for an index; asked says whether the cluster was asked for it.
+func explain(p *retention.Policy, index string, d retention.Decision, now time.Time, asked bool) string {
+	e := p.Explain(index, d, now)
+	e.Asked = asked
+	return e.String()
 }
 
 func newPolicyCommand(c *choices) *cobra.Command {
@@ -235,6 +244,10 @@ func (c *choices) putPolicy(cmd *cobra.Command, path string) error {
 	}
 	policy, err := retention.YAMLToJSON(text, path)
 	if err != nil {
+		return err
+	}
+	if c.dryRun {
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "it can be stored in %s/_doc/%s\n", system.Index, retention.DocumentID)
 		return err
 	}
 	s, err := c.open(cmd, true)

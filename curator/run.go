@@ -112,8 +112,8 @@ func (r *run) file(ctx context.Context, f *action.File, earlier *plan.Plan) erro
 		return failure{1}
 	}
 	if earlier != nil {
-		if err := earlier.Fits(r.made.Cluster, f.SHA256, r.now()); err != nil {
-			r.log.Error("Cannot apply the plan: " + err.Error())
+		if err := r.foresee(ctx, f, earlier); err != nil {
+			r.log.Error("Cannot apply the plan, and nothing was done: " + err.Error())
 			return failure{1}
 		}
 	}
@@ -128,6 +128,28 @@ func (r *run) file(ctx context.Context, f *action.File, earlier *plan.Plan) erro
 	}
 	if r.results.Held > 0 {
 		return failure{1}
+	}
+	return nil
+}
+
+// foresee says whether all of an earlier plan can be done, before any of it is.
+func (r *run) foresee(ctx context.Context, f *action.File, earlier *plan.Plan) error {
+	if err := earlier.Fits(r.made.Cluster, f.Name, f.SHA256, r.now()); err != nil {
+		return err
+	}
+	ahead := *r
+	ahead.mode, ahead.log, ahead.spent = draft, slog.New(slog.DiscardHandler), plan.Spent{}
+	sim := simulation{}
+	for i := range f.Actions {
+		a := &f.Actions[i]
+		if a.DisableAction {
+			continue
+		}
+		p, _, err := ahead.decide(ctx, ahead.cluster(a), a, earlier, sim)
+		if err != nil {
+			return fmt.Errorf("action %s: %w", a.ID, err)
+		}
+		sim.after(&p)
 	}
 	return nil
 }
@@ -245,9 +267,8 @@ func (r *run) decide(ctx context.Context, c *cluster.Cluster, a *action.Action, 
 	switch {
 	case !takesList(a):
 	case earlier != nil:
-		err = r.follow(a, &p, earlier, items)
-		for _, it := range items {
-			meant = append(meant, it.Name)
+		if err = r.follow(a, &p, earlier, items); err == nil {
+			meant = r.meant(ctx, c, a, &p, items)
 		}
 	case a.Kind == "alias":
 		err = r.chooseBoth(ctx, c, a, &p, items)
@@ -272,6 +293,20 @@ func (r *run) decide(ctx context.Context, c *cluster.Cluster, a *action.Action, 
 		sel.Items, sel.Add = nil, sel.Items
 	}
 	return p, sel, nil
+}
+
+// meant is what an action that follows an earlier plan is about, so that the share is measured again.
+func (r *run) meant(ctx context.Context, c *cluster.Cluster, a *action.Action, p *plan.Action, items []filter.Item) (names []string) {
+	if out, err := r.filter(ctx, c, r.filters(a), items); err == nil {
+		names = matched(a.Filters, out)
+	}
+	if len(names) > 0 {
+		return names
+	}
+	for _, c := range p.Choices { // nothing is by now: what is chosen is all there is
+		names = append(names, c.Name)
+	}
+	return names
 }
 
 // chooseBoth decides both lists of an alias action.

@@ -154,6 +154,13 @@ func (c *Config) checkAuth() error {
 	return nil
 }
 
+// Once returns a client of the same connections that repeats nothing: for what may only be asked again after another look.
+func (c *Client) Once() *Client {
+	once := *c
+	once.retries = -1
+	return &once
+}
+
 // With returns a client over the same connections with another timeout of one request; 0 changes nothing.
 func (c *Client) With(timeout time.Duration) *Client {
 	if timeout <= 0 {

@@ -216,13 +216,13 @@ type ReindexRemote struct {
 	// A user there.
 	Username string `config:"username" json:"username,omitempty"`
 	// The user's password.
-	Password string `config:"password" json:"password,omitempty"`
+	Password string `config:"password" json:"password,omitempty" secret:"true"`
 	// As `1m`.
 	SocketTimeout string `config:"socket_timeout" json:"socket_timeout,omitempty"`
 	// As `10s`.
 	ConnectTimeout string `config:"connect_timeout" json:"connect_timeout,omitempty"`
 	// Headers to send.
-	Headers any `config:"headers" json:"headers,omitempty"`
+	Headers any `config:"headers" json:"headers,omitempty" secret:"true"`
 }
 
 // ReindexDest is where documents go.
@@ -253,7 +253,7 @@ type Replicas struct {
 type Restore struct {
 	// Where the snapshots are.
 	Repository string `config:"repository" required:"true"`
-	// The snapshot; without it the newest that the filters leave and that succeeded.
+	// The snapshot; without it the newest that the filters leave, which must have succeeded.
 	Name string `config:"name"`
 	// Which of its indices; without it all.
 	Indices []string `config:"indices"`

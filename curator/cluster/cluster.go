@@ -35,6 +35,10 @@ type Cluster struct {
 	// error ends the action, with what is in hand done and reported.
 	Before func(context.Context) error
 
+	// Begins, unless nil, is told of an index or snapshot before the request that deletes it. Its error ends the action
+	// before that.
+	Begins func(filter.Item) error
+
 	end context.CancelCauseFunc // of the action that is being done
 }
 
@@ -103,6 +107,20 @@ func (c *Cluster) before(ctx context.Context) error {
 		c.end(err)
 	}
 	return err
+}
+
+// begins tells Begins of items. Its no ends the action as that of Before does.
+func (c *Cluster) begins(items ...filter.Item) error {
+	if c.Begins == nil {
+		return nil
+	}
+	for _, item := range items {
+		if err := c.Begins(item); err != nil {
+			c.end(err)
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *Cluster) post(ctx context.Context, path string, query url.Values, body, out any) error {
@@ -189,7 +207,7 @@ func (c *Cluster) wait(ctx context.Context, action string, interval, max time.Du
 			pause = min(pause, max-elapsed)
 		}
 		c.Log.Debug(fmt.Sprintf(`Action "%s" not yet complete, %.0f total seconds elapsed. Checking again in %v.`, action, elapsed.Seconds(), pause))
-		if err := sleep(ctx, pause); err != nil {
+		if err := c.sleep(ctx, pause); err != nil {
 			return err
 		}
 	}
@@ -211,6 +229,22 @@ func lost(err error) bool {
 		return true
 	}
 	return false
+}
+
+// sleep waits, and asks Before meanwhile.
+func (c *Cluster) sleep(ctx context.Context, d time.Duration) error {
+	for until := time.Now().Add(d); ; {
+		if err := c.before(ctx); err != nil {
+			return err
+		}
+		left := time.Until(until)
+		if left <= 0 {
+			return nil
+		}
+		if err := sleep(ctx, min(left, time.Second)); err != nil {
+			return err
+		}
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -29,7 +29,7 @@ func (w *work) deleteIndices(ctx context.Context) error {
 	left := w.items
 	for round := 1; ; round++ {
 		began := time.Now()
-		errs := w.deleteRound(ctx, left)
+		errs := w.deleteRound(ctx, left, round == 1)
 		left = w.sortOut(ctx, left, errs, began, round > len(deletePauses))
 		w.progress("delete_indices", int64(len(w.items)-len(left)), int64(len(w.items)))
 		if ctx.Err() != nil {
@@ -42,9 +42,10 @@ func (w *work) deleteIndices(ctx context.Context) error {
 		for _, item := range left {
 			w.Log.Error("---" + item.Name + reason(errs[item.Name]))
 		}
-		if err := sleep(ctx, deletePauses[round-1]); err != nil {
+		if err := w.sleep(ctx, deletePauses[round-1]); err != nil {
 			return err
 		}
+		left = w.sortOut(ctx, left, nil, began, false) // another may have taken a name meanwhile
 	}
 }
 
@@ -93,23 +94,21 @@ func reason(err error) string {
 }
 
 // deleteRound tries to delete items once, in chunks, and a chunk that is refused one by one. It returns the
-// errors by name. When ctx ends it does no more.
-func (w *work) deleteRound(ctx context.Context, items []filter.Item) map[string]error {
+// errors by name. When ctx ends it does no more. Nothing is repeated without a look at what is there: an index
+// that was made anew since has the name, but is not the one that was chosen.
+func (w *work) deleteRound(ctx context.Context, items []filter.Item, first bool) map[string]error {
 	errs := map[string]error{}
-	try := func(target string) error {
-		return w.delete(ctx, es.Path(target), with("master_timeout", "30s", "expand_wildcards", "none"))
-	}
 	i := 0
 	for _, list := range es.Chunks(names(items), maxNames) {
 		chunk := items[i : i+len(list)]
 		i += len(list)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || first && w.begins(chunk...) != nil {
 			break
 		}
 		for _, name := range list {
 			w.Log.Info("---deleting index " + name)
 		}
-		err := try(csv(chunk))
+		err := w.tryDelete(ctx, csv(chunk))
 		if err == nil {
 			continue
 		}
@@ -120,7 +119,7 @@ func (w *work) deleteRound(ctx context.Context, items []filter.Item) map[string]
 			}
 			one := err
 			if each {
-				one = try(item.Name)
+				one = w.deleteIfSame(ctx, item)
 			}
 			if one != nil {
 				errs[item.Name] = one
@@ -128,6 +127,25 @@ func (w *work) deleteRound(ctx context.Context, items []filter.Item) map[string]
 		}
 	}
 	return errs
+}
+
+func (w *work) tryDelete(ctx context.Context, target string) error {
+	if err := w.before(ctx); err != nil {
+		return err
+	}
+	return w.ES.Once().Do(ctx, http.MethodDelete, es.Path(target), with("master_timeout", "30s", "expand_wildcards", "none"), nil, nil)
+}
+
+// deleteIfSame deletes an index unless another has its name by now, or none, which is for sortOut to see.
+func (w *work) deleteIfSame(ctx context.Context, item filter.Item) error {
+	there, err := w.present(ctx, []filter.Item{item})
+	if err != nil {
+		return err
+	}
+	if uuid, is := there[item.Name]; !is || item.UUID != "" && uuid != item.UUID {
+		return nil
+	}
+	return w.tryDelete(ctx, item.Name)
 }
 
 // passes reports whether an index that cannot be deleted now perhaps can later.
@@ -330,7 +348,7 @@ func (w *work) forceMerge(ctx context.Context, o *action.ForceMerge) error {
 		w.finish(item, began, err)
 		if o.Delay > 0 && i < len(w.items)-1 {
 			w.Log.Info(fmt.Sprintf("Pausing for %s seconds before continuing...", python(o.Delay.Seconds())))
-			if err := sleep(ctx, o.Delay); err != nil {
+			if err := w.sleep(ctx, o.Delay); err != nil {
 				return err
 			}
 		}

@@ -157,6 +157,9 @@ func (w *work) deleteSnapshots(ctx context.Context, o *action.DeleteSnapshots) e
 	w.Log.Info(fmt.Sprintf("Deleting %d selected snapshots: %s", len(w.items), w.list()))
 	for i, item := range w.items {
 		began := time.Now()
+		if err := w.begins(item); err != nil {
+			return err
+		}
 		w.Log.Info(fmt.Sprintf("Deleting snapshot %s...", item.Name))
 		var err error
 		for try := 0; ; try++ {
@@ -168,7 +171,7 @@ func (w *work) deleteSnapshots(ctx context.Context, o *action.DeleteSnapshots) e
 				break
 			}
 			w.Log.Warn(fmt.Sprintf("Snapshot %s cannot be deleted yet, trying again in %.0f seconds: %v", item.Name, o.RetryInterval.Seconds(), err))
-			if err := sleep(ctx, o.RetryInterval); err != nil {
+			if err := w.sleep(ctx, o.RetryInterval); err != nil {
 				return err
 			}
 		}

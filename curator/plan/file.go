@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -53,17 +54,39 @@ func Read(path string) (*Plan, error) {
 	if err := d.Decode(&p); err != nil {
 		return nil, fmt.Errorf("cannot read plan %s: %w: make it anew with --plan --plan-file", path, err)
 	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, fmt.Errorf("cannot read plan %s: there is more behind its end", path)
+	}
+	if err := p.distinct(); err != nil {
+		return nil, fmt.Errorf("cannot read plan %s: %w", path, err)
+	}
 	if p.Version != Version {
 		return nil, fmt.Errorf("cannot read plan %s: it has version %d, this program knows %d: make it anew", path, p.Version, Version)
 	}
 	return &p, nil
 }
 
+// distinct refuses an action with a name in it twice.
+func (p *Plan) distinct() error {
+	for _, a := range p.Actions {
+		for _, list := range [][]Choice{a.Choices, a.Removes} {
+			seen := map[string]bool{}
+			for _, c := range list {
+				if seen[c.Name] {
+					return fmt.Errorf("action %s has %s twice", visible(a.ID), visible(c.Name))
+				}
+				seen[c.Name] = true
+			}
+		}
+	}
+	return nil
+}
+
 // Fits says whether the plan was made from this source, for this cluster, and lately.
-func (p *Plan) Fits(c Cluster, sha256 string, now time.Time) error {
+func (p *Plan) Fits(c Cluster, source, sha256 string, now time.Time) error {
 	switch {
 	case p.SHA256 != sha256:
-		return fmt.Errorf("the plan was made from another text of %s: make it anew", p.Source)
+		return fmt.Errorf("it was made from %s, and %s has another text: make it anew", visible(p.Source), visible(source))
 	case p.Cluster.UUID != c.UUID:
 		return fmt.Errorf("the plan is for cluster %s (%s), this is %s (%s)", visible(p.Cluster.Name), visible(p.Cluster.UUID), visible(c.Name), visible(c.UUID))
 	case now.Sub(p.Made) > maxAge:

@@ -57,16 +57,24 @@ func (s *Spent) count(a *Action, f Facts) (after Spent) {
 	if after.chosen == nil {
 		after.chosen, after.matched = map[string]bool{}, map[string]bool{}
 	}
+	var known, all int64
+	for _, it := range f.Looked {
+		if it.Docs >= 0 {
+			known++
+			all += it.Docs
+		}
+	}
+	guess := all / max(known, 1) // for what nobody knows, as of closed indices: the average
+	all += guess * (int64(len(f.Looked)) - known)
 	for _, c := range a.Choices {
 		after.chosen[c.Name] = true
-		after.docs += max(c.Docs, 0)
+		if c.Docs < 0 {
+			c.Docs = guess
+		}
+		after.docs += c.Docs
 	}
 	for _, name := range f.Matched {
 		after.matched[name] = true
-	}
-	var all int64
-	for _, it := range f.Looked {
-		all += max(it.Docs, 0)
 	}
 	after.all = max(after.all, all+s.docs)
 	return after
@@ -94,7 +102,11 @@ func (a *Action) Guard(g Guards, f Facts) {
 		case g.Future && p.at.After(ahead):
 			a.hold("future", c.Name, "its name is dated "+p.at.Format(time.DateOnly)+", in the future", "--guard-future=false")
 		case g.Newest && newest[c.Name]:
-			a.hold("newest", c.Name, "it is the newest of its series "+p.series+": it may still be written to", "--guard-newest=false")
+			why := "it is the newest of its series " + p.series
+			if a.Kind == "delete_indices" {
+				why += ": it may still be written to"
+			}
+			a.hold("newest", c.Name, why, "--guard-newest=false")
 		}
 	}
 	if g.MaxDeleteRatio < 1 {

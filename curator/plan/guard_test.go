@@ -22,7 +22,7 @@ func TestSeries(t *testing.T) {
 	f("web-20261121", "web-*")
 	f("web-2026.11", "web-*")
 	f("web-2026.11.21.13", "web-*")
-	f("web-2026.11.21-000007", "web-*-*") // a rollover
+	f("web-2026.11.21-000007", "web-*-*")                                                        // a rollover
 	f("logstash-journalbeat-web-2026-01-01-2026.02.10", "logstash-journalbeat-web-2026-01-01-*") // the host is called so
 	f("web-000007", "web-*")
 	f("web-2026.13.45", "web-*.*")       // week 13 and a number

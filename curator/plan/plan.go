@@ -14,6 +14,7 @@ import (
 
 	"github.com/podbeat/podbeat/curator/action"
 	"github.com/podbeat/podbeat/curator/filter"
+	"github.com/podbeat/podbeat/curator/setting"
 )
 
 // Version is the version of the form that plans have in files.
@@ -40,19 +41,19 @@ type Cluster struct {
 
 // An Action is what one action of a file, or a policy, is going to do.
 type Action struct {
-	ID          string   `json:"id"`
-	Kind        string   `json:"action"`
-	Description string   `json:"description,omitempty"`
-	Options     any      `json:"options,omitempty"`
-	Disabled    bool     `json:"disabled,omitempty"`
-	Looked      int      `json:"looked_at"`           // indices or snapshots that were looked at
-	Choices     []Choice `json:"choices"`             // what it acts on
-	Removes     []Choice `json:"removes,omitempty"`   // of an alias action: what leaves the alias
-	Held        []Held   `json:"held,omitempty"`      // what guards hold back
-	Left        []Left   `json:"left,omitempty"`      // what is left alone, with the reason
-	Warnings    []string `json:"warnings,omitempty"`  // what the administrator should know
-	Unplanned   string   `json:"unplanned,omitempty"` // why nothing more can be said before the action runs
-	Total       Total    `json:"total"`
+	ID          string         `json:"id"`
+	Kind        string         `json:"action"`
+	Description string         `json:"description,omitempty"`
+	Options     map[string]any `json:"options,omitempty"` // by their names, without secrets
+	Disabled    bool           `json:"disabled,omitempty"`
+	Looked      int            `json:"looked_at"`           // indices or snapshots that were looked at
+	Choices     []Choice       `json:"choices"`             // what it acts on
+	Removes     []Choice       `json:"removes,omitempty"`   // of an alias action: what leaves the alias
+	Held        []Held         `json:"held,omitempty"`      // what guards hold back
+	Left        []Left         `json:"left,omitempty"`      // what is left alone, with the reason
+	Warnings    []string       `json:"warnings,omitempty"`  // what the administrator should know
+	Unplanned   string         `json:"unplanned,omitempty"` // why nothing more can be said before the action runs
+	Total       Total          `json:"total"`
 
 	items []filter.Item // of Choices, for applying
 	gone  []filter.Item // of Removes
@@ -125,6 +126,7 @@ func (p *Plan) Holds() bool {
 
 // Add puts a decided action at the end of the plan.
 func (p *Plan) Add(a Action) {
+	a.Choices, a.Removes = byName(a.Choices), byName(a.Removes)
 	a.Total = Total{}
 	if !a.HeldAll() {
 		a.Total.add(a.Choices)
@@ -150,7 +152,7 @@ func (a *Action) Choice(name string) Choice {
 
 // Of begins the plan of an action of a file; the looked-at items are all that its filters saw.
 func Of(a *action.Action, looked int) Action {
-	return Action{ID: a.ID, Kind: a.Kind, Description: a.Description, Options: a.Options, Disabled: a.DisableAction,
+	return Action{ID: a.ID, Kind: a.Kind, Description: a.Description, Options: setting.Values(a.Options), Disabled: a.DisableAction,
 		Looked: looked, Choices: []Choice{}}
 }
 

@@ -77,13 +77,13 @@ func TestFits(t *testing.T) {
 	p, _ := deletion()
 	f := func(c Cluster, sha string, at time.Time, want string) {
 		t.Helper()
-		err := p.Fits(c, sha, at)
+		err := p.Fits(c, "new.yml", sha, at)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("Fits: %v, want %q", err, want)
 		}
 	}
 	f(p.Cluster, "aa", now, "")
-	f(p.Cluster, "bb", now, "another text of old.yml")
+	f(p.Cluster, "bb", now, "made from old.yml, and new.yml has another text")
 	f(Cluster{Name: "other", UUID: "c2"}, "aa", now, "is for cluster test (c1), this is other (c2)")
 	f(p.Cluster, "aa", now.Add(25*time.Hour), "25h old")
 }

@@ -43,10 +43,10 @@ func (a *Action) text(out *bufio.Writer, all bool) {
 		}
 		fmt.Fprintf(table, "  %s %s\t%s\t%s\t%s\t%s\n", sign, visible(c.Name)+closedMark(c.Closed), orDash(c.Age), bytesText(c.Size), docsText(c.Docs), visible(c.Why))
 	}
-	for _, c := range byName(a.Removes) {
+	for _, c := range a.Removes {
 		row("-", c)
 	}
-	for _, c := range byName(a.Choices) {
+	for _, c := range a.Choices {
 		row(sign[a.Kind], c)
 	}
 	_ = table.Flush() // into out, which keeps its first error
@@ -80,6 +80,9 @@ func (a *Action) text(out *bufio.Writer, all bool) {
 
 // byName is the order in which people look for something.
 func byName(choices []Choice) []Choice {
+	if choices == nil {
+		return nil
+	}
 	return slices.SortedFunc(slices.Values(choices), func(a, b Choice) int { return strings.Compare(a.Name, b.Name) })
 }
 
@@ -115,6 +118,8 @@ func orDash(s string) string {
 // age is a duration in the unit that people would use.
 func age(d time.Duration) string {
 	switch {
+	case d < 0:
+		return "in " + age(-d)
 	case d >= 48*time.Hour:
 		return strconv.Itoa(int(d/(24*time.Hour))) + "d"
 	case d >= 2*time.Hour:

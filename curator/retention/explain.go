@@ -9,6 +9,7 @@ import (
 // An Explanation says what a policy means for one index.
 type Explanation struct {
 	Index  string    `json:"index"`
+	Asked  bool      `json:"asked"`             // whether the cluster was
 	Exists bool      `json:"exists"`            // among the indices asked about
 	Read   string    `json:"read_as,omitempty"` // how its name is read; "" if no template reads it
 	Rule   string    `json:"rule,omitempty"`    // with what it says; "" if none holds
@@ -21,7 +22,7 @@ type Explanation struct {
 // Explain says which rule holds for an index, and when it will go or why it will not. d is the decision about the
 // indices there are; of one that is not there the name alone tells what it can.
 func (p *Policy) Explain(index string, d Decision, now time.Time) Explanation {
-	e := Explanation{Index: index}
+	e := Explanation{Index: index, Asked: true}
 	choice := Choice{}
 	choice.Name = index
 	for _, list := range [][]Choice{d.Delete, d.Keep} {
@@ -67,7 +68,10 @@ func (e Explanation) String() string {
 	var b strings.Builder
 	line := func(name, text string) { fmt.Fprintf(&b, "%-8s %s\n", name, text) }
 	line("index", clean(e.Index))
-	if !e.Exists {
+	switch {
+	case !e.Asked:
+		line("", "the cluster was not asked: this is what its name says")
+	case !e.Exists:
 		line("", "there is no such index: this is what its name says")
 	}
 	line("read as", or(e.Read, "nothing: no template in \"names\" reads it"))

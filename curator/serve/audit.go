@@ -26,7 +26,7 @@ type Entry struct {
 	Created time.Time `json:"created,omitzero"`
 	Docs    int64     `json:"docs"`             // -1: unknown
 	Bytes   int64     `json:"bytes"`            // -1: unknown
-	Result  string    `json:"result"`           // ok, failed
+	Result  string    `json:"result"`           // begun, before a deletion; ok, failed
 	Error   string    `json:"error,omitempty"`  // of a failed one
 	Source  string    `json:"source,omitempty"` // the action file or policy
 	SHA256  string    `json:"sha256,omitempty"` // of its text
