@@ -8,7 +8,8 @@
 //
 // A service takes the token from a request (FromRequest), verifies it (Keys.Verify: 401 if that fails) and
 // asks it about the method and the URL (Claims.Allows: 403 if it says no). Whatever is not exactly as
-// it must be is refused: there is one issuer, so nothing has to be understood generously.
+// it must be is refused: there is one issuer, so nothing has to be understood generously. The issuer reads
+// what is wanted (ParseAccess), cuts what it has granted down to that (Narrow), and signs it (Keys.Sign).
 //
 // No error and no printed value of this package holds a key or a token.
 package token
