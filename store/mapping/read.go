@@ -212,7 +212,7 @@ func readObject(path string, v body.Value, s *Settings) (*node, error) {
 func (n *node) readProperty(path, name string, v body.Value, s *Settings) error {
 	parts := strings.Split(name, ".")
 	for _, part := range parts {
-		if strings.TrimSpace(part) == "" {
+		if part == "" {
 			return illegal("name cannot be empty string")
 		}
 	}

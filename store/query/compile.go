@@ -41,15 +41,19 @@ func (c *compiler) compile(q Query) (node, error) {
 }
 
 func (c *compiler) count(n int) error {
-	if c.clauses += n; c.clauses > 8*maxClauses {
-		return failed(illegal("too many clauses: more than %d", 8*maxClauses))
+	if c.clauses += n; c.clauses > 64*maxClauses {
+		return tooMany(64 * maxClauses)
 	}
 	return nil
 }
 
+func tooMany(most int) error {
+	return failed(&Error{Type: "too_many_clauses", Reason: fmt.Sprintf("maxClauseCount is set to %d", most)})
+}
+
 func (c *compiler) each(queries []Query) ([]node, error) {
 	if len(queries) > maxClauses {
-		return nil, failed(&Error{Type: "too_many_clauses", Reason: "maxClauseCount is set to 1024"})
+		return nil, tooMany(maxClauses)
 	}
 	var out []node
 	for _, q := range queries {
@@ -265,6 +269,9 @@ func (q Match) on(f *mapping.Field, c *compiler) (node, error) {
 	terms := queryTerms(f, q.Analyzer, q.Text)
 	if len(terms) == 0 {
 		return zeroTerms(q.ZeroAll), nil
+	}
+	if len(terms) > maxClauses {
+		return nil, tooMany(maxClauses)
 	}
 	if err := c.count(len(terms)); err != nil {
 		return nil, err

@@ -232,6 +232,8 @@ func (p *luceneParser) bareSign() bool {
 
 // moreWords takes the bare words that follow one, up to the last that is followed by none of : ^ ~ * AND OR.
 func (p *luceneParser) moreWords(text string) (string, bool) {
+	var b strings.Builder
+	b.WriteString(text)
 	found := false
 	for p.pos < len(p.in) {
 		before := p.pos
@@ -245,10 +247,10 @@ func (p *luceneParser) moreWords(text string) (string, bool) {
 			p.pos = before
 			break
 		}
-		text += " " + word
+		b.WriteString(" " + word)
 		found = true
 	}
-	return text, found
+	return b.String(), found
 }
 
 // at says whether the operator stands here.

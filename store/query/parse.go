@@ -512,7 +512,7 @@ func minimum(spec string, clauses int) (int, error) {
 		for part := range strings.FieldsSeq(strings.ReplaceAll(strings.ReplaceAll(spec, " <", "<"), "< ", "<")) {
 			bound, rest, ok := strings.Cut(part, "<")
 			limit, err := strconv.Atoi(bound)
-			if !ok || err != nil {
+			if !ok || err != nil || rest == "" {
 				return 0, &Error{Type: "number_format_exception", Reason: "For input string: \"" + clip(part) + "\""}
 			}
 			if clauses <= limit {

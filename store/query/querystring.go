@@ -97,6 +97,9 @@ func (s *queryString) join(nodes []node, kinds []occurrence, top bool) (node, er
 	if len(nodes) == 0 {
 		return none{}, nil
 	}
+	if len(nodes) > maxClauses {
+		return nil, tooMany(maxClauses)
+	}
 	least := 0
 	if len(all) == 0 && len(some) > 0 {
 		least = 1

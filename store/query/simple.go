@@ -92,6 +92,7 @@ type simple struct {
 	current  string // the operation that a sign asked for: and, or
 	previous string
 	negated  bool
+	closed   map[int]int // where each ( has its ), once one was looked for
 }
 
 // A tree is what was read so far: a node, or nodes that one operation joins.
@@ -179,31 +180,21 @@ func (s *simple) operation(name string) {
 
 // group reads what is between parentheses; one that is never closed counts for nothing.
 func (s *simple) group() error {
-	s.pos++
-	start, open := s.pos, 1
-	for ; s.pos < len(s.in); s.pos++ {
-		c := s.in[s.pos]
-		if c == '\\' && s.on("ESCAPE") {
-			s.pos++
-			continue
-		}
-		if c == '(' {
-			open++
-		} else if c == ')' {
-			if open--; open == 0 {
-				break
-			}
-		}
+	if s.closed == nil {
+		s.closed = s.pairs()
 	}
+	end, ok := s.closed[s.pos]
+	s.pos++
+	start := s.pos
 	switch {
-	case s.pos >= len(s.in):
-		s.pos = start
+	case !ok:
 		return nil
-	case s.pos == start:
+	case end == start:
 		s.current = ""
 		s.pos++
 		return nil
 	}
+	s.pos = end
 	inner := simple{SimpleQueryString: s.SimpleQueryString, c: s.c, fields: s.fields, in: s.in[start:s.pos], depth: s.depth + 1}
 	if err := inner.read(); err != nil {
 		return err
@@ -213,6 +204,24 @@ func (s *simple) group() error {
 	}
 	s.pos++
 	return nil
+}
+
+// pairs finds the ) of every ( that has one.
+func (s *simple) pairs() map[int]int {
+	closed := map[int]int{}
+	var open []int
+	for i := 0; i < len(s.in); i++ {
+		switch c := s.in[i]; {
+		case c == '\\' && s.on("ESCAPE"):
+			i++
+		case c == '(':
+			open = append(open, i)
+		case c == ')' && len(open) > 0:
+			closed[open[len(open)-1]] = i
+			open = open[:len(open)-1]
+		}
+	}
+	return closed
 }
 
 // phrase reads what is between quotes; one that is never closed counts for nothing.
