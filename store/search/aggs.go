@@ -342,8 +342,8 @@ type field struct {
 	vals *values
 }
 
-// field finds what an aggregation reads. absent stands for documents without values; nil is nothing.
-func (x *running) field(name string, absent *body.Value, format string) (*field, error) {
+// field finds what an aggregation reads.
+func (x *running) field(name, format string) (*field, error) {
 	f := &field{name: name}
 	for _, ix := range x.indices {
 		s, err := ix.source(name, false)
@@ -373,18 +373,24 @@ func (x *running) field(name string, absent *body.Value, format string) (*field,
 	} else if f.dates() {
 		f.format = f.first.field.Format
 	}
-	if absent != nil {
-		return f, f.setAbsent(*absent, x)
-	}
 	return f, nil
 }
 
-func (f *field) setAbsent(v body.Value, x *running) error {
+// fieldOr finds what an aggregation reads, with a value for documents that have none; nil is nothing.
+func (x *running) fieldOr(name string, absent *body.Value, format string, numeric bool) (*field, error) {
+	f, err := x.field(name, format)
+	if err == nil && absent != nil {
+		err = f.setAbsent(*absent, numeric, x)
+	}
+	return f, err
+}
+
+// setAbsent sets what stands for documents without values. Where no index has the field it is a text, unless numeric.
+func (f *field) setAbsent(v body.Value, numeric bool, x *running) error {
 	if f.kind == unmapped {
 		f.kind = texts
-		if v.Kind == body.Number {
-			f.kind = floats
-			f.first.kind = floats
+		if v.Kind == body.Number && numeric {
+			f.kind, f.first.kind = floats, floats
 		}
 	}
 	src := f.first

@@ -111,7 +111,7 @@ func (p *parser) compositeSource(name string, v body.Value) compositeSource {
 func (s compositeSpec) collector(x *running, a *Aggregation) (collector, error) {
 	c := &composite{spec: s, of: make(map[string]int32)}
 	for _, src := range s.sources {
-		f, err := x.field(src.field, nil, src.format)
+		f, err := x.field(src.field, src.format)
 		if err != nil {
 			return nil, err
 		}

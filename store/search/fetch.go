@@ -205,13 +205,14 @@ func (x *running) writeHit(w *writer, h *hit, d block.Doc, s *shaper, by []*sort
 		w.null()
 	}
 	var leaves map[string][]block.Value
+	var whole body.Value
 	if len(s.limited) > 0 && !s.NoStored || len(s.fields)+len(s.docValues)+len(s.highlight)+len(s.unmapped) > 0 {
-		v, err := body.Parse(d.Source)
-		if err != nil {
+		var err error
+		if whole, err = body.Parse(d.Source); err != nil {
 			return fmt.Errorf("cannot read document %q of index %s: %w", d.ID, h.seg.index.View.Index(), err)
 		}
 		leaves = make(map[string][]block.Value)
-		flatten(v, "", leaves)
+		flatten(whole, "", leaves)
 	}
 	if !s.NoStored {
 		s.ignored(w, leaves)
@@ -221,7 +222,8 @@ func (x *running) writeHit(w *writer, h *hit, d block.Doc, s *shaper, by []*sort
 			return err
 		}
 	}
-	s.writeFields(w, leaves)
+	s.writeFields(w, leaves, whole)
+	s.writeIgnored(w, leaves)
 	s.writeHighlights(w, leaves)
 	if len(by) > 0 {
 		w.name("sort").open('[')
@@ -374,7 +376,7 @@ func covered(patterns []string, path string) bool {
 }
 
 // writeFields writes what fields and docvalue_fields ask for.
-func (s *shaper) writeFields(w *writer, leaves map[string][]block.Value) {
+func (s *shaper) writeFields(w *writer, leaves map[string][]block.Value, whole body.Value) {
 	if len(s.Fields)+len(s.DocValues) == 0 {
 		return
 	}
@@ -403,6 +405,16 @@ func (s *shaper) writeFields(w *writer, leaves map[string][]block.Value) {
 		}
 	}
 	for _, f := range s.fields {
+		if f.source.field.Type == mapping.Flattened && !f.source.field.Keyed {
+			if list := at(whole, f.source.field.Column, nil); len(list) > 0 {
+				add(f.name, func() {
+					for _, v := range list {
+						w.value(v)
+					}
+				})
+			}
+			continue
+		}
 		if list := f.values(leaves[f.source.field.Column]); len(list) > 0 {
 			add(f.name, func() {
 				for _, v := range list {
@@ -428,6 +440,56 @@ func (s *shaper) writeFields(w *writer, leaves map[string][]block.Value) {
 	if opened {
 		w.close('}')
 	}
+}
+
+// writeIgnored writes the values that fields asked for have left out.
+func (s *shaper) writeIgnored(w *writer, leaves map[string][]block.Value) {
+	opened := false
+	for _, f := range s.fields {
+		var list []block.Value
+		for _, v := range leaves[f.source.field.Column] {
+			if v.Kind != block.Null && f.source.kind != unmapped && !fits(f.source.field, v) {
+				list = append(list, v)
+			}
+		}
+		if len(list) == 0 {
+			continue
+		}
+		if !opened {
+			w.name("ignored_field_values").open('{')
+			opened = true
+		}
+		w.name(f.name).open('[')
+		for _, v := range list {
+			writeScalar(w, v)
+		}
+		w.close(']')
+	}
+	if opened {
+		w.close('}')
+	}
+}
+
+// at finds the objects at a path of a document.
+func at(v body.Value, path string, to []body.Value) []body.Value {
+	if v.Kind == body.Array {
+		for _, item := range v.Items {
+			to = at(item, path, to)
+		}
+		return to
+	}
+	if path == "" {
+		if v.Kind == body.Object {
+			to = append(to, v)
+		}
+		return to
+	}
+	for _, m := range v.Members {
+		if rest, ok := strings.CutPrefix(path, m.Name); ok && (rest == "" || rest[0] == '.') {
+			to = at(m.Value, strings.TrimPrefix(rest, "."), to)
+		}
+	}
+	return to
 }
 
 func writeScalar(w *writer, v block.Value) {

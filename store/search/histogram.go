@@ -114,7 +114,7 @@ func (p *parser) bounds(v body.Value) *bounds {
 }
 
 func (s histogramSpec) collector(x *running, a *Aggregation) (collector, error) {
-	f, err := x.field(s.field, s.missing, s.format)
+	f, err := x.fieldOr(s.field, s.missing, s.format, true)
 	if err != nil {
 		return nil, err
 	}
@@ -255,7 +255,7 @@ func (c *histogram) collectNumbers(s *segment, v *values, rows, parents []int32)
 }
 
 func (c *histogram) add(row, parent int32, key int64) error {
-	if key < c.hardLow || key > c.hardHigh {
+	if key < c.hardLow || key > c.hardHigh || key == c.hardHigh && c.spec.date {
 		return nil
 	}
 	ord, err := c.ords.get(parent, key)

@@ -43,7 +43,7 @@ func (p *parser) needField(name string) {
 }
 
 func (s metricSpec) collector(x *running, a *Aggregation) (collector, error) {
-	f, err := x.field(s.field, s.missing, s.format)
+	f, err := x.fieldOr(s.field, s.missing, s.format, true)
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +224,7 @@ func parseCardinality(p *parser, v body.Value) spec {
 }
 
 func (s cardinalitySpec) collector(x *running, a *Aggregation) (collector, error) {
-	f, err := x.field(s.field, s.missing, "")
+	f, err := x.fieldOr(s.field, s.missing, "", true)
 	return &distinct{x: x, field: f, seed: maphash.MakeSeed()}, err
 }
 

@@ -69,7 +69,7 @@ func parseMissing(p *parser, v body.Value) spec {
 }
 
 func (s missingSpec) collector(x *running, a *Aggregation) (collector, error) {
-	f, err := x.field(s.field, nil, "")
+	f, err := x.field(s.field, "")
 	if err != nil {
 		return nil, err
 	}
@@ -331,7 +331,7 @@ type span struct {
 }
 
 func (s rangeSpec) collector(x *running, a *Aggregation) (collector, error) {
-	f, err := x.field(s.field, s.missing, s.format)
+	f, err := x.fieldOr(s.field, s.missing, s.format, true)
 	if err != nil {
 		return nil, err
 	}

@@ -110,7 +110,9 @@ func (r *Request) member(p *parser, name string, v body.Value) {
 	case "from":
 		r.From = p.int(name, v, 0, 1<<31-1)
 	case "size":
-		r.Size = p.int(name, v, 0, 1<<31-1)
+		if r.Size = p.int(name, v, -1, 1<<31-1); r.Size < 0 {
+			r.Size = 10
+		}
 	case "sort":
 		r.Sort = p.sorts(v)
 	case "search_after":

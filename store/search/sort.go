@@ -375,6 +375,8 @@ func (s *sorter) show(w *writer, k key, index int, score float64) {
 		w.float(score)
 	case k.none:
 		w.null()
+	case s.kind == floats && !math.IsInf(k.x, 0) && s.sources[index].field != nil:
+		w.raw([]byte(shortFloat(s.sources[index].field, k.x)))
 	case s.kind == floats:
 		w.float(k.x)
 	case s.kind == texts && s.sources[index].field != nil && s.sources[index].field.Type == mapping.IP:

@@ -187,7 +187,7 @@ func (p *parser) chosen(name string, v body.Value) *chosen {
 }
 
 func (s termsSpec) collector(x *running, a *Aggregation) (collector, error) {
-	f, err := x.field(s.field, s.missing, s.format)
+	f, err := x.fieldOr(s.field, s.missing, s.format, false)
 	if err != nil {
 		return nil, err
 	}
