@@ -1,13 +1,9 @@
 package access
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	digest "hash"
 	"io"
 	"log/slog"
 	"net/http"
@@ -15,11 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -340,122 +334,6 @@ func TestAccessTokenRefuses(t *testing.T) {
 	}
 }
 
-func forge(h func() digest.Hash, header, payload, secret string) string {
-	signed := encode([]byte(header)) + "." + encode([]byte(payload))
-	mac := hmac.New(h, []byte(secret))
-	mac.Write([]byte(signed))
-	return signed + "." + encode(mac.Sum(nil))
-}
-
-// TestForgedRootTokens sends what JWT libraries were seen to accept.
-func TestForgedRootTokens(t *testing.T) {
-	b := newBench(t, generous)
-	const body = `[{"method":["GET"],"url":["/x"]}]` // which the administrator may have
-	now := time.Now().Unix()
-	common := fmt.Sprintf(`"iat":%d,"user_id":"4","email":"admin@example.com"`, now)
-	claims := fmt.Sprintf(`{%s,"exp":%d}`, common, now+600)
-	const header = `{"typ":"JWT","alg":"HS256"}`
-	good := forge(sha256.New, header, claims, secret)
-	ask := func(name, raw string, want int) {
-		t.Helper()
-		w := b.ask("POST", "/auth", body, "Authorization: Bearer "+raw)
-		if want == http.StatusUnauthorized {
-			b.alike(name, w, `Bearer realm="podbeat"`)
-		} else if w.Code != want {
-			t.Errorf("%s: got %d %s", name, w.Code, w.Body)
-		}
-	}
-	f := func(header, payload string) {
-		t.Helper()
-		ask(header+" "+payload, forge(sha256.New, header, payload, secret), http.StatusUnauthorized)
-	}
-	ask("good", good, http.StatusOK)
-	ask("good, with kid", forge(sha256.New, `{"alg":"HS256","kid":"a"}`, claims, secret), http.StatusOK)
-	// Algorithm and key.
-	parts := strings.Split(good, ".")
-	ask("no signature", parts[0]+"."+parts[1]+".", 401)
-	for _, alg := range []string{"none", "None", "NONE", "hs256", "HS384", "HS512", "RS256", ""} {
-		f(`{"typ":"JWT","alg":"`+alg+`"}`, claims)
-		ask(alg, encode([]byte(`{"alg":"`+alg+`"}`))+"."+parts[1]+".", 401)
-	}
-	ask("HS384", forge(sha512.New384, `{"alg":"HS384"}`, claims, secret), 401)
-	ask("HS512", forge(sha512.New, `{"alg":"HS512"}`, claims, secret), 401)
-	f(`{"alg":"HS256","alg":"none"}`, claims)
-	f(`{"alg":"none","alg":"HS256"}`, claims)
-	f(`{"typ":"JWT"}`, claims)
-	ask("empty key", forge(sha256.New, header, claims, ""), 401)
-	ask("another key", forge(sha256.New, header, claims, secret+"x"), 401)
-	f(`{"alg":"HS256","kid":"b"}`, claims)
-	f(`{"alg":"HS256","kid":""}`, claims)
-	f(`{"alg":"HS256","kid":"../../dev/null"}`, claims)
-	f(`{"alg":"HS256","kid":["a"]}`, claims)
-	f(`{"alg":"HS256","jku":"https://evil.example.com/keys"}`, claims)
-	f(`{"alg":"HS256","jwk":{"kty":"oct","k":"AA"}}`, claims)
-	f(`{"alg":"HS256","x5u":"https://evil.example.com"}`, claims)
-	f(`{"alg":"HS256","crit":["x"],"x":1}`, claims)
-	f(`{"alg":"HS256","b64":false,"crit":["b64"]}`, claims)
-	f(`{"alg":"HS256","typ":"at+jwt"}`, claims)
-	f(`{"alg":"HS256","cty":"JWT"}`, claims)
-	// Times.
-	f(header, `{`+common+`}`)
-	f(header, `{`+common+`,"exp":null}`)
-	f(header, `null`)
-	f(header, fmt.Sprintf(`{%s,"exp":"%d"}`, common, now+600))
-	f(header, fmt.Sprintf(`{%s,"exp":%d.5}`, common, now+600))
-	f(header, fmt.Sprintf(`{%s,"exp":1e30}`, common))
-	f(header, fmt.Sprintf(`{"iat":%d,"exp":%d,"user_id":"4","email":"admin@example.com"}`, now-600, now-2)) // within the leeway
-	f(header, fmt.Sprintf(`{%s,"exp":%d,"exp":%d}`, common, now-600, now+600))
-	f(header, fmt.Sprintf(`{%s,"EXP":%d}`, common, now+600))
-	f(header, fmt.Sprintf(`{%s,"exp":%d}`, common, now+400*24*3600))
-	f(header, fmt.Sprintf(`{%s,"exp":%d,"nbf":%d}`, common, now+600, now+300))
-	f(header, fmt.Sprintf(`{"iat":%d,"exp":%d,"user_id":"4","email":"admin@example.com"}`, now+300, now+600))
-	f(header, fmt.Sprintf(`{"exp":%d,"user_id":"4","email":"admin@example.com"}`, now+600))
-	// Claims.
-	more := func(text string) { t.Helper(); f(header, strings.TrimSuffix(claims, "}")+text+"}") }
-	more(`,"access":[{"method":["GET"],"url":["/x"]}]`) // an access token
-	more(`,"access":null`)
-	more(`,"ACCESS":[]`)
-	more(`,"user_id":"12203"`)
-	more(`,"User_ID":"12203"`)
-	f(header, strings.Replace(claims, `"4"`, `4`, 1))
-	f(header, strings.Replace(claims, `"4"`, `"5"`, 1))
-	f(header, strings.Replace(claims, `"4"`, `""`, 1))
-	f(header, strings.Replace(claims, `"4"`, `"12203"`, 1)) // with another's e-mail address
-	f(header, strings.Replace(claims, `"admin@example.com"`, `""`, 1))
-	f(header, strings.Replace(strings.Replace(claims, `"4"`, `"2"`, 1), "admin", "disabled", 1))
-	f(header, claims+"{}")
-	f(header, claims+" x")
-	f(header, "["+claims+"]")
-	// Form.
-	ask("padded", good+"=", 401)
-	last := strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", good[len(good)-1])
-	ask("spare bits", good[:len(good)-1]+string("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"[last^1]), 401)
-	ask("line end", good[:10]+"\n"+good[10:], 401)
-	ask("a space", good+" ", 401)
-	ask("standard base64", strings.NewReplacer("-", "+", "_", "/").Replace(good)+"+", 401)
-	ask("a part more", good+".", 401)
-	ask("two parts", parts[0]+"."+parts[1], 401)
-	ask("dots", strings.Repeat(".", 9000), 401)
-	ask("a full-width dot", parts[0]+"."+parts[1]+"。"+parts[2], 401)
-	ask("empty", "", 401)
-	ask("long", good+strings.Repeat("A", 9000), 401)
-	// Where it is.
-	g := func(target string, header ...string) {
-		t.Helper()
-		b.alike(target+fmt.Sprint(header), b.ask("POST", target, body, header...), `Bearer realm="podbeat"`)
-	}
-	g("/auth")
-	g("/auth?jwt="+good, "Authorization: Bearer "+good)
-	g("/auth?jwt=" + good + "&jwt=" + good)
-	g("/auth?x=1;jwt="+good, "Authorization: Bearer "+good)
-	g("/auth?JWT=" + good)
-	g("/auth", "Authorization: Bearer "+good, "Authorization: Bearer "+good)
-	g("/auth", "Authorization: Basic "+good)
-	g("/auth", "Authorization: "+basic("admin@example.com", password))
-	g("/auth", "Proxy-Authorization: Bearer "+good)
-	g("/auth", "X-Forwarded-User: admin@example.com")
-}
-
 func TestRootTokenEnds(t *testing.T) {
 	b := newBench(t, generous)
 	const body = `[{"method":["GET"],"url":["/x"]}]`
@@ -510,159 +388,6 @@ func TestAccessTokenLife(t *testing.T) {
 	_, c := b.claims(b.ask("POST", "/auth", `[{"method":["GET"],"url":["/x"]}]`, "Authorization: "+root))
 	if life := time.Until(c.Expires); life > 3*time.Minute || life < 2*time.Minute {
 		t.Errorf("it holds for %v", life)
-	}
-}
-
-func TestLockedOut(t *testing.T) {
-	limits := generous
-	limits.AddressBurst, limits.AccountBurst, limits.TokenBurst = 8, 5, 3
-	limits.AddressEvery, limits.AccountEvery, limits.TokenEvery = 10*time.Second, 20*time.Second, 30*time.Second
-	b := newBench(t, limits)
-	try := func(from, email, password string, want int) {
-		t.Helper()
-		r := httptest.NewRequest("GET", "/auth/token_root", nil)
-		r.RemoteAddr = from + ":1234"
-		r.Header.Set("Authorization", basic(email, password))
-		w := httptest.NewRecorder()
-		b.handler.ServeHTTP(w, r)
-		if w.Code != want {
-			t.Errorf("%s as %s: got %d %s, want %d", from, email, w.Code, w.Body, want)
-		}
-		if after, err := strconv.Atoi(w.Header().Get("Retry-After")); w.Code == http.StatusTooManyRequests && (err != nil || after < 1 || after > 20) {
-			t.Errorf("got Retry-After %q", w.Header().Get("Retry-After"))
-		}
-	}
-	const user, admin = "user@example.com", "admin@example.com"
-	root := b.root(user)
-	for range 20 {
-		try("192.0.2.9", user, password, 200) // what succeeds costs nothing
-	}
-	for i := range 5 {
-		try(fmt.Sprintf("192.0.2.%d", i), admin, "wrong", 401) // from many addresses
-	}
-	try("192.0.2.10", admin, "wrong", 429)
-	try("192.0.2.10", admin, password, 429) // the right password is no way to ask whether it is right
-	try("192.0.2.10", "Admin@Example.com", password, 429)
-	for range 5 {
-		try("192.0.2.20", "nobody@example.com", "wrong", 401) // who is none is treated alike
-	}
-	try("192.0.2.20", "nobody@example.com", "wrong", 429)
-	for range 3 {
-		try("192.0.2.20", "nobody2@example.com", "wrong", 401)
-	}
-	try("192.0.2.20", user, password, 429) // this address has failed eight times
-	try("192.0.2.21", user, password, 200)
-	try("192.0.2.9", user, password, 200)
-
-	// Others cannot lock out those who have been there, not even from the same address.
-	for i := range 10 {
-		try(fmt.Sprintf("[2001:db8:%x::1]", i), user, "wrong", []int{401, 429}[i/5])
-	}
-	try("[2001:db8:99::1]", user, password, 429)
-	for i := range 9 {
-		try("192.0.2.21", fmt.Sprintf("nobody%d@example.com", i+10), "wrong", []int{401, 429}[i/8])
-	}
-	try("192.0.2.9", user, password, 200)
-	try("192.0.2.21", user, password, 200)
-	for range 5 {
-		try("192.0.2.9", user, "wrong", 401)
-	}
-	try("192.0.2.9", user, "wrong", 429)
-	try("192.0.2.21", user, password, 200)
-
-	// Requests with refused tokens have limits of their own.
-	ask := func(raw string, want int) {
-		t.Helper()
-		if w := b.ask("POST", "/auth", `[{"method":["GET"],"url":["{mscp_api_url}/a/es/x"]}]`, "Authorization: Bearer "+raw); w.Code != want {
-			t.Errorf("got %d %s, want %d", w.Code, w.Body, want)
-		}
-	}
-	for range 5 {
-		ask(root, 200)
-	}
-	for range 3 {
-		ask("x", 401)
-	}
-	ask(root, 429)
-	b.root(user)
-}
-
-// Many log in at once: none is refused for that, and no more hash than may.
-func TestManyLogins(t *testing.T) {
-	limits := generous
-	limits.Checks, limits.Waiting = 2, 100
-	b := newBench(t, limits)
-	b.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
-	var wait sync.WaitGroup
-	for i := range 60 {
-		wait.Go(func() {
-			email, want := "user@example.com", http.StatusOK
-			if i%2 == 0 {
-				email, want = fmt.Sprintf("nobody%d@example.com", i), http.StatusUnauthorized
-			}
-			if w := b.ask("GET", "/auth/token_root", "", "Authorization: "+basic(email, password)); w.Code != want {
-				t.Errorf("%s: got %d %s", email, w.Code, w.Body)
-			}
-			if n := len(b.handler.places.busy); n > 2 {
-				t.Errorf("%d hash at once", n)
-			}
-		})
-	}
-	wait.Wait()
-	for b.handler.places.all <- struct{}{}; len(b.handler.places.all) < cap(b.handler.places.all); {
-		b.handler.places.all <- struct{}{}
-	}
-	w := b.ask("GET", "/auth/token_root", "", "Authorization: "+basic("user@example.com", password))
-	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" {
-		t.Errorf("got %d %v", w.Code, w.Header())
-	}
-}
-
-// Attempts at once are no way around the limits: those that waited are held against them again.
-func TestManyGuesses(t *testing.T) {
-	limits := generous
-	limits.AccountBurst, limits.Checks, limits.Waiting = 3, 2, 100
-	b := newBench(t, limits)
-	b.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
-	checked := make(chan bool, 40)
-	var wait sync.WaitGroup
-	for range cap(checked) {
-		wait.Go(func() {
-			w := b.ask("GET", "/auth/token_root", "", "Authorization: "+basic("user@example.com", "wrong"))
-			checked <- w.Code == http.StatusUnauthorized
-		})
-	}
-	wait.Wait()
-	n := 0
-	for range cap(checked) {
-		if <-checked {
-			n++
-		}
-	}
-	if n < 3 || n > 4 {
-		t.Errorf("%d guesses were checked, want 3, or one more that was on its way", n)
-	}
-}
-
-// What is checked for those who are no users costs what it costs for users.
-func TestUnknownUsersAreHashed(t *testing.T) {
-	b := newBench(t, generous)
-	hashes := b.Users.current().hashes
-	if len(hashes) != 3 {
-		t.Fatalf("got %d hashes", len(hashes))
-	}
-	hashed := func(email string) bool {
-		t.Helper()
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		_, _ = b.Users.check(email, password)
-		runtime.ReadMemStats(&after)
-		return after.TotalAlloc-before.TotalAlloc >= minMemory<<10
-	}
-	for _, email := range []string{"user@example.com", "disabled@example.com", "none@example.com", "nobody@example.com"} {
-		if !hashed(email) {
-			t.Errorf("no hash is made for %s", email)
-		}
 	}
 }
 
