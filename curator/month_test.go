@@ -164,7 +164,7 @@ func (m *month) run(t *testing.T, args []string, check func(day time.Time, left 
 			return until
 		case err := <-over:
 			t.Fatalf("serve ends with %v: %s", err, out.String())
-		case <-time.After(time.Minute):
+		case <-time.After(3 * time.Minute):
 			t.Fatalf("serve does not end its run: %s", out.String())
 		}
 		panic("not reached")

@@ -94,8 +94,8 @@ var filterExamples = []example{
 	// empty, forcemerged, shards, size, space
 	{name: "empty", indices: "a\nb docs=2\nc closed", file: deleteBy("filtertype: empty")},
 	{name: "empty, excluded", indices: "a\nb docs=2\nc closed", file: deleteBy("filtertype: empty, exclude: true")},
-	{name: "forcemerged", indices: "a docs=3\nb segments=3", file: deleteBy("filtertype: forcemerged, max_num_segments: 1")},
-	{name: "forcemerged, not excluded", indices: "a docs=3\nb segments=3", file: deleteBy("filtertype: forcemerged, max_num_segments: 1, exclude: false")},
+	{name: "forcemerged", indices: "a docs=1\nb segments=3", file: deleteBy("filtertype: forcemerged, max_num_segments: 1")},
+	{name: "forcemerged, not excluded", indices: "a docs=1\nb segments=3", file: deleteBy("filtertype: forcemerged, max_num_segments: 1, exclude: false")},
 	{name: "shards", indices: "a\nb shards=2\nc shards=3", file: deleteBy("filtertype: shards, number_of_shards: 2")},
 	{name: "shards, fewer or as many", indices: "a\nb shards=2\nc shards=3", file: deleteBy("filtertype: shards, number_of_shards: 2, shard_filter_behavior: less_than_or_equal")},
 	{name: "shards, excluded", indices: "a\nb shards=2\nc shards=3", file: deleteBy("filtertype: shards, number_of_shards: 2, shard_filter_behavior: equal, exclude: true")},

@@ -1,5 +1,6 @@
 # Runs Elastic Curator once for each line of JSON on its standard input, and prints the exit code. Python takes most of such
 # a run's time to load the program; here it has been loaded when the run's process is forked.
+import gc
 import json
 import os
 import sys
@@ -31,6 +32,7 @@ def run(job):
         return 1
 
 
+gc.disable()  # a collection would have each run copy all of the memory that it shares with this process
 for line in sys.stdin:
     pid = os.fork()
     if pid == 0:
