@@ -3,9 +3,8 @@ package search
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -163,8 +162,11 @@ func (p *plan) multiSearch() error {
 	}
 	for i := 0; i < len(lines); i += 2 {
 		if err := p.oneOfMany(lines[i], lines[i+1]); err != nil {
-			if r, ok := err.(*refusal); ok {
-				r.reason = fmt.Sprintf("search %d: %s", i/2+1, r.reason)
+			var why *refusal
+			if errors.As(err, &why) {
+				which := *why // others may hold it too
+				which.reason = fmt.Sprintf("search %d: %s", i/2+1, why.reason)
+				return &which
 			}
 			return err
 		}
@@ -455,146 +457,5 @@ func (p *plan) oneDocument(doc *body.Value, object, placed bool) error {
 			}
 		}
 	}
-	return nil
-}
-
-// openPIT plans the opening of a point in time.
-func (p *plan) openPIT() error {
-	if _, ok := p.params["keep_alive"]; !ok {
-		return illegal("a point in time needs keep_alive=TIME")
-	}
-	c, err := p.cutPath(p.bound["{index}"])
-	p.handles = map[string]string{"id": "pit"}
-	p.send(c.names, "_pit")
-	return err
-}
-
-// closePIT plans its end.
-func (p *plan) closePIT() error {
-	v, err := p.object()
-	if err != nil {
-		return err
-	}
-	if v, err = p.pointInTime(v); err != nil {
-		return err
-	}
-	p.send(nil, "_pit")
-	p.out = v.Append(nil)
-	return nil
-}
-
-// pointInTime unwraps the id in {"id": …, "keep_alive": …}.
-func (p *plan) pointInTime(v body.Value) (body.Value, error) {
-	out := body.Value{Kind: body.Object}
-	for _, m := range v.Members {
-		switch {
-		case m.Name == "id" && m.Value.Kind == body.String:
-			id, err := p.h.ids.unwrap("pit", p.caller, m.Value.Text)
-			if err != nil {
-				return out, err
-			}
-			setMember(&out, "id", body.Text(id))
-		case m.Name == "keep_alive" && m.Value.Kind == body.String:
-			if _, ok := keepAlive(m.Value.Text, p.h.opts.Limits); !ok {
-				return out, illegal("cannot use " + quote(m.Value.Text) + " as keep_alive")
-			}
-			setMember(&out, "keep_alive", m.Value)
-		default:
-			return out, illegal("cannot use " + quote(m.Name) + " of a point in time")
-		}
-	}
-	if !has(&out, "id") {
-		return out, illegal("the id of the point in time is missing")
-	}
-	return out, nil
-}
-
-// scrollIDs takes the ids of scrolls from where they are, which must be one place.
-func (p *plan) scrollIDs(v body.Value) ([]string, error) {
-	var places [][]string
-	if id, ok := p.bound["{handle}"]; ok {
-		places = append(places, strings.Split(id, ","))
-	}
-	if id, ok := p.params.take("scroll_id"); ok {
-		places = append(places, []string{id})
-	}
-	if m, ok := v.Get("scroll_id"); ok {
-		if m.Kind == body.String {
-			places = append(places, []string{m.Text})
-		} else {
-			var ids []string
-			for _, item := range m.Items {
-				ids = append(ids, item.Text)
-			}
-			places = append(places, ids)
-		}
-	}
-	if len(places) != 1 || len(places[0]) == 0 || len(places[0]) > p.h.opts.Limits.Searches {
-		return nil, illegal("give the scroll_id, in one place")
-	}
-	ids := slices.Clone(places[0])
-	for i, id := range ids {
-		var err error
-		if ids[i], err = p.h.ids.unwrap("scroll", p.caller, id); err != nil {
-			return nil, err
-		}
-	}
-	return ids, nil
-}
-
-// scroll plans the fetching of a scroll's next page.
-func (p *plan) scroll() error {
-	v, err := p.object()
-	if err != nil {
-		return err
-	}
-	out := body.Value{Kind: body.Object}
-	for _, m := range v.Members {
-		switch m.Name {
-		case "scroll_id":
-		case "scroll":
-			if _, ok := keepAlive(m.Value.Text, p.h.opts.Limits); !ok || m.Value.Kind != body.String {
-				return illegal("cannot use " + quote(m.Value.Text) + " as scroll")
-			}
-			setMember(&out, "scroll", m.Value)
-		default:
-			return illegal("cannot use " + quote(m.Name) + " of a scroll")
-		}
-	}
-	if keep, ok := p.params.take("scroll"); ok {
-		setMember(&out, "scroll", body.Text(keep))
-	}
-	ids, err := p.scrollIDs(v)
-	if err != nil {
-		return err
-	}
-	if len(ids) != 1 {
-		return illegal("a scroll has one scroll_id")
-	}
-	setMember(&out, "scroll_id", body.Text(ids[0]))
-	p.method = http.MethodPost
-	p.handles = map[string]string{"_scroll_id": "scroll"}
-	p.send(nil, "_search", "scroll")
-	p.out = out.Append(nil)
-	return nil
-}
-
-// clearScroll plans the end of scrolls.
-func (p *plan) clearScroll() error {
-	v, err := p.object()
-	if err != nil {
-		return err
-	}
-	for _, m := range v.Members {
-		if m.Name != "scroll_id" {
-			return illegal("cannot use " + quote(m.Name) + " of a scroll")
-		}
-	}
-	ids, err := p.scrollIDs(v)
-	if err != nil {
-		return err
-	}
-	p.send(nil, "_search", "scroll")
-	p.out = object("scroll_id", texts(ids)).Append(nil)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -67,7 +68,7 @@ func serve(t testing.TB, es string, scopes ...search.Scope) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := search.New(search.Options{URL: u, NamespaceField: "kubernetes.namespace", AppField: "service.id", Secret: []byte("a secret of 32 bytes or even more")})
+	h, err := search.New(search.Options{URL: u, NamespaceField: "kubernetes.namespace", AppField: "service.id", Secret: []byte("a secret of 32 bytes or even more"), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +142,7 @@ func TestElasticsearchReadsOddly(t *testing.T) {
 	f("GET", "/mine/%5Fsearch", "", "", 405, "")                                                        // names of calls are compared before decoding
 	f("GET", "/mine%2Fx/_search", "", "", 404, "[mine/x]")                                              // segments are split before decoding
 	f("GET", "/mine%2Cteam-b-2026.11.21/_search", "", "", 200, b)                                       // lists after it
-	f("GET", "/mine/../_search", "", "", 200, a)                                                        // dots are names: here, of a type
+	f("GET", "/mine/../_search", "", "", 200, `"value":0,`)                                             // dots are names: here, of a type
 	f("get", "/mine/_search", "", "", 405, "")                                                          // methods are in upper case
 	f("GET", "/*/_search", "", "", 200, "dot1")                                                         // a pattern stands for names with a dot
 	f("POST", "/mine/_msearch", asLines, "{\"indices\":[\"team-b-2026.11.21\"]}\n{}\n", 200, b)         // index has a second name

@@ -30,6 +30,9 @@ func (p *plan) cut(expression string) (cutting, error) {
 	if err != nil {
 		return cutting{}, err
 	}
+	if p.cuts += 1 + len(elements); p.cuts > maxCut {
+		return cutting{}, illegal("the request names too many indices")
+	}
 	if p.caller.unlimited() {
 		if expression == "" {
 			return cutting{}, nil
@@ -308,11 +311,33 @@ type catalog struct {
 	h *Handler
 
 	mu     sync.Mutex
-	view   *view
-	at     time.Time
-	bad    []string // indices in which a field that scopes narrow by is no keyword
-	badAt  time.Time
+	view   looked[*view]
+	bad    looked[[]string] // indices in which a field that scopes narrow by is no keyword
 	warned string
+}
+
+// looked is what was looked up last, or why it could not be.
+type looked[T any] struct {
+	value T
+	err   error
+	at    time.Time
+}
+
+// get returns it, after look has looked it up anew if it is older than fresh. An error holds for a second, so
+// that those who waited for it do not try one after the other.
+func (l *looked[T]) get(fresh time.Duration, look func() (T, error)) (T, error) {
+	if l.err != nil {
+		fresh = min(fresh, time.Second)
+	}
+	if l.at.IsZero() || time.Since(l.at) >= fresh {
+		began := time.Now()
+		l.value, l.err = look()
+		l.at = began
+		if l.err != nil {
+			l.at = time.Now()
+		}
+	}
+	return l.value, l.err
 }
 
 // timeToLook bounds a look at the cluster's names, which others may wait for.
@@ -322,12 +347,12 @@ const timeToLook = 10 * time.Second
 func (c *catalog) get(ctx context.Context) (*view, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.view != nil && time.Since(c.at) < c.h.opts.Limits.Fresh {
-		return c.view, nil
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeToLook)
+	return c.view.get(c.h.opts.Limits.Fresh, func() (*view, error) { return c.lookNames(context.WithoutCancel(ctx)) })
+}
+
+func (c *catalog) lookNames(ctx context.Context) (*view, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeToLook)
 	defer cancel()
-	began := time.Now()
 	type indices map[string]struct {
 		Aliases map[string]struct{ Filter any }
 	}
@@ -351,7 +376,6 @@ func (c *catalog) get(ctx context.Context) (*view, error) {
 		}
 	}
 	v.sorted = slices.Sorted(maps.Keys(v.aliases))
-	c.view, c.at = v, began
 	return v, nil
 }
 
@@ -360,13 +384,16 @@ func (c *catalog) get(ctx context.Context) (*view, error) {
 func (c *catalog) unfit(ctx context.Context) ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.badAt.IsZero() && time.Since(c.badAt) < c.h.opts.Limits.Fresh {
-		return c.bad, nil
-	}
-	fields := slices.DeleteFunc([]string{c.h.opts.NamespaceField, c.h.opts.AppField}, func(f string) bool { return f == "" })
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeToLook)
+	return c.bad.get(c.h.opts.Limits.Fresh, func() ([]string, error) { return c.lookFields(context.WithoutCancel(ctx)) })
+}
+
+func (c *catalog) lookFields(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeToLook)
 	defer cancel()
-	began := time.Now()
+	fields := slices.DeleteFunc([]string{c.h.opts.NamespaceField, c.h.opts.AppField}, func(f string) bool { return f == "" })
+	if len(fields) == 0 {
+		return nil, nil
+	}
 	var answer struct {
 		Indices []string
 		Fields  map[string]map[string]struct{ Indices []string }
@@ -388,12 +415,12 @@ func (c *catalog) unfit(ctx context.Context) ([]string, error) {
 			}
 		}
 	}
-	c.bad, c.badAt = slices.Sorted(maps.Keys(bad)), began
-	if all := strings.Join(c.bad, ","); all != c.warned {
+	indices := slices.Sorted(maps.Keys(bad))
+	if all := strings.Join(indices, ","); all != c.warned {
 		c.warned = all
 		if all != "" {
-			c.h.opts.Log.Warn("indices are left out of narrowed searches: a field that tokens narrow by is no keyword in them", "fields", fields, "indices", c.bad)
+			c.h.opts.Log.Warn("indices are left out of narrowed searches: a field that tokens narrow by is no keyword in them", "fields", fields, "indices", indices)
 		}
 	}
-	return c.bad, nil
+	return indices, nil
 }

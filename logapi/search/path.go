@@ -97,7 +97,8 @@ type element struct {
 func (e element) wild() bool { return strings.Contains(e.text, "*") }
 
 const (
-	maxElements   = 256
+	maxElements   = 256  // in one expression
+	maxCut        = 2000 // in all of a request's
 	maxExpression = 4 << 10
 )
 
@@ -119,7 +120,11 @@ func parseIndices(s string) ([]element, error) {
 		if i > 0 {
 			e.text, e.not = strings.CutPrefix(part, "-")
 		}
-		if err := checkName(e.text); err != nil {
+		name := e.text
+		if e.not { // what is left out may be the system's own
+			name = strings.TrimLeft(name, ".")
+		}
+		if err := checkName(name); err != nil {
 			return nil, err
 		}
 		elements = append(elements, e)

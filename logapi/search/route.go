@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -31,6 +32,7 @@ type plan struct {
 	params values
 	accept string
 	body   []byte // nil: none
+	cuts   int    // elements of index expressions that were looked at
 
 	// What is sent. Segments are not yet escaped.
 	path      []string
@@ -175,8 +177,8 @@ func (p *plan) object() (body.Value, error) {
 
 // parse reads one JSON value.
 func parse(data []byte, depth int) (body.Value, error) {
-	if tooDeep(data, depth) {
-		return body.Value{}, illegal("the body has objects or arrays nested too deeply")
+	if tooMuch(data, depth) {
+		return body.Value{}, illegal(fmt.Sprintf("the body has objects or arrays nested more than %d deep, or more than %d values", depth, maxValues))
 	}
 	v, err := body.Parse(data)
 	if err != nil {
@@ -185,9 +187,13 @@ func parse(data []byte, depth int) (body.Value, error) {
 	return v, nil
 }
 
-// tooDeep says whether brackets outside of strings are open more than most times at once.
-func tooDeep(data []byte, most int) bool {
-	depth, text := 0, false
+// maxValues bounds the values of a body, which take far more memory than their text. It is more than the terms
+// that Elasticsearch takes in one query.
+const maxValues = 100_000
+
+// tooMuch says whether data has brackets open more than depth times at once, or too many values.
+func tooMuch(data []byte, depth int) bool {
+	open, values, text := 0, 0, false
 	for i := 0; i < len(data); i++ {
 		switch c := data[i]; {
 		case text && c == '\\':
@@ -196,11 +202,15 @@ func tooDeep(data []byte, most int) bool {
 			text = !text
 		case text:
 		case c == '{' || c == '[':
-			if depth++; depth > most {
-				return true
-			}
+			open++
+			values++
 		case c == '}' || c == ']':
-			depth--
+			open--
+		case c == ',':
+			values++
+		}
+		if open > depth || values > maxValues {
+			return true
 		}
 	}
 	return false
