@@ -207,7 +207,7 @@ func newClientFlags(cmd *cobra.Command) clientFlags {
 		{name: "ca_certs", kind: textFlag, use: "file with the authorities that may have signed them"},
 		{name: "client_cert", kind: textFlag, use: "file with the client's certificate"},
 		{name: "client_key", kind: textFlag, use: "file with its key"},
-		{name: "ssl_assert_hostname", kind: textFlag, use: "name that the certificate has to have"},
+		{name: "ssl_assert_hostname", kind: textFlag, use: "refused: use ssl_assert_fingerprint"},
 		{name: "ssl_assert_fingerprint", kind: textFlag, use: "SHA-256 that the certificate has to have, whoever signed it"},
 		{name: "ssl_version", kind: textFlag, use: "least version of TLS"},
 		{name: "master-only", kind: eitherFlag, use: "do nothing unless the node asked is the elected master"},

@@ -14,11 +14,13 @@
 package retention
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"slices"
@@ -129,7 +131,7 @@ func Read(path string) (*Policy, error) {
 func Parse(text []byte, name string) (*Policy, error) {
 	values, err := decode(text)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read policy %s: %w", name, err)
+		return nil, fmt.Errorf("cannot read %s: %w", name, err)
 	}
 	var o options
 	if err := setting.Unpack(values, &o, name); err != nil {
@@ -184,9 +186,13 @@ func decode(text []byte) (map[string]any, error) {
 	if len(text) > maxText {
 		return nil, fmt.Errorf("it is larger than %d KiB", maxText>>10)
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
+	var doc, more yaml.Node
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	if err := documents.Decode(&doc); err != nil && err != io.EOF {
 		return nil, err
+	}
+	if err := documents.Decode(&more); err == nil {
+		return nil, fmt.Errorf("line %d: a second document begins: a policy is one", more.Line)
 	}
 	if len(doc.Content) == 0 {
 		return nil, errors.New("it is empty: write at least \"version: 1\" and \"default: 7d\"")

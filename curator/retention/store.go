@@ -26,8 +26,8 @@ type Document struct {
 	Version   int             `json:"version"`          // of this form: 1
 	Policy    json.RawMessage `json:"policy,omitempty"` // as a retention.yml, in JSON; none: what Rotate says, for all that podbeat writes
 	Rotate    *Rotate         `json:"rotate,omitempty"` // what the configuration API has set
-	UpdatedAt time.Time       `json:"updated_at"`
-	UpdatedBy string          `json:"updated_by"`
+	UpdatedAt time.Time       `json:"updated_at,omitzero"`
+	UpdatedBy string          `json:"updated_by,omitempty"`
 
 	at system.Place
 }
@@ -97,7 +97,19 @@ func (d *Document) Read() (*Policy, error) {
 		return p, err
 	}
 	p.SHA256 = sum(fmt.Appendf(text, "\nrotate %v %v", d.Rotate.Enabled, d.Rotate.Age))
-	return p, p.overlay(d.Rotate, fmt.Sprintf("rotation is switched off since %s by %s", stamp(d.UpdatedAt), clean(d.UpdatedBy)))
+	return p, p.overlay(d.Rotate, d.off())
+}
+
+// off is why nothing is deleted when rotation is switched off.
+func (d *Document) off() string {
+	text := "rotation is switched off"
+	if !d.UpdatedAt.IsZero() {
+		text += " since " + stamp(d.UpdatedAt)
+	}
+	if d.UpdatedBy != "" {
+		text += " by " + clean(d.UpdatedBy)
+	}
+	return text
 }
 
 // overlay applies what the API says. off is why nothing is deleted when it is switched off.
