@@ -128,6 +128,18 @@ func (q IDs) compile(*compiler) (node, error) {
 	return n, nil
 }
 
+// unasked are fields that every document has and that cannot be asked here. _id is one of them but for its exact values.
+var unasked = []string{"_id", "_seq_no", "_primary_term", "_version", "_source", "_ignored", "_field_names", "_doc_count", "_tier", "_nested_path"}
+
+// field returns the field of that name; without one and without an error nothing can be found.
+func (c *compiler) field(name, kind string) (*mapping.Field, error) {
+	f, ok := c.Mapping.Field(name)
+	if !ok && slices.Contains(unasked, name) {
+		return nil, failed(fmt.Errorf("[%s] on [%s] is not served here", kind, name))
+	}
+	return f, nil
+}
+
 // metadata answers what is asked of _id, _index and _type, by a test for their text. ok is false for other fields.
 func (c *compiler) metadata(field string, test func(text string) bool) (n node, ok bool) {
 	text := ""
@@ -155,9 +167,9 @@ func (q Term) compile(c *compiler) (node, error) {
 		}
 		return ids{q.Value.Text: true}, nil
 	}
-	f, ok := c.Mapping.Field(q.Field)
-	if !ok {
-		return none{}, nil
+	f, err := c.field(q.Field, "term")
+	if f == nil {
+		return none{}, err
 	}
 	n, err := term(f, q.Value, q.Fold, c.Now)
 	if err != nil {
@@ -179,9 +191,9 @@ func (q Terms) compile(c *compiler) (node, error) {
 		}
 		return list.compile(c)
 	}
-	f, ok := c.Mapping.Field(q.Field)
-	if !ok || len(q.Values) == 0 {
-		return none{}, nil
+	f, err := c.field(q.Field, "terms")
+	if f == nil || len(q.Values) == 0 {
+		return none{}, err
 	}
 	n, err := terms(f, q.Values, c.Now)
 	if err != nil {
@@ -191,9 +203,9 @@ func (q Terms) compile(c *compiler) (node, error) {
 }
 
 func (q Range) compile(c *compiler) (node, error) {
-	f, ok := c.Mapping.Field(q.Field)
-	if !ok {
-		return none{}, nil
+	f, err := c.field(q.Field, "range")
+	if f == nil {
+		return none{}, err
 	}
 	n, err := between(f, q, c.Now)
 	if err != nil {
@@ -217,6 +229,8 @@ func (q Exists) compile(c *compiler) (node, error) {
 		for _, f := range c.Mapping.Match(q.Field + ".*") {
 			nodes = append(nodes, exists(f))
 		}
+	} else if _, err := c.field(q.Field, "exists"); err != nil {
+		return nil, err
 	}
 	if err := c.count(len(nodes)); err != nil {
 		return nil, err
@@ -232,9 +246,9 @@ func (q Pattern) compile(c *compiler) (node, error) {
 	if n, ok := c.metadata(q.Field, test); ok {
 		return n, nil
 	}
-	f, ok := c.Mapping.Field(q.Field)
-	if !ok {
-		return none{}, nil
+	f, err := c.field(q.Field, q.Kind)
+	if f == nil {
+		return none{}, err
 	}
 	n, err := q.plain(f)
 	if err != nil {
@@ -247,9 +261,9 @@ func (q Match) compile(c *compiler) (node, error) {
 	if q.Field == "_id" || q.Field == "_index" || q.Field == "_type" {
 		return Term{Field: q.Field, Value: body.Text(q.Text)}.compile(c)
 	}
-	f, ok := c.Mapping.Field(q.Field)
-	if !ok {
-		return none{}, nil
+	f, err := c.field(q.Field, "match")
+	if f == nil {
+		return none{}, err
 	}
 	return q.on(f, c)
 }
@@ -336,9 +350,9 @@ func (q Phrase) compile(c *compiler) (node, error) {
 	if q.Field == "_id" || q.Field == "_index" || q.Field == "_type" {
 		return Term{Field: q.Field, Value: body.Text(q.Text)}.compile(c)
 	}
-	f, ok := c.Mapping.Field(q.Field)
-	if !ok {
-		return none{}, nil
+	f, err := c.field(q.Field, "match_phrase")
+	if f == nil {
+		return none{}, err
 	}
 	return q.on(f, c)
 }
