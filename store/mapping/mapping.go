@@ -5,7 +5,7 @@
 // A [Mapping] never changes. What makes it grow, a document ([Mapping.Add]) or a request
 // ([Mapping.Merge]), returns another one, so a search keeps the one it began with.
 //
-// Differences to Elasticsearch that are meant are listed in the README.
+// What is served, and what differs from Elasticsearch, is listed in store/query/README.md.
 package mapping
 
 import (

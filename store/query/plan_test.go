@@ -189,3 +189,56 @@ func TestMinimum(t *testing.T) {
 		}
 	}
 }
+
+// The types that the Elasticsearch of the tests lacks.
+func TestConstantAndWildcard(t *testing.T) {
+	v, err := body.Parse([]byte(`{"properties":{"c":{"type":"constant_keyword"},"w":{"type":"wildcard","ignore_above":8}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := mapping.Parse(v, mapping.DefaultSettings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !plan(t, m, `{"exists":{"field":"c"}}`).Nothing() {
+		t.Fatal("a constant without a value is found")
+	}
+	var docs []block.Doc
+	for i, doc := range []string{`{"w":"Foo bar"}`, `{"c":"live","w":"foo*"}`, `{"c":["live"],"w":["long value","x"]}`} {
+		added, err := m.Add("", []byte(doc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m = added.Mapping
+		docs = append(docs, block.Doc{ID: fmt.Sprint(i), Source: []byte(doc)})
+	}
+	for _, doc := range []string{`{"c":"other"}`, `{"c":["live","other"]}`} {
+		if _, err := m.Add("", []byte(doc)); err == nil || !strings.Contains(err.Error(), `only accepts values that are equal to the value defined in the mappings [live], but got [other]`) {
+			t.Fatalf("%s: %v", doc, err)
+		}
+	}
+	if want := `{"properties":{"c":{"type":"constant_keyword","value":"live"},"w":{"type":"wildcard","ignore_above":8}}}`; m.JSON().String() != want {
+		t.Fatalf("the mapping is %s, want %s", m.JSON(), want)
+	}
+	s, err := block.Of(docs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(q string, want ...int) {
+		t.Helper()
+		if got := slices.Collect(plan(t, m, q).Select(s, nil).Rows); !slices.Equal(got, want) {
+			t.Fatalf("%s finds %v, want %v", q, got, want)
+		}
+	}
+	f(`{"term":{"c":"live"}}`, 0, 1, 2)
+	f(`{"term":{"c":"other"}}`)
+	f(`{"prefix":{"c":"li"}}`, 0, 1, 2)
+	f(`{"query_string":{"query":"c:l?ve AND w:x"}}`, 2)
+	f(`{"exists":{"field":"c"}}`, 0, 1, 2)
+	f(`{"wildcard":{"w":"*o*"}}`, 0, 1)
+	f(`{"wildcard":{"w":{"value":"FOO*","case_insensitive":true}}}`, 0, 1)
+	f(`{"term":{"w":"foo*"}}`, 1)
+	f(`{"term":{"w":"long value"}}`)
+	f(`{"exists":{"field":"w"}}`, 0, 1, 2)
+	f(`{"range":{"w":{"gte":"a"}}}`, 1, 2)
+}

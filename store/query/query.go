@@ -9,7 +9,7 @@
 // What is not served is refused by name: nothing is passed over, so there is no wrong result. Scores are not
 // computed: every hit counts 1. Where no sort is asked for, Elasticsearch orders by score; the store gives
 // such hits in the order they were written in, which is also Elasticsearch's where all scores are equal, as
-// in filters. The README lists the differences.
+// in filters. README.md lists what is served and the differences.
 package query
 
 import (
