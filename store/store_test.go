@@ -707,3 +707,44 @@ func TestIDTable(t *testing.T) {
 		t.Error(x.n, len(x.entries))
 	}
 }
+
+func TestAnyShape(t *testing.T) {
+	s := create(t)
+	var fields, numbers []string
+	for i := range 10000 {
+		fields = append(fields, fmt.Sprintf(`"f%d":{"x":"%d"}`, i, i))
+		numbers = append(numbers, fmt.Sprint(i%7, ".0"))
+	}
+	sources := []string{
+		`{}`, " {\n} ", `{"a":{},"b":[],"c":[[],{}]}`, `{"a":1e400,"b":-0,"c":1.0,"d":123456789012345678901234567890}`,
+		`{"a":"\ud83d","b":"\u0000","c":"\/"}`, `{"a.b":1,"a":{"b":[2,{"c":null}]}}`,
+		strings.Repeat(`{"a":[`, 400) + "1" + strings.Repeat(`]}`, 400), "{" + strings.Join(fields, ",") + "}", `{"n":[` + strings.Join(numbers, ",") + `]}`,
+		`{"message":"` + strings.Repeat(`0123456789 abcdef\n`, 60000) + `"}`, `{"message":"` + strings.Repeat("€", 2<<20) + `"}`,
+	}
+	var ops []Op
+	for i, source := range sources {
+		ops = append(ops, Op{ID: fmt.Sprint("d", i), Source: []byte(source), Time: int64(i)})
+	}
+	bulk(t, s, ops...)
+	same := func() {
+		t.Helper()
+		for i, source := range sources {
+			d, ok, err := s.Get(ctx, "logs", fmt.Sprint("d", i))
+			if err != nil || !ok || string(d.Source) != source {
+				t.Errorf("%.50s: %v %v %.50s", source, ok, err, d.Source)
+			}
+		}
+		if r, err := s.Verify(ctx, "logs"); err != nil || len(r.Problems) > 0 {
+			t.Error(r, err)
+		}
+	}
+	same()
+	s = again(t, s)
+	same()
+	if err := s.Flush("logs"); err != nil {
+		t.Fatal(err)
+	}
+	same()
+	s = again(t, s)
+	same()
+}

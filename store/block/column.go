@@ -127,6 +127,11 @@ func (c *Column) decode() {
 		if c.how == encDict {
 			c.codes, err = readCodes(&r, c.n, len(c.entries))
 		} else if ints, ok := readDeltas(r.packed(), c.n); ok {
+			if unit := c.numbers.unit(); unit > 1 {
+				for i := range ints {
+					ints[i] *= unit
+				}
+			}
 			c.ints = ints
 		} else {
 			err = errDamaged

@@ -231,7 +231,12 @@ func appendInts(f form, ints []int64) []byte {
 	b := append([]byte(nil), byte(f.kind), byte(f.width))
 	b = appendBytes(b, f.prefix)
 	b = binary.AppendVarint(binary.AppendVarint(b, lowest), highest)
-	return appendPacked(b, appendDeltas(nil, ints))
+	unit := f.unit()
+	units := make([]int64, len(ints))
+	for i, n := range ints {
+		units[i] = n / unit
+	}
+	return appendPacked(b, appendDeltas(nil, units))
 }
 
 // filter is the bloom filter of a text column: of whole values and of words.

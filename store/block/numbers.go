@@ -250,14 +250,33 @@ func readDeltas(b []byte, n int) ([]int64, bool) {
 	}
 	ints := make([]int64, n)
 	last := int64(0)
+	at := 0
 	for i := range ints {
-		d, size := binary.Varint(b)
-		if size <= 0 {
-			return nil, false
+		var u uint64
+		for shift := 0; ; shift += 7 {
+			if at == len(b) || shift > 63 {
+				return nil, false
+			}
+			c := b[at]
+			at++
+			u |= uint64(c&0x7f) << shift
+			if c < 0x80 {
+				break
+			}
 		}
-		b = b[size:]
-		last += d
+		last += int64(u>>1) ^ -int64(u&1)
 		ints[i] = last
 	}
-	return ints, len(b) == 0
+	return ints, at == len(b)
+}
+
+// unit is what all integers of a form are multiples of: of times in milliseconds a million.
+func (f form) unit() int64 {
+	unit := int64(1)
+	if f.kind == stamp {
+		for i := f.width; i < 9; i++ {
+			unit *= 10
+		}
+	}
+	return unit
 }
