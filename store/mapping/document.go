@@ -78,13 +78,17 @@ func (w *walk) add(m *Mapping, id string, source []byte) (*Mapping, error) {
 	if len(w.new) == 0 {
 		return m, nil
 	}
-	grown := *m
-	for _, path := range slices.Sorted(maps.Keys(w.new)) {
-		if grown.root, err = insert("", grown.root, path, w.new[path]); err != nil {
+	fresh := &node{}
+	for _, path := range slices.Sorted(maps.Keys(w.new)) { // what is above comes first
+		if err := fresh.place(path, w.new[path]); err != nil {
 			return nil, err
 		}
 	}
 	w.new = nil
+	grown := *m
+	if grown.root, err = mergeNodes("", m.root, fresh, false); err != nil {
+		return nil, err
+	}
 	checked, err := grown.checked()
 	if err != nil {
 		return nil, failed(err.(*Error))
@@ -92,28 +96,27 @@ func (w *walk) add(m *Mapping, id string, source []byte) (*Mapping, error) {
 	return checked, nil
 }
 
-// insert returns n with the field or object put in at that path below it; objects on the way are made.
-func insert(path string, n *node, rest string, child *node) (*node, error) {
-	name, next, more := strings.Cut(rest, ".")
-	out := &node{dynamic: n.dynamic, disabled: n.disabled, children: maps.Clone(n.children)}
-	there := n.children[name]
-	path = under(path, name)
-	var err error
-	switch {
-	case more && there == nil:
-		child, err = insert(path, &node{}, next, child)
-	case more && there.field != nil:
-		err = illegal(fmt.Sprintf("can't merge a non object mapping [%s] with an object mapping", path))
-	case more:
-		child, err = insert(path, there, next, child)
-	case there != nil:
-		child, err = mergeNodes(path, there, child, false)
+// place puts a field or object of a document at that path below n, which is the document's own.
+func (n *node) place(path string, child *node) error {
+	for rest := path; ; {
+		name, next, more := strings.Cut(rest, ".")
+		there := n.children[name]
+		switch {
+		case !more && there == nil:
+			n.put(name, child)
+			return nil
+		case !more:
+			merged, err := mergeNodes(path, there, child, false)
+			n.put(name, merged)
+			return err
+		case there == nil:
+			there = &node{}
+			n.put(name, there)
+		case there.field != nil:
+			return illegal(fmt.Sprintf("can't merge a non object mapping [%s] with an object mapping", strings.TrimSuffix(path, "."+next)))
+		}
+		n, rest = there, next
 	}
-	if err != nil {
-		return nil, err
-	}
-	out.put(name, child)
-	return out, nil
 }
 
 func failed(cause *Error) *Error {
@@ -277,6 +280,9 @@ func (w *walk) note(path string, n *node) error {
 		w.new = map[string]*node{}
 	}
 	w.new[path] = n
+	if len(w.new) > w.m.settings.TotalFields { // the rest of the document does not help it
+		return failed(w.m.tooMany())
+	}
 	return nil
 }
 

@@ -162,16 +162,18 @@ func (m *Mapping) checked() (*Mapping, error) {
 	m.count = 0
 	tooDeep := m.measure("", m.root, 1)
 	if m.count > m.settings.TotalFields && m.count > before {
-		// The fields are added one by one, and the first that is too many is told.
-		return nil, illegal(fmt.Sprintf("Limit of total fields [%d] has been exceeded while adding new fields [%d]", m.settings.TotalFields, max(1, m.settings.TotalFields+1-before)))
+		m.count = before
+		return nil, m.tooMany()
 	}
 	if tooDeep != nil {
 		return nil, tooDeep
 	}
-	if err := m.checkAliases(); err != nil {
-		return nil, err
-	}
 	return m, nil
+}
+
+// tooMany says that fields were added to those that m counts until there were too many.
+func (m *Mapping) tooMany() *Error {
+	return illegal(fmt.Sprintf("Limit of total fields [%d] has been exceeded while adding new fields [%d]", m.settings.TotalFields, max(1, m.settings.TotalFields+1-m.count)))
 }
 
 func (m *Mapping) measure(path string, n *node, depth int) error {

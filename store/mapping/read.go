@@ -83,7 +83,22 @@ func (m *Mapping) Merge(v body.Value) (*Mapping, error) {
 	if grown.root, err = mergeNodes("", m.root, n, true); err != nil {
 		return nil, err
 	}
+	if err := grown.checkAliases(); err != nil {
+		return nil, err
+	}
 	return grown.checked()
+}
+
+// Load reads the mapping of an index that there is, as JSON has written it. Other than Parse it asks for no limits,
+// which may have been lowered since.
+func Load(v body.Value, settings Settings) (*Mapping, error) {
+	free := settings
+	free.TotalFields, free.Depth = math.MaxInt32, math.MaxInt32
+	m, err := Parse(v, free)
+	if err != nil {
+		return nil, err
+	}
+	return m.WithSettings(settings), nil
 }
 
 // rootMember reads a member that only the root has; what objects have too goes to fields.

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -164,4 +165,28 @@ var templateSessions = []templated{
 		{"_component_template/unknown", `{"template":{},"nosuch":1}`},
 	}, []string{`{"a":"x","b":"y","s":"t","t_x":"u","o":{"x":1,"y":2,"s":"t"}}`}},
 	{"td-1", nil, []string{`{"a":"x"}`}},
+}
+
+// A mapping that is larger than may be is loaded, and grows no more.
+func TestLoad(t *testing.T) {
+	settings := DefaultSettings
+	settings.TotalFields = 2
+	m, err := Load(parse(t, `{"properties":{"a":{"type":"long"},"b":{"type":"long"},"c":{"properties":{"d":{"type":"keyword"}}}}}`), settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Add("1", []byte(`{"a":1,"c.d":"x"}`)); err != nil {
+		t.Fatal(err)
+	}
+	const want = "Limit of total fields [2] has been exceeded"
+	if _, err := m.Add("1", []byte(`{"e":1}`)); err == nil || !strings.Contains(err.Error(), want) {
+		t.Fatalf("a field more: %v, want %s", err, want)
+	}
+	var doc strings.Builder
+	for i := range 100_000 {
+		fmt.Fprintf(&doc, `,"f%d":1`, i)
+	}
+	if _, err := m.Add("1", []byte("{"+doc.String()[1:]+"}")); err == nil || !strings.Contains(err.Error(), want) {
+		t.Fatalf("100,000 fields more: %v, want %s", err, want)
+	}
 }

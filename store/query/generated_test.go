@@ -211,7 +211,7 @@ func (g generator) query(depth int) string {
 func TestGenerated(t *testing.T) {
 	documents, queries := 1500, 500
 	if os.Getenv("PODBEAT_SOAK") == "1" {
-		documents, queries = 20000, 5000
+		documents, queries = 3000, 5000
 	}
 	g := generator{rand.New(rand.NewPCG(7, 17))}
 	var docs, asked []string
