@@ -256,6 +256,9 @@ func (r *reader) options(a *Action, k kind, v *value, what string) {
 		if v := in.get("search_pattern"); !r.Strict && v != nil && (v.unset || a.SearchPattern == "") {
 			r.add(in.lineOf("search_pattern"), fmt.Errorf("%s: option \"search_pattern\" is empty, which is all indices: write '*' if all are meant", what))
 		}
+		if first, _, _ := strings.Cut(a.SearchPattern, "*"); !r.Strict && (strings.HasPrefix(first, "-") || strings.Contains(first, ",-")) {
+			r.add(in.lineOf("search_pattern"), fmt.Errorf("%s: option \"search_pattern\" is %s: what is left out has a meaning only behind a name with *: begin it with *,", what, setting.Show(a.SearchPattern)))
+		}
 	}
 	r.check = !r.Strict && !a.DisableAction
 	if re, ok := a.Options.(*Reindex); ok {

@@ -336,6 +336,10 @@ func TestParseRefuses(t *testing.T) {
 		f("actions:\n  1:\n    action: open\n    options:\n      search_pattern: "+v+"\n    "+none,
 			`a.yml:5: action 1 (open): option "search_pattern" is empty, which is all indices: write '*' if all are meant`)
 	}
+	for _, v := range []string{"-nginx*", "-users,nginx*", "users,-nginx*"} { // taken as what is left out, each would mean nearly all
+		f("actions:\n  1:\n    action: open\n    options:\n      search_pattern: '"+v+"'\n    "+none,
+			`a.yml:5: action 1 (open): option "search_pattern" is "`+v+`": what is left out has a meaning only behind a name with *: begin it with *,`)
+	}
 	f("actions:\n  1: {action: cluster_routing, options: {routing_type: rebalance, setting: enable, value: new_primaries}}",
 		`a.yml:2: action 1 (cluster_routing): option "value" must not be "new_primaries" with routing_type "rebalance"`)
 	f("actions:\n  1: {action: index_settings, options: {index_settings: {refresh_interval: 5s}}, "+none+"}",

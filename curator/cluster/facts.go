@@ -22,12 +22,12 @@ const system = "-.kibana*,-.security*,-.watch*,-.triggered_watch*,-.ml*,-.geoip_
 // known are the settings that Indices brings along, of the many that there are.
 const known = "*.settings.index.lifecycle.name,*.settings.index.hidden"
 
-// Indices lists the indices that a pattern names (names with *, joined by commas, those with - in front are
-// left out; "": all), open and closed ones, in the server's order, with what two requests say of them. Those
+// Indices lists the indices that a pattern names (names with *, joined by commas; those with - in front are
+// left out, if a name with * is before; "": all), open and closed ones, in the server's order, with what two requests say of them. Those
 // of the system are left out, and hidden ones if hidden is false.
 func (c *Cluster) Indices(ctx context.Context, pattern string, hidden bool) ([]filter.Item, error) {
-	if pattern == "" || strings.HasPrefix(pattern, "-") {
-		pattern = strings.TrimSuffix("*,"+pattern, ",")
+	if pattern == "" {
+		pattern = "*"
 	}
 	expand := "open,closed"
 	if hidden {
