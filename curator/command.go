@@ -168,6 +168,8 @@ func (c *choices) check(cmd *cobra.Command, args []string) error {
 		return usage("give either an action file or --policy, not both")
 	case c.output != "" && c.output != "text" && c.output != "json":
 		return usage("unknown --output %q: want text or json", c.output)
+	case c.output == "json" && !c.plan && !c.dryRun:
+		return usage("--output json is a form of plans: give it with --plan or --dry-run")
 	case c.dryRun && c.plan:
 		return usage("--dry-run and --plan are two forms of one thing: give one")
 	case c.dryRun && c.planFile != "":
