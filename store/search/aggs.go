@@ -198,8 +198,8 @@ func (b *buckets) put(row, ord int32) {
 // flush counts what was put, and hands it on.
 func (b *buckets) flush(s *segment) error {
 	for _, ord := range b.ords {
-		for int(ord) >= len(b.counts) {
-			b.counts = append(b.counts, 0)
+		if int(ord) >= len(b.counts) {
+			b.counts = append(b.counts, make([]int64, int(ord)+1-len(b.counts))...)
 		}
 		b.counts[ord]++
 	}
@@ -274,17 +274,15 @@ type ordinals struct {
 	sparse map[[2]int64]int32
 	of     [][]int32 // by parent, its buckets
 	keys   []int64
-
-	lastParent int32
-	lastKey    int64
-	last       int32 // one more than the number
 }
 
 const denseKeys = 512
 
 func (o *ordinals) get(parent int32, key int64) (int32, error) {
-	if o.last > 0 && o.lastParent == parent && o.lastKey == key {
-		return o.last - 1, nil
+	if key >= 0 && int(parent) < len(o.dense) && key < int64(len(o.dense[parent])) {
+		if ord := o.dense[parent][key]; ord > 0 {
+			return ord - 1, nil
+		}
 	}
 	ord := int32(0)
 	small := key >= 0 && key < denseKeys && parent < 1<<12
@@ -318,7 +316,6 @@ func (o *ordinals) get(parent int32, key int64) (int32, error) {
 		}
 		o.of[parent] = append(o.of[parent], ord-1)
 	}
-	o.lastParent, o.lastKey, o.last = parent, key, ord
 	return ord - 1, nil
 }
 

@@ -197,20 +197,10 @@ func (c *histogram) collect(s *segment, rows, parents []int32) error {
 	if c.field.kind == unmapped {
 		return nil
 	}
-	fast := v.all && !v.few
+	if list, scale, ok := v.direct(); ok {
+		return c.collectDirect(s, list, scale, rows, parents)
+	}
 	for i, row := range rows {
-		if fast {
-			if first, _ := v.span(int(row)); true {
-				n := v.ints[first]
-				if v.scale != 1 {
-					n = floorDiv(n, v.scale)
-				}
-				if err := c.add(row, parents[i], c.interval(n)); err != nil {
-					return err
-				}
-			}
-			continue
-		}
 		c.ints = v.wholes(int(row), c.ints[:0])
 		for j, n := range c.ints {
 			k := c.interval(n)
@@ -238,6 +228,37 @@ func (c *histogram) interval(n int64) int64 {
 	return c.key
 }
 
+// collectDirect is collect where each row has one date, which is to be divided by scale.
+func (c *histogram) collectDirect(s *segment, list []int64, scale int64, rows, parents []int32) error {
+	var low, high int64 // the interval that was found last, by the dates in list
+	last, parent := int32(-1), int32(-1)
+	for i, row := range rows {
+		n := list[row]
+		if n < low || n >= high || parents[i] != parent {
+			key := c.interval(floorDiv(n, scale))
+			low, high, parent = n, n, parents[i]
+			if c.high < math.MaxInt64/scale && c.low > math.MinInt64/scale {
+				low, high = c.low*scale, c.high*scale
+			}
+			if last = -1; !c.outside(key) {
+				var err error
+				if last, err = c.ords.get(parent, key); err != nil {
+					return err
+				}
+			}
+		}
+		if last >= 0 {
+			c.put(row, last)
+		}
+	}
+	return c.flush(s)
+}
+
+// outside says whether an interval is not to be counted.
+func (c *histogram) outside(key int64) bool {
+	return key < c.hardLow || key > c.hardHigh || key == c.hardHigh && c.spec.date
+}
+
 func (c *histogram) collectNumbers(s *segment, v *values, rows, parents []int32) error {
 	for i, row := range rows {
 		c.nums = v.numbers(int(row), c.nums[:0])
@@ -255,7 +276,7 @@ func (c *histogram) collectNumbers(s *segment, v *values, rows, parents []int32)
 }
 
 func (c *histogram) add(row, parent int32, key int64) error {
-	if key < c.hardLow || key > c.hardHigh || key == c.hardHigh && c.spec.date {
+	if c.outside(key) {
 		return nil
 	}
 	ord, err := c.ords.get(parent, key)

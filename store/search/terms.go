@@ -283,12 +283,44 @@ func (c *terms) collect(s *segment, rows, parents []int32) error {
 			c.known = make([]int64, len(v.texts))
 		}
 	}
+	if distinct, codes, ok := v.coded(); ok && c.field.kind == texts {
+		if err := c.collectCoded(distinct, codes, rows, parents); err != nil {
+			return err
+		}
+		return c.flush(s)
+	}
 	for i, row := range rows {
 		if err := c.row(v, row, parents[i]); err != nil {
 			return err
 		}
 	}
 	return c.flush(s)
+}
+
+// collectCoded is collect where each row has one of a few texts.
+func (c *terms) collectCoded(distinct []string, codes []uint32, rows, parents []int32) error {
+	code := uint32(0)
+	for i, row := range rows {
+		if codes != nil {
+			code = codes[row]
+		}
+		id := c.known[code]
+		if id == 0 {
+			if id = c.id(distinct[code]) + 1; id == 0 {
+				id = refused
+			}
+			c.known[code] = id
+		}
+		if id == refused {
+			continue
+		}
+		ord, err := c.ords.get(parents[i], id-1)
+		if err != nil {
+			return err
+		}
+		c.put(row, ord)
+	}
+	return nil
 }
 
 func (c *terms) row(v *values, row, parent int32) error {
@@ -315,19 +347,6 @@ func (c *terms) row(v *values, row, parent int32) error {
 			}
 		}
 		return nil
-	}
-	if first, end := v.span(int(row)); c.known != nil && end-first == 1 && v.ok == nil {
-		code := v.code(first)
-		if c.known[code] == 0 {
-			c.known[code] = c.id(v.texts[code]) + 1
-			if c.known[code] == 0 {
-				c.known[code] = refused
-			}
-		}
-		if c.known[code] == refused {
-			return nil
-		}
-		return c.add(row, parent, c.known[code]-1)
 	}
 	c.texts = v.strings(int(row), c.texts[:0])
 	for _, t := range c.texts {

@@ -116,21 +116,8 @@ func (s source) read(seg *block.Segment) *values {
 			s.column(v)
 		}
 	}
-	v.all = v.whole || v.constant || v.col != nil && v.ok == nil && oneEach(v.col, seg.Len())
+	v.all = v.whole || v.constant || v.col != nil && v.ok == nil && v.col.Single() && v.text == nil
 	return v
-}
-
-// oneEach says whether every row has one value.
-func oneEach(c *block.Column, rows int) bool {
-	if c.Len() != rows {
-		return false
-	}
-	for row := range rows {
-		if first, end := c.Range(row); first != row || end != row+1 {
-			return false
-		}
-	}
-	return true
 }
 
 func (s source) column(v *values) {
@@ -251,6 +238,8 @@ func (v *values) plain(f func(block.Value) (string, bool)) {
 
 func (v *values) span(row int) (first, end int) {
 	switch {
+	case v.all && !v.constant:
+		return row, row + 1
 	case v.col != nil:
 		return v.col.Range(row)
 	case v.whole:
@@ -324,7 +313,17 @@ func (v *values) numbers(row int, to []float64) []float64 {
 	return to
 }
 
-// whole adds the whole numbers of a row, in ascending order.
+// direct gives the whole numbers by row, if each row has one; what is in them is to be divided by scale.
+func (v *values) direct() (list []int64, scale int64, ok bool) {
+	return v.ints, v.scale, v.all && !v.few && v.ints != nil
+}
+
+// coded gives the distinct texts and which of them each row has, if each has one; no codes: the first.
+func (v *values) coded() (distinct []string, codes []uint32, ok bool) {
+	return v.texts, v.codes, v.all && v.few && v.texts != nil
+}
+
+// wholes adds the whole numbers of a row, in ascending order.
 func (v *values) wholes(row int, to []int64) []int64 {
 	n := len(to)
 	first, end := v.span(row)
