@@ -96,14 +96,18 @@ var namedPatterns = map[string]string{
 	"year": "yyyy", "year_month": "yyyy-MM", "year_month_day": "yyyy-MM-dd",
 }
 
-// epoch reads a count of 1/perSecond seconds since 1970 with an optional fraction. Like Elasticsearch 7 it
-// refuses what is negative.
+// epoch reads a count of 1/perSecond seconds since 1970 with an optional fraction. As in Elasticsearch 7 one before
+// 1970 must be of whole seconds.
 func epoch(perSecond int64) func(string) (date, bool) {
 	return func(s string) (date, bool) {
-		whole, fraction, dot := strings.Cut(s, ".")
+		whole, minus := strings.CutPrefix(s, "-")
+		whole, fraction, dot := strings.Cut(whole, ".")
 		n, ok := digits(whole, 1, 19)
-		if !ok || dot && fraction == "" {
+		if !ok || dot && fraction == "" || minus && n%perSecond != 0 {
 			return date{}, false
+		}
+		if minus {
+			n = -n
 		}
 		nanos := n % perSecond * (int64(time.Second) / perSecond)
 		if dot {

@@ -417,10 +417,11 @@ func (q Match) typed(f *mapping.Field, kind string, c *compiler) (node, error) {
 // fields returns the fields that patterns name; none are the index's default ones. wide says that it is all of
 // them, where values that do not fit a field's type are no error.
 func (c *compiler) fields(patterns []string) (fields []*mapping.Field, wide bool) {
+	wide = slices.Contains(patterns, "*")
 	if len(patterns) == 0 {
 		patterns = c.Mapping.Settings().DefaultField
+		wide = len(patterns) == 1 && patterns[0] == "*"
 	}
-	wide = len(patterns) == 1 && patterns[0] == "*"
 	for _, p := range patterns {
 		for _, f := range c.Mapping.Match(p) {
 			if strings.Contains(p, "*") && (!searchable(f) || !f.Index) || slices.Contains(fields, f) {

@@ -295,14 +295,26 @@ func (l *leaf) bounds() (int64, int64) {
 	if l.field.Type == mapping.DateNanos {
 		return l.numbers.low, l.numbers.high
 	}
-	const perMilli = 1_000_000
-	if l.numbers.low > math.MinInt64/perMilli {
-		from = l.numbers.low * perMilli
+	return l.numbers.nanos()
+}
+
+// nanos returns the first and the last nanosecond of a span of milliseconds, within what an int64 holds.
+func (r *span) nanos() (low, high int64) {
+	const perMilli, most = 1_000_000, math.MaxInt64/1_000_000 - 1
+	low, high = math.MinInt64, math.MaxInt64
+	switch {
+	case r.low > most:
+		low = math.MaxInt64
+	case r.low > -most:
+		low = r.low * perMilli
 	}
-	if l.numbers.high < math.MaxInt64/perMilli-1 {
-		to = l.numbers.high*perMilli + perMilli - 1
+	switch {
+	case r.high < -most:
+		high = math.MinInt64
+	case r.high < most:
+		high = r.high*perMilli + perMilli - 1
 	}
-	return from, to
+	return low, high
 }
 
 func (l *leaf) selectRows(s *block.Segment, among *block.Bitmap) *block.Bitmap {
@@ -364,16 +376,7 @@ func (l *leaf) numeric(s *block.Segment, c *block.Column, among *block.Bitmap) *
 		}
 		low, high := r.low, r.high
 		if t == mapping.Date {
-			if low > math.MinInt64/1_000_000 {
-				low *= 1_000_000
-			} else {
-				low = math.MinInt64
-			}
-			if high < math.MaxInt64/1_000_000-1 {
-				high = high*1_000_000 + 999_999
-			} else {
-				high = math.MaxInt64
-			}
+			low, high = r.nanos()
 		}
 		return within(s, c, among, values, low, high, same)
 	case t == mapping.Long || t == mapping.Integer || t == mapping.Short || t == mapping.Byte:

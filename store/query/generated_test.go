@@ -226,3 +226,52 @@ func TestGenerated(t *testing.T) {
 		t.Fatalf("only %d of %d queries found something", found, queries)
 	}
 }
+
+// math makes a bound of a time, a step or two, and a rounding.
+func (g generator) math(bases []time.Time) string {
+	t := bases[g.IntN(len(bases))]
+	s := t.Format(pick(g, "2006-01-02T15:04:05.000Z", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02T15", "2006-01-02", "2006-01", "2006", "2006-01-02T15:04:05+02:00", "2006-01-02T15:04Z"))
+	if g.IntN(5) == 0 {
+		s = fmt.Sprint(t.UnixMilli())
+	}
+	steps := ""
+	for range g.IntN(3) {
+		steps += fmt.Sprintf("%s%s%s", pick(g, "+", "-"), pick(g, "", "1", "2", "7", "30", "400"), pick(g, "y", "M", "w", "d", "h", "H", "m", "s"))
+	}
+	if g.IntN(2) == 0 {
+		steps += "/" + pick(g, "y", "M", "w", "d", "h", "H", "m", "s")
+	}
+	if steps != "" {
+		s += "||" + steps
+	}
+	return s
+}
+
+// Date math agrees, on the days that clocks are changed and around ends of months as well.
+func TestDateMath(t *testing.T) {
+	g := generator{rand.New(rand.NewPCG(3, 33))}
+	var bases []time.Time
+	for _, day := range []time.Time{
+		time.Date(2026, 3, 28, 12, 0, 0, 0, time.UTC), time.Date(2026, 10, 24, 12, 0, 0, 0, time.UTC), time.Date(2026, 3, 7, 12, 0, 0, 0, time.UTC),
+		time.Date(2026, 10, 31, 12, 0, 0, 0, time.UTC), time.Date(2024, 2, 28, 0, 0, 0, 0, time.UTC), time.Date(2025, 12, 31, 0, 0, 0, 0, time.UTC), time.Date(1969, 12, 31, 0, 0, 0, 0, time.UTC),
+	} {
+		for half := range 72 {
+			bases = append(bases, day.Add(time.Duration(half)*30*time.Minute))
+		}
+	}
+	var docs []string
+	for i, base := range bases {
+		docs = append(docs, fmt.Sprintf(`{"@timestamp":%q,"i":%d}`, base.Format(time.RFC3339), i), fmt.Sprintf(`{"@timestamp":%q}`, base.Add(-time.Millisecond).Format("2006-01-02T15:04:05.000Z")))
+	}
+	var asked []string
+	for range 400 {
+		zone := ""
+		if g.IntN(2) == 0 {
+			zone = fmt.Sprintf(`,"time_zone":%q`, pick(g, "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "+05:45", "-11", "UTC", "Z"))
+		}
+		asked = append(asked, fmt.Sprintf(`{"range":{"@timestamp":{%q:%q,%q:%q%s}}}`, pick(g, "gt", "gte"), g.math(bases), pick(g, "lt", "lte"), g.math(bases), zone),
+			fmt.Sprintf(`{"range":{"@timestamp":{%q:%q%s}}}`, pick(g, "gt", "gte", "lt", "lte"), g.math(bases), zone))
+	}
+	x := newIndex(t, `{"settings":{"number_of_shards":1,"number_of_replicas":0},"mappings":{"properties":{"@timestamp":{"type":"date"}}}}`, docs)
+	x.compare(t, asked)
+}

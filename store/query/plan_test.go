@@ -79,6 +79,8 @@ func TestBounds(t *testing.T) {
 	f(`{"bool":{"should":[{"range":{"@timestamp":{"gte":"2020-01-01"}}},{"term":{"k":"a"}}]}}`, least, most)
 	f(`{"bool":{"must_not":[{"range":{"@timestamp":{"gte":"2020-01-01"}}}]}}`, least, most)
 	f(`{"match_none":{}}`, most, least)
+	f(`{"range":{"@timestamp":{"gte":"2400-01-01"}}}`, most, most)
+	f(`{"range":{"@timestamp":{"lte":"1500-01-01"}}}`, least, least)
 }
 
 func TestEverythingAndNothing(t *testing.T) {
