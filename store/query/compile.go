@@ -92,7 +92,7 @@ func (q Bool) compile(c *compiler) (node, error) {
 	if len(must) == 0 && len(should) > 0 {
 		least = 1
 	}
-	if q.Minimum != "" {
+	if q.Minimum != "" && len(must)+len(should) > 0 { // of what must not be alone, Elasticsearch forgets the minimum
 		if least, err = minimum(q.Minimum, len(should)); err != nil {
 			return nil, err
 		}

@@ -176,7 +176,7 @@ func (g generator) luceneClause(depth int) string {
 	case 7:
 		return sign + pick(g, "_exists_:http.verb", "conn*", "*ed", "message:/err.*/", "message:(hit miss)", "message:TIME*", "tags:prod", "ok:true", "client.ip:10.0.0.1")
 	case 8:
-		return sign + fmt.Sprintf("@timestamp:[%s TO %s]", pick(g, "2026-11-20", "2026-11-20T12\\:00", "*"), pick(g, "2026-11-21", "2026-11-21T06:00:00Z", "*", "now"))
+		return sign + fmt.Sprintf("@timestamp:[%s TO %s]", pick(g, "2026-11-20", "2026-11-20T12\\:00", "*"), pick(g, "2026-11-21", "2026-11-21T06:00:00Z", "*", "now+10y"))
 	}
 	if depth == 0 {
 		return word
