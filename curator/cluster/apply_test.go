@@ -125,7 +125,7 @@ func TestDeleteFaults(t *testing.T) {
 	all := "fault-a fault-b fault-c"
 	refused := "FailedExecution: Exception encountered.  Rerun with loglevel DEBUG and/or check Elasticsearch logs for more information. Exception: "
 	f("busy for a while", "/fault-a,", 1, false, answer(429, "circuit_breaking_exception"), all, "", "")
-	f("no master for a while", "/fault-", 5, false, answer(503, "master_not_discovered_exception"), all, "", "")
+	f("no master for a while", "/fault-", 2, false, answer(503, "master_not_discovered_exception"), all, "", "")
 	f("the answer is lost", "/fault-a,", 1, true, answer(502, ""), all, "", "")
 	f("the connection breaks", "/fault-a,", 1, true, func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, all, "", "")
 	f("it says yes and does not do it", "/fault-", -1, false, func(w http.ResponseWriter) {}, "fault-a! fault-b! fault-c!", refused+"3 of 3 failed; fault-a", all)
@@ -170,6 +170,41 @@ func TestDeleteMadeAnew(t *testing.T) {
 	results, failure := l.apply("delete_indices", "", items...)
 	l.want("results", results+failure, "anew")
 	l.want("left", l.names("anew"), "anew")
+}
+
+// What has taken a name meanwhile was not chosen: a request that is asked again looks first.
+func TestDeleteAgain(t *testing.T) {
+	pauses := deletePauses
+	deletePauses = []time.Duration{time.Millisecond}
+	t.Cleanup(func() { deletePauses = pauses })
+	l := newLab(t, 8)
+	f := func(status int, kind string) {
+		t.Helper()
+		for _, name := range []string{"again-a", "again-b"} {
+			l.call("DELETE", "/"+name+"?ignore_unavailable=true", "", 200)
+			l.index(name, "")
+		}
+		items, asked := l.items("again-"), false
+		l.fault = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method != "DELETE" || asked {
+				return false
+			}
+			asked = true
+			l.call("DELETE", "/again-a,again-b", "", 200)
+			l.call("PUT", "/again-a", "", 200)
+			w.WriteHeader(status)
+			fmt.Fprintf(w, `{"error":{"type":%q,"reason":"because"},"status":%d}`, kind, status)
+			return true
+		}
+		results, failure := l.apply("delete_indices", "", items...)
+		l.fault = nil
+		l.want(kind+": results", results+failure, "again-a again-b")
+		l.want(kind+": left", l.names("again-"), "again-a")
+	}
+	f(503, "master_not_discovered_exception")
+	f(429, "circuit_breaking_exception")
+	f(400, "illegal_argument_exception")
+	f(404, "index_not_found_exception")
 }
 
 // A run that is ended says so, and has not deleted what it had not come to.

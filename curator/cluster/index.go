@@ -17,7 +17,7 @@ import (
 
 // deletePauses are between tries to delete indices that the server refuses to delete for now, as while a
 // snapshot is taken of them.
-var deletePauses = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second}
+var deletePauses = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second}
 
 // deleteIndices deletes in rounds: what a round could not delete for a reason that may pass is the next
 // one's. After each round it is looked at what is still there, as an answer may have been lost.
@@ -67,6 +67,8 @@ func (w *work) sortOut(ctx context.Context, items []filter.Item, errs map[string
 			w.finish(item, began, nil)
 		case ended:
 			again = append(again, item)
+		case refused(unseen) && err == nil && errs != nil: // without the right to look, the server's yes has to do
+			w.finish(item, began, nil)
 		case err != nil && !passes(err):
 			w.Log.Error(fmt.Sprintf("---%s cannot be deleted: %v", item.Name, err))
 			w.finish(item, began, err)
