@@ -60,7 +60,8 @@ func entry(key, action, options string, filters ...string) string {
 }
 
 // TestSideBySide runs every example by Elastic Curator and by podbeat's curator, with and without --strict-curator, on
-// clusters that are alike, and wants what is left to be the same.
+// clusters that are alike, and wants what is left to be the same. On Elasticsearch 7 it takes a third of them, and all
+// with PODBEAT_SOAK=1.
 func TestSideBySide(t *testing.T) {
 	examples := slices.Concat(filterExamples, actionExamples, fileExamples)
 	seen := map[string]bool{}
@@ -75,7 +76,10 @@ func TestSideBySide(t *testing.T) {
 			t.Parallel()
 			c := newCluster(t, major)
 			elastic8, elastic5 := server(t, elastic.V8), server(t, elastic.V5)
-			for _, e := range examples {
+			for i, e := range examples {
+				if major == 7 && i%3 != 0 && e.only != 7 && e.five == "" && os.Getenv("PODBEAT_SOAK") == "" {
+					continue
+				}
 				if e.only == 0 || e.only == major {
 					t.Run(e.name, func(t *testing.T) { compare(t, c, elastic8, elastic5, e) })
 				}
