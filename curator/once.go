@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +41,9 @@ func (c *choices) open(cmd *cobra.Command, quiet bool) (*session, error) {
 	if s.log, s.end, err = newLogger(cfg.Logging, stdout, stderr); err != nil {
 		return nil, err
 	}
+	if cfg.Logging.File == "" { // else SIGHUP has the file opened anew
+		stopOnHangup()
+	}
 	s.progress.report(s.log)
 	for _, warning := range cfg.Warnings {
 		s.log.Warn(warning)
@@ -49,6 +54,18 @@ func (c *choices) open(cmd *cobra.Command, quiet bool) (*session, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// stopOnHangup makes the end of a terminal's session a stop like any other.
+func stopOnHangup() {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	go func() { // ends with the program
+		<-hangup
+		if p, err := os.FindProcess(os.Getpid()); err == nil {
+			_ = p.Signal(syscall.SIGTERM)
+		}
+	}()
 }
 
 func (s *session) close() {
