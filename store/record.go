@@ -20,6 +20,9 @@ type record struct {
 	dead []int64
 }
 
+// maxRecord is more than a record can be: one document of the largest size and its id, or a chunk, and what goes with them.
+const maxRecord = 1 << 30
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errRecord = errors.New("a record of recent documents is damaged")
@@ -54,6 +57,9 @@ func (r *record) bytes() []byte {
 // readRecord reads what bytes has made.
 func readRecord(b []byte) (*record, error) {
 	if len(b) < 4 || crc32.Checksum(b[4:], castagnoli) != binary.LittleEndian.Uint32(b) {
+		return nil, errRecord
+	}
+	if n, err := s2.DecodedLen(b[4:]); err != nil || n > maxRecord {
 		return nil, errRecord
 	}
 	b, err := s2.Decode(nil, b[4:])

@@ -4,17 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/podbeat/podbeat/store/block"
 )
 
 var ctx = context.Background()
@@ -243,7 +239,6 @@ func TestReopen(t *testing.T) {
 
 func TestFlushAndMerge(t *testing.T) {
 	s := create(t)
-	want := make(map[string][2]int)
 	for n := range 20 {
 		fill(t, s, n*50, n*50+50)
 		if err := s.Flush("logs"); err != nil {
@@ -253,7 +248,7 @@ func TestFlushAndMerge(t *testing.T) {
 	for i := 0; i < 1000; i += 10 {
 		bulk(t, s, put(Index, fmt.Sprint("d", i), i+5), Op{Kind: Delete, ID: fmt.Sprint("d", i+1)})
 	}
-	want = numbers(0, 1000)
+	want := numbers(0, 1000)
 	for i := 0; i < 1000; i += 10 {
 		want[fmt.Sprint("d", i)] = [2]int{i + 5, 2}
 		delete(want, fmt.Sprint("d", i+1))
@@ -458,121 +453,6 @@ func TestIndices(t *testing.T) {
 	}
 }
 
-// copyDir copies a store as a power cut would leave it: what was synced is there.
-func copyDir(t *testing.T, from string) string {
-	t.Helper()
-	to := t.TempDir()
-	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil || d.IsDir() {
-			return errors.Join(err, os.MkdirAll(filepath.Join(to, rel), 0o700))
-		}
-		if strings.HasSuffix(path, "-shm") {
-			return nil // memory that is shared while the file is open
-		}
-		b, err := os.ReadFile(path)
-		return errors.Join(err, os.WriteFile(filepath.Join(to, rel), b, 0o600))
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return to
-}
-
-func TestCopyOfOpenFiles(t *testing.T) {
-	s := create(t)
-	fill(t, s, 0, 500)
-	expect(t, open(t, copyDir(t, s.dir)), numbers(0, 500))
-	if err := s.Flush("logs"); err != nil {
-		t.Fatal(err)
-	}
-	fill(t, s, 500, 700)
-	dir := copyDir(t, s.dir)
-	expect(t, open(t, dir), numbers(0, 700))
-
-	// A transaction that was cut off was not acknowledged: what came before it is there.
-	dir = copyDir(t, s.dir)
-	wal := files(t, dir)[0] + "-wal"
-	f, err := os.Stat(wal)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(wal, f.Size()-100); err != nil {
-		t.Fatal(err)
-	}
-	expect(t, open(t, dir), numbers(0, 600))
-
-	// A lost catalog is made anew, and a file that it does not name is removed.
-	dir = copyDir(t, s.dir)
-	for _, suffix := range []string{"", "-wal"} {
-		if err := os.Remove(filepath.Join(dir, "catalog.db"+suffix)); err != nil && !os.IsNotExist(err) {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(s.dir, "indices", "stray.db"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	expect(t, open(t, dir), numbers(0, 700))
-	if s = again(t, s); len(files(t, s.dir)) != 1 {
-		t.Error(files(t, s.dir))
-	}
-}
-
-func TestBackup(t *testing.T) {
-	s := create(t)
-	fill(t, s, 0, 300)
-	if err := errors.Join(s.Flush("logs"), s.Create(ctx, "empty"), s.SetMeta(ctx, Meta{"logs", "mapping", []byte("1")})); err != nil {
-		t.Fatal(err)
-	}
-	fill(t, s, 300, 400)
-	dir := filepath.Join(t.TempDir(), "copy")
-	if err := s.Backup(ctx, dir); err != nil {
-		t.Fatal(err)
-	}
-	fill(t, s, 400, 500)
-	if err := s.Backup(ctx, dir); err == nil {
-		t.Error("a backup over another")
-	}
-	b := open(t, dir)
-	expect(t, b, numbers(0, 400))
-	if v, err := b.Meta(ctx, "logs", "mapping"); err != nil || string(v) != "1" || len(b.Names()) != 2 {
-		t.Error(v, err, b.Names())
-	}
-}
-
-func TestVerifyFindsDamage(t *testing.T) {
-	s := create(t)
-	fill(t, s, 0, 1000)
-	if err := s.Flush("logs"); err != nil {
-		t.Fatal(err)
-	}
-	damage := func(query string, args ...any) {
-		t.Helper()
-		dir := copyDir(t, s.dir)
-		db, err := openDatabase(files(t, dir)[0], "", false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := db.Exec(query, args...); err != nil {
-			t.Fatal(err)
-		}
-		if err := db.Close(); err != nil {
-			t.Fatal(err)
-		}
-		copied := open(t, dir)
-		if r, err := copied.Verify(ctx, "logs"); err != nil || len(r.Problems) == 0 {
-			t.Errorf("%s: %+v %v", query, r, err)
-		}
-	}
-	damage("UPDATE part SET data=substr(data,1,length(data)-1)||x'00' WHERE id=?", 1<<partBits|1)
-	damage("UPDATE part SET data=x'00' WHERE id=?", 1<<partBits)
-	damage("DELETE FROM part WHERE id=?", 1<<partBits|1)
-	damage("INSERT INTO part SELECT id+?, data FROM part; INSERT INTO block SELECT 2, rows, low, high, size, parts, 0 FROM block", 1<<partBits)
-}
-
 func TestRetention(t *testing.T) {
 	now := time.Unix(0, 0).Add(100 * time.Hour)
 	hours := func(n int) int64 { return int64(n) * int64(time.Hour) }
@@ -655,57 +535,6 @@ func TestChooseMerge(t *testing.T) {
 	f(true, 1)
 	sizes[1].deadN = 6000
 	f(false, 1)
-}
-
-func TestRecord(t *testing.T) {
-	r := record{last: 9, dead: []int64{3, 1}}
-	for i := range 3 {
-		r.docs = append(r.docs, block.Doc{ID: fmt.Sprint(i), Source: []byte(`{}`), Time: -int64(i), Seq: int64(i), Version: 1})
-	}
-	b := r.bytes()
-	got, err := readRecord(b)
-	if err != nil || fmt.Sprint(*got) != fmt.Sprint(r) {
-		t.Error(got, err)
-	}
-	for i := range b {
-		damaged := slices.Clone(b)
-		damaged[i] ^= 1
-		if _, err := readRecord(damaged); err == nil {
-			t.Errorf("byte %d: damage is not seen", i)
-		}
-		if _, err := readRecord(b[:i]); err == nil {
-			t.Errorf("%d bytes: the rest is not missed", i)
-		}
-	}
-}
-
-func TestIDTable(t *testing.T) {
-	var x idTable
-	has := func(id string, block int64) (found bool) {
-		x.find(idHash(id), func(b int64) bool {
-			found = found || b == block
-			return true
-		})
-		return found
-	}
-	const n = 20000
-	for i := range n {
-		x.add(idHash(fmt.Sprint(i)), int64(i/100+1))
-	}
-	for i := range n {
-		if id := fmt.Sprint(i); !has(id, int64(i/100+1)) || has(id, 9999) {
-			t.Fatal(id)
-		}
-		x.move(idHash(fmt.Sprint(i)), int64(i/100+1), 7777)
-	}
-	for i := range n {
-		if id := fmt.Sprint(i); !has(id, 7777) || has(fmt.Sprint("x", i), 7777) {
-			t.Fatal(id)
-		}
-	}
-	if x.n != n || len(x.entries) > 3*n {
-		t.Error(x.n, len(x.entries))
-	}
 }
 
 func TestAnyShape(t *testing.T) {
