@@ -41,6 +41,7 @@ type Kept struct {
 	scrolling sync.Mutex
 	request   *Request // of a scroll
 	from      *hit     // the last hit that was given
+	total     int64    // hits, once they were counted
 	over      bool
 }
 
@@ -82,6 +83,8 @@ func scrollable(r *Request) error {
 		return illegal("`search_after` cannot be used in a scroll context.")
 	case r.PIT != "":
 		return illegal("using [point in time] is not allowed in a scroll context")
+	case r.trackAsked && r.TrackTotal != exact:
+		return &Error{Type: "action_request_validation_exception", Reason: "Validation Failed: 1: disabling [track_total_hits] is not allowed in a scroll context;"}
 	}
 	r.TrackTotal = exact
 	return nil
@@ -227,14 +230,14 @@ func (k *Keeper) Scroll(ctx context.Context, id string, keep time.Duration, now 
 		r.Size = 0
 	}
 	r.resume = e.from
-	if e.from != nil {
-		r.Aggregations = nil // which the first answer has
+	if e.from != nil { // the first answer had the rest
+		r.Aggregations, r.counted = nil, &e.total
 	}
 	response, err := Run(ctx, e.Indices, &r, now)
 	if err != nil {
 		return nil, err
 	}
-	response.ScrollID = id
+	response.ScrollID, e.total = id, response.Total
 	if response.last != nil {
 		e.from = response.last
 	} else {

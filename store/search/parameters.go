@@ -29,9 +29,6 @@ func (r *Request) Set(name, value string) (known bool, err error) {
 			}
 			r.Sort = append(r.Sort, s)
 		}
-		if len(r.Sort) == 1 && r.Sort[0].Field == byScore && r.Sort[0].Desc {
-			r.Sort = nil
-		}
 	case "_source":
 		switch value {
 		case "true", "false":
@@ -51,9 +48,7 @@ func (r *Request) Set(name, value string) (known bool, err error) {
 	case "docvalue_fields":
 		r.Fetch.DocValues = p.fieldFormats(name, list(value))
 	case "rest_total_hits_as_int":
-		if r.TotalAsNumber = value == "" || p.flag(name, v); r.TotalAsNumber && r.TrackTotal > 0 {
-			r.TrackTotal = exact
-		}
+		r.TotalAsNumber = value == "" || p.flag(name, v)
 	case "typed_keys":
 		r.TypedKeys = value == "" || p.flag(name, v)
 	case "q", "df", "default_operator", "analyze_wildcard", "analyzer", "lenient":

@@ -29,10 +29,12 @@ type Request struct {
 	PIT       string // the id of a point in time
 	KeepAlive time.Duration
 
-	score    float64           // of each hit
-	resume   *hit              // of a scroll: the hit behind which to go on
-	seqOrder bool              // the place among all writes is part of the sort: of points in time and scrolls
-	url      map[string]string // q of the URL and what goes with it
+	score      float64           // of each hit
+	trackAsked bool              // TrackTotal was asked for
+	resume     *hit              // of a scroll: the hit behind which to go on
+	counted    *int64            // of a scroll: the hits there are
+	seqOrder   bool              // the place among all writes is part of the sort: of points in time and scrolls
+	url        map[string]string // q of the URL and what goes with it
 }
 
 // What TrackTotal can be beside a number.
@@ -78,6 +80,17 @@ func Parse(v body.Value) (*Request, error) {
 
 // check looks at what parts of a request mean together.
 func (r *Request) check() error {
+	if r.TotalAsNumber {
+		if r.trackAsked && r.TrackTotal > 0 {
+			return illegal("[rest_total_hits_as_int] cannot be used if the tracking of total hits is not accurate, got %d", r.TrackTotal)
+		}
+		if !r.trackAsked {
+			r.TrackTotal = exact
+		}
+	}
+	if r.PIT == "" && len(r.Sort) == 1 && r.Sort[0].Field == byScore && r.Sort[0].Desc {
+		r.Sort = nil // as without a sort
+	}
 	if len(r.After) > 0 {
 		if r.From > 0 {
 			return illegal("`from` parameter must be set to 0 when `search_after` is used.")
@@ -121,7 +134,7 @@ func (r *Request) member(p *parser, name string, v body.Value) {
 		}
 		r.After = v.Items
 	case "track_total_hits":
-		r.TrackTotal = p.track(v)
+		r.TrackTotal, r.trackAsked = p.track(v), true
 	case "track_scores":
 		r.TrackScores = p.flag(name, v)
 	case "timeout":

@@ -210,6 +210,10 @@ func (x *running) expired() error {
 
 // countAll knows the total without a look where every document is a hit.
 func (x *running) countAll() {
+	if x.request.counted != nil {
+		x.total, x.counted = *x.request.counted, true
+		return
+	}
 	total := int64(0)
 	for _, ix := range x.indices {
 		switch {

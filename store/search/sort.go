@@ -48,9 +48,6 @@ func (p *parser) sorts(v body.Value) []Sort {
 	if len(out) > 32 {
 		p.fail(illegal("cannot sort by %d fields: at most 32", len(out)))
 	}
-	if len(out) == 1 && out[0].Field == byScore && out[0].Desc {
-		return nil // as without a sort
-	}
 	return out
 }
 
