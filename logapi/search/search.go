@@ -23,6 +23,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/podbeat/podbeat/option"
 )
 
 // Options are what a [Handler] needs. Without a NamespaceField or an AppField, scopes that narrow by it are refused.
@@ -41,16 +43,24 @@ type Options struct {
 	Log    *slog.Logger // nil: slog.Default()
 }
 
-// Limits bound what one request may ask for. 0 stands for the value in brackets.
+// Limits bound what one request may ask for. 0 stands for the default.
 type Limits struct {
-	Body      int64         // bytes of a request's body, unpacked [4 MiB]
-	Answer    int64         // bytes of an answer [512 MiB]
-	Time      time.Duration // from the request to the answer's end [2 min]
-	Depth     int           // objects and arrays in each other in a body [64]
-	Window    int           // from + size of a search [10000]
-	Searches  int           // of one _msearch, documents of one _mget [200]
-	KeepAlive time.Duration // of a scroll, a point in time or an asynchronous search [1 h]
-	Fresh     time.Duration // for how long the names of indices and aliases are held to be true [5 s]
+	// Most bytes of a request's body, unpacked.
+	Body option.Bytes `config:"body" default:"4MiB"`
+	// Most bytes of an answer. One that grows beyond it is cut off.
+	Answer option.Bytes `config:"answer" default:"512MiB"`
+	// How long a request may take, to the end of its answer.
+	Time time.Duration `config:"time" default:"2m"`
+	// Objects and arrays in each other in a body.
+	Depth int `config:"depth" default:"64"`
+	// Most `from` + `size` of a search.
+	Window int `config:"window" default:"10000"`
+	// Searches of one `_msearch`, documents of one `_mget`, scrolls that are ended at once.
+	Searches int `config:"searches" default:"200"`
+	// Longest time between two requests for which a scroll, a point in time or an asynchronous search is kept.
+	KeepAlive time.Duration `config:"keep_alive" default:"1h"`
+	// For how long the names of indices and aliases, and the types of the fields that tokens narrow by, are held to be true.
+	Fresh time.Duration `config:"fresh" default:"5s"`
 }
 
 func (l *Limits) setDefaults() {
@@ -64,7 +74,7 @@ func (l *Limits) setDefaults() {
 	set(&l.Fresh, 5*time.Second)
 }
 
-func set[T int | int64 | time.Duration](to *T, value T) {
+func set[T int | option.Bytes | time.Duration](to *T, value T) {
 	if *to <= 0 {
 		*to = value
 	}
@@ -217,7 +227,7 @@ func (h *Handler) read(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	if p.accept, err = accepted(r.Header); err != nil {
 		return nil, err
 	}
-	if p.body, err = readBody(w, r, h.opts.Limits.Body, route.lines); err != nil {
+	if p.body, err = readBody(w, r, int64(h.opts.Limits.Body), route.lines); err != nil {
 		return nil, err
 	}
 	if source, ok := p.params.take("source"); ok {

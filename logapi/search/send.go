@@ -153,7 +153,7 @@ func (h *Handler) do(req *http.Request) (*http.Response, error) {
 		reason = "Elasticsearch answers with no answer"
 	case encoding != "" && !strings.EqualFold(encoding, "identity"):
 		reason = "Elasticsearch answers in an encoding that was not asked for"
-	case resp.ContentLength > h.opts.Limits.Answer && req.Method != http.MethodHead:
+	case resp.ContentLength > int64(h.opts.Limits.Answer) && req.Method != http.MethodHead:
 		reason = "the answer is too large: ask for less"
 	default:
 		return resp, nil
@@ -231,7 +231,7 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, p *plan) {
 	if p.method == http.MethodHead {
 		return
 	}
-	if err := copyAll(out, in, h.opts.Limits.Answer); err != nil {
+	if err := copyAll(out, in, int64(h.opts.Limits.Answer)); err != nil {
 		if p.ctx.Err() == nil {
 			h.opts.Log.Warn("cannot pass an answer on to its end", "error", err)
 		}
