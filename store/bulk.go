@@ -77,7 +77,7 @@ func (s *Store) Bulk(ctx context.Context, name string, ops []Op) ([]Result, erro
 	if err := ix.submit(r); err != nil {
 		return nil, fmt.Errorf("cannot write to index %s: %w", name, err)
 	}
-	if ix.wantsFlush(false) {
+	if ix.wantsFlush(false) || s.tails.Load() > s.most {
 		s.nudge()
 	}
 	return r.results, nil

@@ -21,8 +21,7 @@ func openDatabase(path, schema string, create bool, more ...string) (*sql.DB, er
 		mode = "rwc"
 	}
 	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_synchronous": {"FULL"}}
-	all := append([]string{"page_size(8192)", "wal_autocheckpoint(2048)", "journal_size_limit(33554432)", "cache_size(-1024)",
-		"temp_store(MEMORY)"}, more...)
+	all := append([]string{"page_size(8192)", "wal_autocheckpoint(2048)", "journal_size_limit(33554432)", "cache_size(-1024)"}, more...)
 	if len(more) == 0 {
 		all = append(all, "busy_timeout(10000)")
 	}

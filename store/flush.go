@@ -229,6 +229,7 @@ func (ix *index) applyExchange(m *making) {
 	for _, c := range m.chunks {
 		ix.tail.docs -= len(c.docs)
 		ix.tail.size -= c.size
+		ix.store.tails.Add(-int64(c.size))
 		for row, d := range c.docs {
 			if ix.tail.where[d.ID] == (place{c, row}) {
 				delete(ix.tail.where, d.ID)
@@ -411,8 +412,10 @@ func (s *Store) background() {
 		case <-tick.C:
 			idle = true
 		}
-		for _, ix := range s.opened() {
-			err := ix.tidy(idle)
+		all := s.opened()
+		largest := largestTail(all, s.tails.Load() > s.most)
+		for _, ix := range all {
+			err := ix.tidy(idle, ix == largest)
 			// It is tried again each second, but not each time said.
 			if err != nil && s.now().Sub(ix.complained) > time.Minute {
 				ix.complained = s.now()
@@ -426,11 +429,26 @@ func (s *Store) background() {
 	}
 }
 
+// largestTail is the index of which most waits for being put into a block; nil unless the tails are too large.
+func largestTail(all []*index, tooLarge bool) *index {
+	var largest *index
+	most := 0
+	for _, ix := range all {
+		ix.state.RLock()
+		size := ix.tail.size
+		ix.state.RUnlock()
+		if tooLarge && size > most {
+			largest, most = ix, size
+		}
+	}
+	return largest
+}
+
 // closeAfter is how long an index stays open without being used.
 const closeAfter = 5 * time.Minute
 
-// tidy does what is to be done with an index that is open.
-func (ix *index) tidy(idle bool) error {
+// tidy does what is to be done with an index that is open. With all, everything in its tail is put into blocks.
+func (ix *index) tidy(idle, all bool) error {
 	s := ix.store
 	s.mu.Lock()
 	ix.state.RLock()
@@ -444,7 +462,12 @@ func (ix *index) tidy(idle bool) error {
 	ix.refs++
 	s.mu.Unlock()
 	defer s.release(ix)
-	if err := ix.makeBlocks(idle); err != nil {
+	err := ix.makeBlocks(idle)
+	if err == nil && all {
+		err = ix.flushAll()
+		s.nudge() // there may be more to do
+	}
+	if err != nil {
 		ix.wake(err)
 		return err
 	}

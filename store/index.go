@@ -144,6 +144,8 @@ func (ix *index) load(db *sql.DB) (err error) {
 		if err != nil {
 			err = errors.Join(err, db.Close())
 			ix.conn = nil
+			ix.store.tails.Add(-int64(ix.tail.size))
+			ix.tail = tail{}
 		}
 	}()
 	conn, err := db.Conn(context.Background())
@@ -251,6 +253,7 @@ func (ix *index) close() error {
 	ix.known = known
 	err := errors.Join(ix.partQuery.Close(), ix.conn.Close(), ix.db.Close())
 	ix.conn, ix.db, ix.blocks, ix.gone, ix.chunks, ix.ids = nil, nil, nil, nil, nil, nil
+	ix.store.tails.Add(-int64(ix.tail.size))
 	ix.tail, ix.rowsOf = tail{}, rowCache{}
 	return err
 }

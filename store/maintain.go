@@ -157,7 +157,7 @@ func (ix *index) flushAll() error {
 }
 
 // Compact makes the file of an index as small as it gets: small blocks are put together, what was deleted is left out, and the file is written
-// anew, for which as much room is needed as it takes afterwards. Writers wait for the last part.
+// anew, for which twice the room is needed that it takes afterwards. Writers wait for the last part.
 func (s *Store) Compact(ctx context.Context, name string) error {
 	ix, err := s.acquire(name)
 	if err != nil {

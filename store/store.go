@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/podbeat/podbeat/option"
@@ -75,6 +76,8 @@ type Store struct {
 	ids     idMaker
 	cache   cache
 	space   spaceGuard
+	tails   atomic.Int64 // bytes of documents that are in no block, of all indices
+	most    int64        // of tails
 
 	mu      sync.Mutex
 	indices map[string]*index
@@ -93,7 +96,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "indices"), 0o700); err != nil {
 		return nil, fmt.Errorf("cannot open the store: %w", err)
 	}
-	s := &Store{dir: dir, opts: o, log: o.Log, indices: make(map[string]*index), wake: make(chan struct{}, 1), stop: make(chan struct{})}
+	s := &Store{dir: dir, opts: o, log: o.Log, most: maxTails, indices: make(map[string]*index), wake: make(chan struct{}, 1), stop: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.Default()
 	}

@@ -331,6 +331,36 @@ func await(t *testing.T, f func() bool) {
 	}
 }
 
+// TestManyTails bounds what all indices together have in no block.
+func TestManyTails(t *testing.T) {
+	s := create(t)
+	s.most = 20000
+	var names []string
+	for i := range 5 {
+		names = append(names, fmt.Sprint("logs", i))
+		if err := s.Create(ctx, names[i]); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 100 {
+			if _, err := s.Bulk(ctx, names[i], []Op{put(Create, "", n)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	await(t, func() bool { return s.tails.Load() <= s.most })
+	for _, name := range names {
+		if i, err := s.Info(name); err != nil || i.Docs != 100 {
+			t.Errorf("%+v %v", i, err)
+		}
+		if err := s.Flush(name); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := s.tails.Load(); n != 0 {
+		t.Errorf("%d bytes in no block, after all was put into blocks", n)
+	}
+}
+
 func TestIdleIsFlushed(t *testing.T) {
 	s, err := Open(t.TempDir(), Options{FlushAfter: time.Millisecond, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {

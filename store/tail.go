@@ -14,6 +14,9 @@ const (
 	blockBytes = 16 << 20
 )
 
+// maxTails is how many bytes of documents of all indices may be in no block: then those of the index with most are put into one, be it small.
+const maxTails = 64 << 20
+
 // A chunk is at most as large as this before the next record begins another. A record is never larger.
 const (
 	chunkDocs  = 2048
@@ -73,6 +76,7 @@ func (ix *index) append(id int64, docs []block.Doc) {
 	c.size += size
 	ix.tail.docs += len(docs)
 	ix.tail.size += size
+	ix.store.tails.Add(int64(size))
 }
 
 // kill takes a document out of the tail; state is held for writing.
