@@ -8,7 +8,7 @@ import (
 	"github.com/podbeat/podbeat/store/query"
 )
 
-// Set takes a parameter of a search's URL, which wins over the body. known is false for one that is none of a search's.
+// Set takes a parameter of a search's URL, which wins over the body; sorts are put behind those of the body. known is false for one that is none of a search's.
 // An error is an *[Error]. [Request.Finish] must be called behind the last.
 func (r *Request) Set(name, value string) (known bool, err error) {
 	p := &parser{}
@@ -19,8 +19,7 @@ func (r *Request) Set(name, value string) (known bool, err error) {
 			v.Text = "true"
 		}
 		r.setMember(p, name, v)
-	case "sort":
-		r.Sort = nil
+	case "sort": // behind what the body has
 		for field := range strings.SplitSeq(value, ",") {
 			name, order, _ := strings.Cut(field, ":")
 			s := Sort{Field: name, Desc: name == byScore}

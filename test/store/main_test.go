@@ -15,6 +15,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,9 +47,11 @@ created order shipped payment accepted retry attempt backend healthy probe faile
 
 var levels = []string{"info", "info", "info", "info", "debug", "warn", "error", "INFO", ""}
 
-// document makes the n-th document. Many have the same time, and most lack something.
-func document(r *rand.Rand, n int) string {
-	at := time.Date(2026, 3, 27, 22, 0, 0, 0, time.UTC).Add(time.Duration(n/7*1733+r.IntN(3)*40) * 100 * time.Millisecond)
+// document makes the n-th document of so many. Many have the same time, and most lack something. They are of four days,
+// in which clocks change in Europe.
+func document(r *rand.Rand, n, of int) string {
+	step := 4 * 24 * time.Hour / time.Duration(of/7+1)
+	at := time.Date(2026, 3, 27, 22, 0, 0, 0, time.UTC).Add(time.Duration(n/7)*step + time.Duration(r.IntN(3)*400)*time.Millisecond)
 	var b strings.Builder
 	fmt.Fprintf(&b, `{"@timestamp":"%s","n":%d`, at.Format("2006-01-02T15:04:05.000Z"), n)
 	some := func(percent int) bool { return r.IntN(100) < percent }
@@ -149,7 +152,7 @@ func (p *pair) fill(t *testing.T, r *rand.Rand, name string, docs int) {
 	var ops []store.Op
 	var bulk bytes.Buffer
 	for n := range docs {
-		source, id := document(r, n), fmt.Sprintf("%s%d", name, n)
+		source, id := document(r, n, docs), fmt.Sprintf("%s%d", name, n)
 		added, err := fields.Add(id, []byte(source))
 		if err != nil || !added.Timed {
 			t.Fatal(source, err)
@@ -218,6 +221,10 @@ func (p *pair) ask(t *testing.T, indices, request string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.run(indices, r)
+}
+
+func (p *pair) run(indices string, r *search.Request) ([]byte, error) {
 	var over []search.Index
 	for name := range strings.SplitSeq(indices, ",") {
 		over = append(over, p.over[name])
@@ -234,15 +241,95 @@ func (p *pair) compare(t *testing.T, indices, request string) {
 	t.Helper()
 	status, raw := p.call(t, "POST", "/"+indices+"/_search", request)
 	ours, err := p.ask(t, indices, request)
+	p.same(t, indices+" "+request, status, raw, ours, err)
+}
+
+// compareURL asks both with parameters of the URL.
+func (p *pair) compareURL(t *testing.T, indices, parameters string) {
+	t.Helper()
+	request := `{"size":4,"sort":["n","_index"],"aggs":{"a":{"terms":{"field":"tags"},"aggs":{"b":{"avg":{"field":"n"}},"c":{"date_histogram":{"field":"@timestamp","calendar_interval":"day"}}}},
+"d":{"terms":{"field":"numbers","shard_size":5000}},"e":{"terms":{"field":"ratio","size":2,"shard_size":90000}},"f":{"missing":{"field":"tags"}},"g":{"cardinality":{"field":"ok"}},"h":{"range":{"field":"n","ranges":[{"to":5}]}},"i":{"value_count":{"field":"n"}}}}`
+	status, raw := p.call(t, "POST", "/"+indices+"/_search?"+parameters, request)
+	r, err := search.Parse(parse(t, request))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pair := range strings.SplitSeq(parameters, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		known, e := r.Set(name, value)
+		if err == nil && !known {
+			err = fmt.Errorf("%s is not known", name)
+		}
+		if err == nil {
+			err = e
+		}
+	}
+	if err == nil {
+		err = r.Finish()
+	}
+	var ours []byte
+	if err == nil {
+		ours, err = p.run(indices, r)
+	}
+	p.same(t, parameters, status, raw, ours, err)
+}
+
+// comparePages goes through a point in time with search_after, and through a scroll, in both.
+func (p *pair) comparePages(t *testing.T) {
+	t.Helper()
+	_, raw := p.call(t, "POST", "/a,b/_pit?keep_alive=1m", "")
+	var opened struct{ ID string }
+	if err := json.Unmarshal(raw, &opened); err != nil || opened.ID == "" {
+		t.Fatalf("%v: %s", err, raw)
+	}
+	theirs, ours := "", ""
+	for range 5 {
+		const request = `{"size":9,"track_total_hits":false,"_source":false,"pit":{"id":"%s"},"sort":[{"@timestamp":"desc"}]%s}`
+		_, raw := p.call(t, "POST", "/_search", fmt.Sprintf(request, opened.ID, theirs))
+		got, err := p.ask(t, "a,b", fmt.Sprintf(request, "x", ours))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids [2][]string
+		ids[0], theirs = page(t, raw)
+		if ids[1], ours = page(t, got); len(ids[0]) != 9 || !slices.Equal(ids[0], ids[1]) {
+			t.Fatalf("a page is %v, Elasticsearch's is %v", ids[1], ids[0])
+		}
+	}
+}
+
+// page gives the ids of an answer, and search_after for the next page.
+func page(t *testing.T, raw []byte) (ids []string, after string) {
+	t.Helper()
+	var answer struct {
+		Hits struct {
+			Hits []struct {
+				ID   string `json:"_id"`
+				Sort json.RawMessage
+			}
+		}
+	}
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		t.Fatalf("%v: %s", err, raw)
+	}
+	for _, h := range answer.Hits.Hits {
+		ids, after = append(ids, h.ID), `,"search_after":`+string(h.Sort)
+	}
+	return ids, after
+}
+
+// same compares two answers.
+func (p *pair) same(t *testing.T, request string, status int, raw, ours []byte, err error) {
+	t.Helper()
 	if status != 200 || err != nil {
 		if (status == 200) != (err == nil) {
-			t.Errorf("%s %s\nElasticsearch answers %d: %.500s\nthe store: %v %.200s", indices, request, status, raw, err, ours)
+			t.Errorf("%s\nElasticsearch answers %d: %.500s\nthe store: %v %.200s", request, status, raw, err, ours)
 		}
 		return
 	}
 	want, got := decode(t, raw), decode(t, ours)
 	if diff := cmp.Diff(want, got, cmp.Comparer(sameNumber)); diff != "" {
-		t.Errorf("%s %s\n(- Elasticsearch, + store)\n%s", indices, request, clip(diff))
+		t.Errorf("%s\n(- Elasticsearch, + store)\n%s", request, clip(diff))
 	}
 }
 
@@ -314,6 +401,10 @@ func TestAsElasticsearch(t *testing.T) {
 		p.compare(t, "a", request)
 		p.compare(t, "a,b", request)
 	}
+	for _, parameters := range urls {
+		p.compareURL(t, "a,b", parameters)
+	}
+	p.comparePages(t)
 	r := rand.New(rand.NewPCG(3, 5))
 	for range 400 {
 		p.compare(t, []string{"a", "b", "a,b"}[r.IntN(3)], generate(r))

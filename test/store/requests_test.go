@@ -237,6 +237,15 @@ var handMade = []string{
 	`{"track_total_hits":true,"size":5,"sort":[{"@timestamp":{"order":"desc","format":"strict_date_optional_time","unmapped_type":"boolean"}},{"_doc":{"order":"desc","unmapped_type":"boolean"}}],"fields":[{"field":"*","include_unmapped":"true"},{"field":"@timestamp","format":"strict_date_optional_time"}],"_source":false,"query":{"bool":{"must":[],"filter":[{"range":{"@timestamp":{"format":"strict_date_optional_time","gte":"2026-03-28T00:00:00.000Z","lte":"2026-03-28T10:00:00.000Z"}}}],"should":[],"must_not":[]}}}`,
 }
 
+// urls are parameters of the URL, beside a body with aggregations.
+var urls = []string{
+	"typed_keys=true", "rest_total_hits_as_int=true", "rest_total_hits_as_int=true&track_total_hits=true", "rest_total_hits_as_int=true&track_total_hits=10", "track_total_hits=10", "track_total_hits=false",
+	"size=2&from=1", "size=x", "sort=n:desc,_index:desc", "sort=@timestamp:asc,n:desc,_index",
+	"_source=false", "_source=n,log.*", "_source_includes=n,tags&_source_excludes=tags", "_source_excludes=message", "stored_fields=_none_", "docvalue_fields=n,tags",
+	"version=true&seq_no_primary_term=true", "track_scores=true", "timeout=10s", "timeout=x", "preference=_local&request_cache=true", "nope=1",
+	"q=log.level:error", "q=error&df=log.level", "q=timeout+lock&default_operator=AND&df=message", "q=time*&df=message&analyze_wildcard=true", "q=(", "q=n:x&lenient=true",
+}
+
 // generate makes a request of random parts.
 func generate(r *rand.Rand) string {
 	one := func(list ...string) string { return list[r.IntN(len(list))] }
