@@ -42,7 +42,7 @@ func ParseFormat(text string) (*Format, error) {
 	for part := range strings.SplitSeq(text, "||") {
 		p, err := parseFormatPart(strings.TrimPrefix(part, "8"))
 		if err != nil {
-			return nil, fmt.Errorf("Invalid format: [%s]: %w", part, err) //nolint:staticcheck // Elasticsearch's words
+			return nil, because("Invalid format: [%s]: %v", part, err)
 		}
 		f.parts = append(f.parts, p)
 	}
@@ -65,7 +65,7 @@ var (
 func parseFormatPart(name string) (func(string) (date, bool), error) {
 	switch name {
 	case "":
-		return nil, errors.New("No date pattern provided") //nolint:staticcheck // Elasticsearch's words
+		return nil, because("No date pattern provided")
 	case "epoch_millis":
 		return epoch(1000), nil
 	case "epoch_second":
@@ -380,7 +380,7 @@ func ParseZone(s string) (*time.Location, error) {
 		zone, ok = parseZone(s[:1] + "0" + s[1:])
 	}
 	if !ok {
-		return nil, fmt.Errorf("Invalid ID for region-based ZoneId, invalid format: %s", s) //nolint:staticcheck // Java's words
+		return nil, because("Invalid ID for region-based ZoneId, invalid format: %s", s)
 	}
 	return zone, nil
 }

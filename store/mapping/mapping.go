@@ -10,6 +10,7 @@ package mapping
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -337,4 +338,8 @@ func (e *Error) Error() string {
 }
 
 func parsing(reason string) *Error { return &Error{Type: "mapper_parsing_exception", Reason: reason} }
+
+// because is fmt.Errorf for what Elasticsearch says in its own words.
+func because(format string, args ...any) error { return illegal(fmt.Sprintf(format, args...)) }
+
 func illegal(reason string) *Error { return &Error{Type: "illegal_argument_exception", Reason: reason} }

@@ -16,7 +16,7 @@ func compilePattern(pattern string) (func(string) (date, bool), error) {
 		return nil, err
 	}
 	if rest != "" {
-		return nil, fmt.Errorf("Pattern invalid as it contains ] without previous [") //nolint:staticcheck // Java's words
+		return nil, because("Pattern invalid as it contains ] without previous [")
 	}
 	return func(s string) (date, bool) {
 		d := noDate
@@ -77,7 +77,7 @@ func compileSteps(p string, depth int) (steps []step, rest string, err error) {
 			p = p[n:]
 			continue
 		case c == '{' || c == '}' || c == '#':
-			return nil, "", fmt.Errorf("Pattern includes reserved character: '%c'", c) //nolint:staticcheck // Java's words
+			return nil, "", because("Pattern includes reserved character: '%c'", c)
 		}
 		steps = append(steps, literal(string(c)))
 		p = p[1:]
@@ -103,7 +103,7 @@ func quoted(p string) (text, rest string, err error) {
 			return b.String(), p[i+1:], nil
 		}
 	}
-	return "", "", fmt.Errorf("Pattern ends with an incomplete string literal: %s", p) //nolint:staticcheck // Java's words
+	return "", "", because("Pattern ends with an incomplete string literal: %s", p)
 }
 
 // followedByDigits says whether a number that ends before p must not take all digits it finds.
@@ -174,7 +174,7 @@ func letterStep(c byte, n int, tight bool) (step, error) {
 	case 'X', 'x', 'Z', 'z', 'V', 'O':
 		return zoneStep, nil
 	}
-	return nil, fmt.Errorf("Unknown pattern letter: %c", c) //nolint:staticcheck // Java's words
+	return nil, because("Unknown pattern letter: %c", c)
 }
 
 // nameStep reads one of the English names, or its first three letters.
@@ -252,7 +252,7 @@ func (f *Format) ParseMath(s string, now time.Time, up bool, zone *time.Location
 		if op == '/' {
 			t, ok = round(t.In(zone), unit, up)
 		} else {
-			t, ok = step1(t.In(zone), unit, n)
+			t, ok = addUnits(t.In(zone), unit, n)
 		}
 		if !ok {
 			return fail("unit [" + string(rune(unit)) + "] not supported for date math")
@@ -261,7 +261,8 @@ func (f *Format) ParseMath(s string, now time.Time, up bool, zone *time.Location
 	return t, nil
 }
 
-func step1(t time.Time, unit byte, n int) (time.Time, bool) {
+// addUnits adds n units; ok is false for a letter that is none.
+func addUnits(t time.Time, unit byte, n int) (time.Time, bool) {
 	switch unit {
 	case 'y':
 		return addMonths(t, 12*n), true
@@ -288,6 +289,7 @@ func addMonths(t time.Time, n int) time.Time {
 	return first.AddDate(0, 0, min(t.Day(), last)-1)
 }
 
+// round goes to the beginning of the unit, or if up to its last millisecond.
 func round(t time.Time, unit byte, up bool) (time.Time, bool) {
 	y, m, d := t.Date()
 	zone := t.Location()
@@ -310,7 +312,7 @@ func round(t time.Time, unit byte, up bool) (time.Time, bool) {
 		return t, false
 	}
 	if up {
-		t, _ = step1(t, unit, 1)
+		t, _ = addUnits(t, unit, 1)
 		t = t.Add(-time.Millisecond)
 	}
 	return t, true

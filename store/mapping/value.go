@@ -65,26 +65,26 @@ func (f *Field) Moment(t time.Time) (int64, error) {
 func boolean(kind body.Kind, text string) (int64, error) {
 	switch {
 	case kind == body.Number:
-		return 0, errors.New("Current token (VALUE_NUMBER) not of boolean type") //nolint:staticcheck // Elasticsearch's words
+		return 0, because("Current token (VALUE_NUMBER) not of boolean type")
 	case text == "true":
 		return 1, nil
 	case text == "false", text == "":
 		return 0, nil
 	}
-	return 0, fmt.Errorf("Failed to parse value [%s] as only [true] or [false] are allowed.", text) //nolint:staticcheck // Elasticsearch's words
+	return 0, because("Failed to parse value [%s] as only [true] or [false] are allowed.", text)
 }
 
 // integer reads a whole number as Elasticsearch coerces it: a fraction is cut off, text is read.
 func (f *Field) integer(kind body.Kind, text string) (int64, error) {
 	switch kind {
 	case body.Bool:
-		return 0, fmt.Errorf("Current token (VALUE_%s) not numeric, can not use numeric value accessors", strings.ToUpper(text)) //nolint:staticcheck
+		return 0, because("Current token (VALUE_%s) not numeric, can not use numeric value accessors", strings.ToUpper(text))
 	case body.String:
 		if text == "" && f.Coerce {
 			return 0, errNone
 		}
 		if !f.Coerce {
-			return 0, fmt.Errorf("%s value passed as String", title(f.Type)) //nolint:staticcheck
+			return 0, because("%s value passed as String", title(f.Type))
 		}
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
@@ -99,16 +99,16 @@ func (f *Field) integer(kind body.Kind, text string) (int64, error) {
 	bits := map[Type]int{Long: 64, Integer: 32, Short: 16, Byte: 8}[f.Type]
 	if n < -1<<(bits-1) || n > 1<<(bits-1)-1 {
 		if f.Type == Integer && kind == body.Number {
-			return 0, fmt.Errorf("Numeric value (%s) out of range of int (-2147483648 - 2147483647)", text) //nolint:staticcheck
+			return 0, because("Numeric value (%s) out of range of int (-2147483648 - 2147483647)", text)
 		}
 		if f.Type == Short && kind == body.Number {
-			return 0, fmt.Errorf("Numeric value (%s) out of range of Java short", text) //nolint:staticcheck
+			return 0, because("Numeric value (%s) out of range of Java short", text)
 		}
 		article := "a"
 		if f.Type == Integer {
 			article = "an"
 		}
-		return 0, fmt.Errorf("Value [%s] is out of range for %s %s", text, article, f.Type) //nolint:staticcheck
+		return 0, because("Value [%s] is out of range for %s %s", text, article, f.Type)
 	}
 	return n, nil
 }
@@ -117,9 +117,9 @@ func title(t Type) string { return strings.ToUpper(string(t[:1])) + string(t[1:]
 
 // cutFraction reads a number that is no plain int64.
 func cutFraction(kind body.Kind, text string) (int64, error) {
-	outOfRange := fmt.Errorf("Value [%s] is out of range for a long", text) //nolint:staticcheck
+	outOfRange := because("Value [%s] is out of range for a long", text)
 	if kind == body.Number {
-		outOfRange = fmt.Errorf("Numeric value (%s) out of range of long (-9223372036854775808 - 9223372036854775807)", text) //nolint:staticcheck
+		outOfRange = because("Numeric value (%s) out of range of long (-9223372036854775808 - 9223372036854775807)", text)
 	}
 	if !strings.ContainsAny(text, ".eE") {
 		if kind == body.Number {
@@ -128,14 +128,14 @@ func cutFraction(kind body.Kind, text string) (int64, error) {
 		if _, ok := new(big.Int).SetString(text, 10); ok && len(text) < 1000 {
 			return 0, outOfRange
 		}
-		return 0, fmt.Errorf("For input string: %q", text) //nolint:staticcheck
+		return 0, because("For input string: %q", text)
 	}
 	x, err := strconv.ParseFloat(text, 64)
 	switch {
 	case math.IsInf(x, 0):
 		return 0, outOfRange
 	case err != nil || strings.ContainsAny(text, "xXpP_"):
-		return 0, fmt.Errorf("For input string: %q", text) //nolint:staticcheck
+		return 0, because("For input string: %q", text)
 	case kind == body.String && math.Abs(x) >= 1<<53 && math.Abs(x) < 1e19 && len(text) < 1000: // text is read exactly, a number as a double
 		if r, ok := new(big.Rat).SetString(text); ok {
 			if n := new(big.Int).Quo(r.Num(), r.Denom()); n.IsInt64() {
@@ -181,9 +181,9 @@ func (f *Field) Nearest(x float64) float64 {
 func (f *Field) float(kind body.Kind, text string) (float64, error) {
 	switch {
 	case kind == body.Bool:
-		return 0, fmt.Errorf("Current token (VALUE_%s) not numeric, can not use numeric value accessors", strings.ToUpper(text)) //nolint:staticcheck
+		return 0, because("Current token (VALUE_%s) not numeric, can not use numeric value accessors", strings.ToUpper(text))
 	case kind == body.String && !f.Coerce:
-		return 0, errors.New("Float value passed as String") //nolint:staticcheck
+		return 0, because("Float value passed as String")
 	case text == "":
 		return 0, errNone
 	}
@@ -218,7 +218,7 @@ func javaFloat(text string) (float64, error) {
 	}
 	x, err := strconv.ParseFloat(s, 64)
 	if err != nil && !math.IsInf(x, 0) || strings.ContainsAny(s, "_nN") { // inf, nan and 1_0 are Go's
-		return 0, fmt.Errorf("For input string: %q", text) //nolint:staticcheck // Java's words
+		return 0, because("For input string: %q", text)
 	}
 	return x, nil
 }
@@ -227,8 +227,10 @@ func javaText(x float64) string {
 	switch {
 	case math.IsNaN(x):
 		return "NaN"
-	case math.IsInf(x, 0):
-		return strings.TrimPrefix("-Infinity", strings.Repeat("-", btoi(x > 0)))
+	case math.IsInf(x, 1):
+		return "Infinity"
+	case math.IsInf(x, -1):
+		return "-Infinity"
 	case x == math.Trunc(x) && math.Abs(x) < 1e7:
 		return strconv.FormatFloat(x, 'f', 1, 64)
 	case math.Abs(x) >= 1e-3 && math.Abs(x) < 1e7:
@@ -240,13 +242,6 @@ func javaText(x float64) string {
 	}
 	n, _ := strconv.Atoi(exponent)
 	return mantissa + "E" + strconv.Itoa(n)
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // half rounds to the nearest number of 16 bits, ties to even.
@@ -317,7 +312,7 @@ func (f *Field) check(kind body.Kind, text func() string, length int) error {
 	case f.Type == IP:
 		s := text()
 		if _, ok := f.Address(s); !ok {
-			return fmt.Errorf("'%s' is not an IP string literal.", s) //nolint:staticcheck
+			return because("'%s' is not an IP string literal.", s)
 		}
 		return nil
 	case f.Type.Floats() && f.Type != ScaledFloat:

@@ -360,7 +360,7 @@ func (q Phrase) compile(c *compiler) (node, error) {
 func (q Phrase) on(f *mapping.Field, c *compiler) (node, error) {
 	if !f.Type.Analyzed() {
 		if q.Prefix {
-			err := fmt.Errorf("Can only use phrase prefix queries on text fields - not on [%s] which is of type [%s]", f.Path, f.Type) //nolint:staticcheck // Elasticsearch's words
+			err := illegal("Can only use phrase prefix queries on text fields - not on [%s] which is of type [%s]", f.Path, f.Type)
 			return lenient(nil, err, q.Lenient)
 		}
 		n, err := term(f, body.Value{Kind: q.Kind, Text: q.Text}, false, c.Now)

@@ -27,7 +27,7 @@ const (
 )
 
 func notIndexed(f *mapping.Field) error {
-	return fmt.Errorf("Cannot search on field [%s] since it is not indexed.", f.Path) //nolint:staticcheck // Elasticsearch's words
+	return illegal("Cannot search on field [%s] since it is not indexed.", f.Path)
 }
 
 // newLeaf makes a leaf of a test for the text of values; null counts as what the field says that it stands for.
@@ -87,7 +87,7 @@ func term(f *mapping.Field, v body.Value, fold bool, now time.Time) (node, error
 	case f.Type.Floats():
 		return float(f, v)
 	}
-	return nil, fmt.Errorf("Field [%s] of type [%s] does not support term queries", f.Path, f.Type) //nolint:staticcheck // Elasticsearch's words
+	return nil, illegal("Field [%s] of type [%s] does not support term queries", f.Path, f.Type)
 }
 
 // exactly holds for values with this term: all of a keyword, or one of a text's.
@@ -141,7 +141,7 @@ func boolean(v body.Value) (int64, error) {
 	case "false":
 		return 0, nil
 	}
-	return 0, fmt.Errorf("Can't parse boolean value [%s], expected [true] or [false]", v.Text) //nolint:staticcheck // Elasticsearch's words
+	return 0, illegal("Can't parse boolean value [%s], expected [true] or [false]", v.Text)
 }
 
 // truth holds for booleans from low to high.
@@ -176,7 +176,7 @@ func wholeNumber(f *mapping.Field, v body.Value) (n int64, whole bool, err error
 		kind = body.String
 	}
 	if v.Text == "" {
-		return 0, false, fmt.Errorf("For input string: %q", "") //nolint:staticcheck // Java's words
+		return 0, false, illegal("For input string: %q", "")
 	}
 	x, err := strconv.ParseFloat(v.Text, 64)
 	whole = err != nil || x == math.Trunc(x)
@@ -240,7 +240,7 @@ func address(f *mapping.Field, text string) (node, error) {
 		addr, err := netip.ParseAddr(a)
 		n, errBits := strconv.Atoi(bits)
 		if err != nil {
-			return nil, fmt.Errorf("'%s' is not an IP string literal.", a) //nolint:staticcheck // Elasticsearch's words
+			return nil, illegal("'%s' is not an IP string literal.", a)
 		}
 		if errBits != nil || n < 0 || n > addr.BitLen() {
 			return nil, fmt.Errorf("illegal prefix length in [%s]. Must be 0-32 for IPv4 ranges, 0-128 for IPv6 ranges", text)
@@ -256,7 +256,7 @@ func address(f *mapping.Field, text string) (node, error) {
 	}
 	want, ok := f.Address(text)
 	if !ok {
-		return nil, fmt.Errorf("'%s' is not an IP string literal.", text) //nolint:staticcheck // Elasticsearch's words
+		return nil, illegal("'%s' is not an IP string literal.", text)
 	}
 	return newLeaf(f, cheap, func(_ body.Kind, s string) bool {
 		a, ok := f.Address(s)

@@ -76,7 +76,7 @@ func (p *parser) queryString(v body.Value) Query {
 	}
 	var err error
 	if q.root, err = parseLucene(text); err != nil {
-		p.fail(failed(fmt.Errorf("Failed to parse query [%s]: %v", clip(text), err))) //nolint:staticcheck // Elasticsearch's words
+		p.fail(failed(illegal("Failed to parse query [%s]: %v", clip(text), err)))
 	}
 	return q
 }

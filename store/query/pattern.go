@@ -56,13 +56,13 @@ func (q Pattern) on(f *mapping.Field, test func(string) bool) (node, error) {
 	switch {
 	case !f.Type.Keywords() && !f.Type.Analyzed():
 		what := q.Kind
-		return nil, fmt.Errorf("Can only use %s queries on keyword, text and wildcard fields - not on [%s] which is of type [%s]", what, f.Path, f.Type) //nolint:staticcheck // Elasticsearch's words
+		return nil, illegal("Can only use %s queries on keyword, text and wildcard fields - not on [%s] which is of type [%s]", what, f.Path, f.Type)
 	case f.Type == mapping.ConstantKeyword:
 		return constant(f, test), nil
 	case !f.Index:
 		return nil, notIndexed(f)
 	case f.Type == mapping.Flattened && (q.Kind == "wildcard" || q.Kind == "regexp") && f.Keyed:
-		return nil, fmt.Errorf("Can only use %s queries on keyword, text and wildcard fields - not on [%s] which is of type [flattened]", q.Kind, f.Path) //nolint:staticcheck
+		return nil, illegal("Can only use %s queries on keyword, text and wildcard fields - not on [%s] which is of type [flattened]", q.Kind, f.Path)
 	case f.Type.Keywords():
 		holds := func(s string) bool {
 			t, ok := f.Term(s)
@@ -192,7 +192,7 @@ func wildcard(pattern string, fold bool) func(string) bool {
 	if len(p) == 1 && p[0] == any {
 		return func(string) bool { return true }
 	}
-	if literal, ok := between2(p, any, one); ok && !fold {
+	if literal, ok := middleOf(p, any, one); ok && !fold {
 		return func(s string) bool { return strings.Contains(s, literal) }
 	}
 	return func(s string) bool {
@@ -229,8 +229,8 @@ func wildcard(pattern string, fold bool) func(string) bool {
 	}
 }
 
-// between2 returns the text of a pattern *text*.
-func between2(p []rune, any, one rune) (string, bool) {
+// middleOf returns the text of a pattern *text*.
+func middleOf(p []rune, any, one rune) (string, bool) {
 	if len(p) < 3 || p[0] != any || p[len(p)-1] != any {
 		return "", false
 	}

@@ -50,7 +50,7 @@ func between(f *mapping.Field, q Range, now time.Time) (node, error) {
 		l.mark = marking(a, in)
 		return l, nil
 	}
-	return nil, fmt.Errorf("Field [%s] of type [%s] does not support range queries", f.Path, f.Type) //nolint:staticcheck // Elasticsearch's words
+	return nil, illegal("Field [%s] of type [%s] does not support range queries", f.Path, f.Type)
 }
 
 // texts says which terms are in the range, by their bytes.
@@ -183,14 +183,14 @@ func wholeBound(f *mapping.Field, v body.Value, limit [2]int64, up bool) (n int6
 		if f.Type != mapping.Long {
 			kind = "an integer"
 		}
-		return 0, false, fmt.Errorf("Value [%s] is out of range for %s", v.Text, kind) //nolint:staticcheck // Elasticsearch's words
+		return 0, false, illegal("Value [%s] is out of range for %s", v.Text, kind)
 	}
 	return rounded.Int64(), fraction, nil
 }
 
 // exact reads a number of any size up to what a double holds.
 func exact(v body.Value) (*big.Rat, error) {
-	bad := fmt.Errorf("For input string: %q", v.Text) //nolint:staticcheck // Java's words
+	bad := illegal("For input string: %q", v.Text)
 	if len(v.Text) > 400 || strings.ContainsAny(v.Text, "/xXpP_oObB") {
 		return nil, bad
 	}
@@ -288,7 +288,7 @@ func addresses(f *mapping.Field, q Range) (node, error) {
 	read := func(v body.Value) (netip.Addr, error) {
 		a, ok := f.Address(v.Text)
 		if !ok {
-			return a, fmt.Errorf("'%s' is not an IP string literal.", v.Text) //nolint:staticcheck // Elasticsearch's words
+			return a, illegal("'%s' is not an IP string literal.", v.Text)
 		}
 		return a, nil
 	}
