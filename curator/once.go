@@ -19,11 +19,12 @@ import (
 
 // A session is what a command talks with: the cluster, the log, the terminal.
 type session struct {
-	es       *es.Client
-	log      *slog.Logger
-	progress *progress
-	end      func() error // closes the log
-	master   bool         // of the client file: go on only if the node is the elected master
+	es         *es.Client
+	log        *slog.Logger
+	progress   *progress
+	end        func() error // closes the log
+	anyVersion bool         // of the client file: say nothing of a version that was not tried
+	master     bool         // of the client file: go on only if the node is the elected master
 }
 
 // open makes the session of a command by its configuration file and flags. With quiet, standard output is
@@ -33,7 +34,7 @@ func (c *choices) open(cmd *cobra.Command, quiet bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{progress: newProgress(cmd.ErrOrStderr()), master: cfg.MasterOnly}
+	s := &session{progress: newProgress(cmd.ErrOrStderr()), master: cfg.MasterOnly, anyVersion: cfg.SkipVersionTest}
 	stdout, stderr := s.progress.above(cmd.OutOrStdout()), s.progress.above(cmd.ErrOrStderr())
 	if quiet {
 		stdout = stderr
@@ -75,7 +76,7 @@ func (s *session) close() {
 
 // run makes a run of this session.
 func (c *choices) run(cmd *cobra.Command, s *session, m mode) *run {
-	return &run{es: s.es, log: s.log, now: c.clock.Now, mode: m, guards: c.settle(cmd), strict: c.strict, master: s.master, working: s.progress}
+	return &run{es: s.es, log: s.log, now: c.clock.Now, mode: m, guards: c.settle(cmd), strict: c.strict, master: s.master, anyVersion: s.anyVersion, working: s.progress}
 }
 
 // openAudit has the run write each thing it did to the audit log, and returns what closes that.

@@ -24,17 +24,18 @@ import (
 //
 // Deciding knows only values; cluster is the one that asks and acts.
 type run struct {
-	es      *es.Client
-	log     *slog.Logger
-	out     io.Writer        // of plans
-	now     func() time.Time // the clock
-	mode    mode
-	guards  plan.Guards
-	strict  bool
-	daily   bool         // run by a schedule: nothing to do is as it should be
-	master  bool         // go on only if the node asked is the elected master
-	audit   *serve.Audit // has a line for each index acted on; nil: none
-	working *progress    // nil: none
+	es         *es.Client
+	log        *slog.Logger
+	out        io.Writer        // of plans
+	now        func() time.Time // the clock
+	mode       mode
+	guards     plan.Guards
+	strict     bool
+	daily      bool         // run by a schedule: nothing to do is as it should be
+	anyVersion bool         // say nothing of a version that was not tried
+	master     bool         // go on only if the node asked is the elected master
+	audit      *serve.Audit // has a line for each index acted on; nil: none
+	working    *progress    // nil: none
 
 	made    plan.Plan // what was decided so far
 	facts   plan.Facts
@@ -68,6 +69,9 @@ func (r *run) begin(ctx context.Context, source, sha256 string) error {
 	info, err := r.es.Info(ctx)
 	if err != nil {
 		return err
+	}
+	if v := info.Version; !r.anyVersion && v.Distribution == "" && (v.Major < 7 || v.Major == 7 && v.Minor < 14 || v.Major > 8) {
+		r.log.Warn(fmt.Sprintf("Elasticsearch %s is not one that curator was tried with: 7.17 and 8 are. skip_version_test silences this.", v.Text))
 	}
 	if r.master {
 		elected, err := cluster.Elected(ctx, r.es)

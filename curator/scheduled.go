@@ -3,10 +3,13 @@ package curator
 import (
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/podbeat/podbeat/curator/action"
+	"github.com/podbeat/podbeat/curator/retention"
 	"github.com/podbeat/podbeat/curator/serve"
 )
 
@@ -45,10 +48,24 @@ index in hand. An empty list is no failure here, unless --strict-curator is give
 			return err
 		}
 		defer s.close()
+		if err := c.readable(args); err != nil {
+			return err
+		}
 		return serve.Run(cmd.Context(), serve.Options{Schedule: schedule, Jitter: jitter, Listen: listen, ES: s.es, Log: s.log, Clock: c.clock,
 			Job: func(ctx context.Context) (serve.Summary, error) { return c.scheduled(ctx, cmd, s, args) }})
 	}
 	return cmd
+}
+
+// readable says at once what is wrong with a file that would otherwise show in the night.
+func (c *choices) readable(args []string) (err error) {
+	switch {
+	case c.policy == "":
+		_, err = action.Read(args[0], action.Options{Strict: c.strict, Env: os.LookupEnv})
+	case c.policy != inElasticsearch:
+		_, err = retention.Read(c.policy)
+	}
+	return err
 }
 
 // scheduled is one run of the schedule.

@@ -16,8 +16,8 @@ import (
 	"github.com/podbeat/podbeat/es"
 )
 
-// system are the indices of Elasticsearch's own parts, which Curator 8 never lists.
-const system = "-.kibana*,-.security*,-.watch*,-.triggered_watch*,-.ml*,-.geoip_databases*,-.logstash*,-.tasks*"
+// system are the indices of Elasticsearch's own parts, which Curator 8 never lists, and that of podbeat's own.
+const system = "-.podbeat-system*,-.kibana*,-.security*,-.watch*,-.triggered_watch*,-.ml*,-.geoip_databases*,-.logstash*,-.tasks*"
 
 // known are the settings that Indices brings along, of the many that there are.
 const known = "*.settings.index.lifecycle.name,*.settings.index.hidden"
@@ -51,20 +51,25 @@ func (c *Cluster) Indices(ctx context.Context, pattern string, hidden bool) ([]f
 	return items, nil
 }
 
+type indexRow struct {
+	Index, UUID, Status, Health, Pri, Rep string
+
+	Docs        *string `json:"docs.count"`
+	Size        *string `json:"store.size"`
+	PrimarySize *string `json:"pri.store.size"`
+	Created     string  `json:"creation.date"`
+}
+
 // list asks for the list of indices alone.
 func (c *Cluster) list(ctx context.Context, target, expand string) ([]filter.Item, error) {
-	var rows []struct {
-		Index, UUID, Status, Health, Pri, Rep string
-
-		Docs        *string `json:"docs.count"`
-		Size        *string `json:"store.size"`
-		PrimarySize *string `json:"pri.store.size"`
-		Created     string  `json:"creation.date"`
-	}
+	var rows []indexRow
 	err := c.get(ctx, "/_cat/indices"+es.Path(target), with("format", "json", "bytes", "b", "expand_wildcards", expand,
 		"h", "index,uuid,status,health,pri,rep,docs.count,store.size,pri.store.size,creation.date"), &rows)
 	if err != nil {
 		return nil, failf("FailedExecution", "Failed to get indices. Error: %w", err)
+	}
+	if rows == nil || slices.ContainsFunc(rows, func(r indexRow) bool { return r.Index == "" }) {
+		return nil, failf("FailedExecution", "Failed to get indices. Error: /_cat/indices answers what it should not")
 	}
 	items := make([]filter.Item, 0, len(rows))
 	for _, row := range rows {
@@ -429,11 +434,11 @@ func (c *Cluster) Health(ctx context.Context) (Health, error) {
 	if err := c.get(ctx, "/_cat/health", with("format", "json", "h", "epoch,status"), &rows); err != nil {
 		return Health{}, fmt.Errorf("cannot learn how the cluster is: %w", err)
 	}
-	if len(rows) != 1 || number(&rows[0].Epoch) < 0 {
+	if len(rows) != 1 || number(&rows[0].Epoch) < 0 || !slices.Contains([]string{"green", "yellow", "red"}, strings.ToLower(rows[0].Status)) {
 		return Health{}, fmt.Errorf("cannot learn how the cluster is: %s answers what it should not", "/_cat/health")
 	}
 	half := 500 * time.Millisecond // as the server cuts off what is below a second
-	return Health{rows[0].Status, time.Unix(number(&rows[0].Epoch), 0).Add(half).UTC()}, nil
+	return Health{strings.ToLower(rows[0].Status), time.Unix(number(&rows[0].Epoch), 0).Add(half).UTC()}, nil
 }
 
 // A Disk is where a data node keeps its indices.

@@ -63,7 +63,10 @@ func (w *work) sortOut(ctx context.Context, items []filter.Item, errs map[string
 		err := errs[item.Name]
 		uuid, is := there[item.Name]
 		switch {
-		case unseen == nil && (!is || item.UUID != "" && uuid != item.UUID) || es.Status(err) == http.StatusNotFound:
+		case unseen == nil && is && item.UUID != "" && uuid != item.UUID:
+			w.Log.Warn("Index " + item.Name + " is gone, and another has its name: that is left alone.")
+			w.finish(item, began, nil)
+		case unseen == nil && !is, refused(unseen) && es.Type(err) == "index_not_found_exception":
 			w.finish(item, began, nil)
 		case ended:
 			again = append(again, item)
