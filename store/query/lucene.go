@@ -27,6 +27,11 @@ type QueryString struct {
 func (p *parser) queryString(v body.Value) Query {
 	q := QueryString{Type: "best_fields", LeadingWildcard: true}
 	text, found := "", false
+	if fields, _ := v.Get("fields"); len(fields.Items) > 0 {
+		if _, both := v.Get("default_field"); both {
+			p.fail(failed(illegal("[query_string] cannot use [fields] parameter in conjunction with [default_field]")))
+		}
+	}
 	for _, m := range v.Members {
 		switch m.Name {
 		case "query":
@@ -34,7 +39,9 @@ func (p *parser) queryString(v body.Value) Query {
 		case "default_field":
 			q.Fields = p.fields(m.Value)
 		case "fields":
-			q.Fields = p.fields(m.Value)
+			if fields := p.fields(m.Value); len(fields) > 0 {
+				q.Fields = fields
+			}
 		case "default_operator":
 			q.And = p.operator(m.Value)
 		case "type":

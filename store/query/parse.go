@@ -116,7 +116,11 @@ func (p *parser) zero(name string, v body.Value, without ...string) {
 
 func (p *parser) queries(v body.Value) []Query {
 	items := v.Items
-	if v.Kind != body.Array {
+	switch v.Kind {
+	case body.Null:
+		return nil
+	case body.Array:
+	default:
 		items = []body.Value{v}
 	}
 	var out []Query
@@ -352,11 +356,13 @@ func (p *parser) member(q *Match, m body.Member) {
 		default:
 			p.fail(refuse("Unsupported zero_terms_query value [%s]", clip(m.Value.Text)))
 		}
-	case "fuzziness", "cutoff_frequency":
+	case "fuzziness":
+		p.zero(m.Name, m.Value, "0")
+	case "cutoff_frequency":
 		p.zero(m.Name, m.Value)
 	case "slop":
 		p.zero(m.Name, m.Value, "0")
-	case "fuzzy_transpositions", "fuzzy_rewrite", "prefix_length", "max_expansions", "auto_generate_synonyms_phrase_query", "tie_breaker": // without fuzziness, synonyms and scores they mean nothing; max_expansions: see the README
+	case "fuzzy_transpositions", "fuzzy_rewrite", "prefix_length", "max_expansions", "auto_generate_synonyms_phrase_query", "tie_breaker": // without fuzziness, synonyms and scores they mean nothing; max_expansions: see README.md
 	default:
 		if !common(m.Name) {
 			p.unknown(m.Name)
