@@ -399,3 +399,31 @@ func TestHandles(t *testing.T) {
 		t.Errorf("without narrowing: %d %s", r.status, r.body)
 	}
 }
+
+// Whatever of the examples a narrowed client asks for, nothing of the others is in what it finds.
+func TestNothingOfOthers(t *testing.T) {
+	es := elasticsearch(t)
+	others := regexp.MustCompile(`level-b|of b"|by b"|"s?b[0-2]"|of the system|"dot1"|"w1"`)
+	f := func(scope search.Scope) {
+		t.Helper()
+		server, found := serve(t, es, scope), 0
+		for _, c := range sameAnswers {
+			method, target, _ := strings.Cut(c[0], " ")
+			r := ask(t, method, server+target, c[1])
+			switch {
+			case r.status > 500: // 500 is what Elasticsearch says of a slice without a scroll
+				t.Errorf("%v %s %s: %d %s", scope, c[0], c[1], r.status, r.body)
+			case r.status == 200 && others.MatchString(r.body):
+				t.Errorf("%v %s %s: %q in %s", scope, c[0], c[1], others.FindString(r.body), r.body)
+			case r.status == 200:
+				found++
+			}
+		}
+		if found < 40 {
+			t.Errorf("%v: %d examples are answered", scope, found)
+		}
+	}
+	f(search.Scope{Indices: []string{"team-a-2*"}})
+	f(search.Scope{Namespaces: []string{"a"}})
+	f(search.Scope{Indices: []string{"*"}, Namespaces: []string{"a"}, Apps: []string{"app-*"}})
+}

@@ -226,7 +226,13 @@ var (
 
 // aggs refuses aggregations that could show documents which were not found.
 func (w *walker) aggs(v body.Value) error {
+	if v.Kind != body.Object {
+		return illegal("aggregations must be an object")
+	}
 	for _, named := range v.Members {
+		if named.Value.Kind != body.Object {
+			return illegal("the aggregation " + quote(named.Name) + " must be an object")
+		}
 		for _, m := range named.Value.Members {
 			var err error
 			switch {
@@ -288,13 +294,13 @@ func (w *walker) agg(kind string, v body.Value) error {
 
 // sources refuses the sources of a composite aggregation, each an aggregation with a name.
 func (w *walker) sources(v body.Value) error {
+	if v.Kind != body.Array {
+		return w.aggs(v)
+	}
 	for _, item := range v.Items {
 		if err := w.aggs(item); err != nil {
 			return err
 		}
-	}
-	if v.Kind == body.Object {
-		return w.aggs(v)
 	}
 	return nil
 }
@@ -319,6 +325,11 @@ func (w *walker) sort(v body.Value) error {
 
 // order looks at what is said of one field to sort by, or of the nested documents it is in.
 func (w *walker) order(v body.Value) error {
+	for _, item := range v.Items {
+		if err := w.order(item); err != nil {
+			return err
+		}
+	}
 	for _, m := range v.Members {
 		var err error
 		switch m.Name {

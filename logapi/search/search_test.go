@@ -247,3 +247,62 @@ func TestNew(t *testing.T) {
 	f("ftp://localhost", "", false)
 	f("http://localhost/?a=b", "", false)
 }
+
+// Without the cluster's names, nothing is searched for a client that is narrowed.
+func TestNamesUnknown(t *testing.T) {
+	f := func(status int, text string) {
+		t.Helper()
+		backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/_alias" {
+				t.Errorf("asked for %s", r.RequestURI)
+			}
+			w.WriteHeader(status)
+			io.WriteString(w, text)
+		}))
+		defer backend.Close()
+		server := serve(t, backend.URL, search.Scope{Indices: []string{"team-*"}})
+		for range 2 { // the second one is not told less, or more
+			if r := ask(t, "POST", server+"/_msearch", "{}\n{}\n"); r.status != 502 || strings.Count(r.body, "search 1: ") != 2 {
+				t.Errorf("%d %s: %d %s", status, text, r.status, r.body)
+			}
+		}
+	}
+	f(500, "{}")
+	f(401, "{}")
+	f(200, "")
+	f(200, `[]`)
+	f(200, `{"a":`)
+}
+
+// Names that are too many for a path still go into the lines of _msearch.
+func TestManyNames(t *testing.T) {
+	var names []string
+	for i := range 150 {
+		names = append(names, fmt.Sprintf(`"application-%04d-prod":{"aliases":{}},"application-%04d-test":{"aliases":{}}`, i, i))
+	}
+	sent := ""
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/_alias" {
+			io.WriteString(w, "{"+strings.Join(names, ",")+"}")
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		sent = r.RequestURI + " " + string(body)
+		io.WriteString(w, "{}")
+	}))
+	defer backend.Close()
+	server := serve(t, backend.URL, search.Scope{Indices: []string{"*-prod"}})
+	if r := ask(t, "GET", server+"/application-*/_search", ""); r.status != 400 || !strings.Contains(r.body, "150 indices") || sent != "" {
+		t.Errorf("%d %s, sent %.100s", r.status, r.body, sent)
+	}
+	r := ask(t, "POST", server+"/_msearch", "{\"index\":\"application-*\"}\n{}\n")
+	if r.status != 200 || strings.Count(sent, "-prod") != 150 || strings.Contains(sent, "-test") {
+		t.Errorf("%d %s, sent %.100s", r.status, r.body, sent)
+	}
+	if r := ask(t, "GET", server+"/application-000*/_search", ""); r.status != 200 || strings.Count(sent, "-prod") != 10 {
+		t.Errorf("%d %s, sent %.300s", r.status, r.body, sent)
+	}
+	if r := ask(t, "GET", server+"/_search", ""); r.status != 200 || sent != "/*-prod/_search " {
+		t.Errorf("%d %s, sent %.100s", r.status, r.body, sent)
+	}
+}

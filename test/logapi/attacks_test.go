@@ -132,7 +132,8 @@ var attacksOnFilter = func() []string {
 		`{"query":{"script":{"script":"1"}}}`, `{"query":{"function_score":{}}}`, `{"query":{"script_score":{}}}`, `{"query":{"more_like_this":{"like":[{"_id":"1"}]}}}`, `{"query":{"terms":{"n":{"index":"shared","id":"1","path":"n"}}}}`, `{"query":{"bool":{"mustNot":[{"terms":{"n":{"index":"shared","id":"1","path":"n"}}}]}}}`,
 		`{"query":{"has_child":{"type":"x","query":{"match_all":{}}}}}`, `{"query":{"parent_id":{"type":"x","id":"1"}}}`, `{"query":{"percolate":{}}}`, `{"query":{"wrapper":{"query":"e30="}}}`, `{"query":{"nested":{"path":"p","query":{"match_all":{}},"inner_hits":{}}}}`, `{"query":{"geo_shape":{"x":{"indexed_shape":{"id":"1"}}}}}`,
 		`{"query":{"constant_score":{"filter":{"script":{}}}}}`, `{"query":{"dis_max":{"queries":[{"match_all":{}},{"distance_feature":{}}]}}}`, `{"query":{"bool":{"filter":{"bool":{"should":[{"terms_set":{}}]}}}}}`, `{"query":{"match_all":{},"script":{}}}`, `{"query":[]}`, `{"query":{}}`, `{"query":{"intervals":{}}}`,
-		`{"post_filter":{"script":{}}}`, `{"fields":[{"field":"x","script":"1"}]}`, `{"query":{"pinned":{}}}`, `{"query":{"boosting":{"positive":{"script":{}}}}}`,
+		`{"post_filter":{"script":{}}}`, `{"aggs":[{"x":{"global":{}}}]}`, `{"aggs":{"x":[{"global":{}}]}}`, `{"sort":[{"n":[{"nested":{"path":"p","filter":{"script":{}}}}]}]}`,
+		`{"aggs":{"x":{"composite":{"sources":[[{"y":{"global":{}}}]]}}}}`, `{"aggs":{"x":{"composite":{"sources":[{"y":{"global":{}}}]}}}}`, `{"aggs":{"x":{"filters":{"filters":"y"}}}}`, `{"fields":[{"field":"x","script":"1"}]}`, `{"query":{"pinned":{}}}`, `{"query":{"boosting":{"positive":{"script":{}}}}}`,
 	} {
 		all = append(all, plain("POST /shared/_search", body), plain("POST /_msearch", "{\"index\":\"shared\"}\n"+body+"\n"))
 	}
