@@ -1,6 +1,7 @@
 package search
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/podbeat/podbeat/es/body"
@@ -19,8 +20,8 @@ type HighlightField struct {
 	Pattern   string
 	Pre, Post string
 	Fragments int // how many pieces of the text; 0 is all of it
-	Size      int // bytes of a piece, about
-	NoMatch   int // bytes to show of a text in which nothing was found
+	Size      int // characters of a piece, about
+	NoMatch   int // characters to show of a text in which nothing was found
 	AnyField  bool
 	HTML      bool
 	Query     query.Query // nil is that of the search
@@ -175,7 +176,7 @@ func (f *highlightField) pieces(list []block.Value) []string {
 		out = out[:f.Fragments]
 	}
 	if len(out) == 0 && f.NoMatch > 0 && first != "" {
-		out = append(out, f.encode(first[:sentenceEnd(first, 0, f.NoMatch)]))
+		out = append(out, f.encode(strings.TrimSpace(f.beginning(first))))
 	}
 	return out
 }
@@ -205,52 +206,46 @@ func (f *highlightField) spans(text string) []query.Span {
 	return out
 }
 
-// fragments cuts out the sentences with spans, short ones together.
+// fragments are the pieces of the text to show.
 func (f *highlightField) fragments(text string, spans []query.Span) []string {
 	if !f.field.Type.Analyzed() {
 		return []string{f.mark(text, 0, len(text), spans)}
 	}
-	var out []string
-	for start := 0; start < len(text) && len(spans) > 0; {
-		end := sentenceEnd(text, start, f.Size)
-		n := 0
-		for n < len(spans) && spans[n].Start < end {
-			end = max(end, spans[n].End)
-			n++
+	runes := []rune(text)
+	at := make([]int, 0, len(runes)+1) // of each rune, where it is in text
+	place := make(map[int]int, 2*len(spans))
+	for i := range text {
+		at = append(at, i)
+	}
+	at = append(at, len(text))
+	for _, s := range spans {
+		place[s.Start], _ = slices.BinarySearch(at, s.Start)
+		place[s.End], _ = slices.BinarySearch(at, s.End)
+	}
+	inRunes := make([]query.Span, len(spans))
+	for i, s := range spans {
+		inRunes[i] = query.Span{Start: place[s.Start], End: place[s.End]}
+	}
+	list := best(passages(runes, inRunes, f.Size), f.Fragments, len(runes), func(s query.Span) string {
+		return f.field.Analyzer.Fold(string(runes[s.Start:s.End]))
+	})
+	out := make([]string, len(list))
+	for i, p := range list {
+		for k, s := range p.marks {
+			p.marks[k] = query.Span{Start: at[s.Start], End: at[s.End]}
 		}
-		if n > 0 {
-			out = append(out, strings.TrimRight(f.mark(text, start, end, spans[:n]), " \t\r\n"))
-			spans = spans[n:]
-		}
-		start = end
+		out[i] = strings.TrimSpace(f.mark(text, at[p.start], at[p.end], p.marks))
 	}
 	return out
 }
 
-// sentenceEnd is where the text from start is to be cut: behind the last sentence that ends within size, or the first.
-func sentenceEnd(text string, start, size int) int {
-	end := 0
-	for i := start; i < len(text); i++ {
-		c := text[i]
-		if !(c == '\n' || (c == '.' || c == '!' || c == '?') && i+1 < len(text) && (text[i+1] == ' ' || text[i+1] == '\n')) {
-			continue
-		}
-		next := i + 1
-		for next < len(text) && (text[next] == ' ' || text[next] == '\n') {
-			next++
-		}
-		if next-start > size && end > 0 {
-			return end
-		}
-		end = next
-		if next-start >= size {
-			return end
-		}
+// beginning is the first words of a text in which nothing was found.
+func (f *highlightField) beginning(text string) string {
+	runes := []rune(text)
+	if f.NoMatch >= len(runes) {
+		return text
 	}
-	if end > 0 && len(text)-start > size {
-		return end
-	}
-	return len(text)
+	return string(runes[:wordBreaks(runes).following(f.NoMatch)])
 }
 
 // mark writes text[start:end] with the spans marked.

@@ -401,6 +401,9 @@ func TestAsElasticsearch(t *testing.T) {
 		p.compare(t, "a", request)
 		p.compare(t, "a,b", request)
 	}
+	for _, request := range highlights {
+		p.compare(t, "a", request)
+	}
 	for _, parameters := range urls {
 		p.compareURL(t, "a,b", parameters)
 	}

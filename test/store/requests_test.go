@@ -237,6 +237,19 @@ var handMade = []string{
 	`{"track_total_hits":true,"size":5,"sort":[{"@timestamp":{"order":"desc","format":"strict_date_optional_time","unmapped_type":"boolean"}},{"_doc":{"order":"desc","unmapped_type":"boolean"}}],"fields":[{"field":"*","include_unmapped":"true"},{"field":"@timestamp","format":"strict_date_optional_time"}],"_source":false,"query":{"bool":{"must":[],"filter":[{"range":{"@timestamp":{"format":"strict_date_optional_time","gte":"2026-03-28T00:00:00.000Z","lte":"2026-03-28T10:00:00.000Z"}}}],"should":[],"must_not":[]}}}`,
 }
 
+// highlights are requests for pieces of texts.
+var highlights = []string{
+	`{"query":{"bool":{"filter":[{"match":{"message":"timeout"}}]}},"highlight":{"fields":{"message":{}}},"_source":false,"size":30,"sort":["n"]}`,
+	`{"query":{"bool":{"filter":[{"match":{"message":"timeout lock sequence"}}]}},"highlight":{"fields":{"message":{"fragment_size":20}}},"_source":false,"size":30,"sort":["n"]}`,
+	`{"query":{"bool":{"filter":[{"match":{"message":"timeout lock sequence"}}]}},"highlight":{"fields":{"message":{"fragment_size":50,"number_of_fragments":1}}},"_source":false,"size":30,"sort":["n"]}`,
+	`{"query":{"bool":{"filter":[{"match":{"message":"closed peer waiting by for"}}]}},"highlight":{"fields":{"message":{"fragment_size":10,"number_of_fragments":2}}},"_source":false,"size":60,"sort":["n"]}`,
+	`{"query":{"match_all":{}},"highlight":{"fields":{"message":{"no_match_size":50}}},"_source":false,"size":30,"sort":["n"]}`,
+	`{"query":{"bool":{"filter":[{"match":{"message":"timeout"}}]}},"highlight":{"fields":{"message":{"fragment_size":0}}},"_source":false,"size":30,"sort":["n"]}`,
+	`{"query":{"bool":{"filter":[{"match":{"message":"timeout"}}]}},"highlight":{"fields":{"message.keyword":{},"message":{}}},"_source":false,"size":30,"sort":["n"]}`,
+	`{"query":{"bool":{"filter":[{"terms":{"tags":["a","b"]}}]}},"highlight":{"fields":{"tags":{}}},"_source":false,"size":30,"sort":["n"]}`,
+	`{"query":{"bool":{"filter":[{"prefix":{"message.keyword":"cache"}}]}},"highlight":{"fields":{"message*":{}}},"_source":false,"size":30,"sort":["n"]}`,
+}
+
 // urls are parameters of the URL, beside a body with aggregations.
 var urls = []string{
 	"typed_keys=true", "rest_total_hits_as_int=true", "rest_total_hits_as_int=true&track_total_hits=true", "rest_total_hits_as_int=true&track_total_hits=10", "track_total_hits=10", "track_total_hits=false",
