@@ -85,7 +85,7 @@ func hasTerm(a mapping.Analyzer, text, term string) bool {
 	for at := 0; ; {
 		i := indexFold(text[at:], term)
 		if i < 0 {
-			return !isASCII(text) && mayFold(term) && slowTerm(text, term)
+			return foldsToASCII(text) && slowTerm(text, term)
 		}
 		at += i
 		switch boundary(text, at, at+len(term)) {
@@ -112,8 +112,10 @@ func isTerm(s string) bool {
 	return whole && mapping.Standard.Fold(s) == s
 }
 
-// mayFold says whether a rune beyond ASCII can be a letter of the term in lower case: the Kelvin sign k, and İ i.
-func mayFold(term string) bool { return strings.ContainsAny(term, "ki") }
+// foldsToASCII says whether the text has one of the two runes beyond ASCII whose lower case is in it: the Kelvin sign and İ.
+func foldsToASCII(text string) bool {
+	return strings.Contains(text, "\u212a") || strings.Contains(text, "\u0130")
+}
 
 const (
 	no = iota
@@ -163,13 +165,10 @@ func isASCII(s string) bool {
 	return true
 }
 
-// mayContain says whether the text has the piece, whatever the case of ASCII letters. With other letters it is not sure,
-// and says so.
+// mayContain says whether the text has the piece, whatever the case of letters; of pieces beyond ASCII it is not sure, and
+// says yes.
 func mayContain(text, piece string) bool {
-	if !isASCII(piece) || !isASCII(text) {
-		return true
-	}
-	return indexFold(text, mapping.Standard.Fold(piece)) >= 0
+	return !isASCII(piece) || indexFold(text, mapping.Standard.Fold(piece)) >= 0 || foldsToASCII(text)
 }
 
 // indexFold is strings.Index for a piece in lower case and a text in any.
