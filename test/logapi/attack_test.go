@@ -181,6 +181,11 @@ func ourBody(call, text string) error {
 			if !ok || len(index.Items) == 0 {
 				return fmt.Errorf("a line that names no index: %s", line)
 			}
+			for _, name := range index.Items {
+				if err := ours(name.Text); err != nil {
+					return err
+				}
+			}
 		}
 		if err := ourValue(v); err != nil {
 			return err
@@ -189,21 +194,23 @@ func ourBody(call, text string) error {
 	return nil
 }
 
+// ourValue looks at the places in which Elasticsearch reads a document by its index and id; elsewhere, index is a field.
 func ourValue(v body.Value) error {
 	for _, item := range v.Items {
 		if err := ourValue(item); err != nil {
 			return err
 		}
 	}
+	has := func(name string) bool {
+		_, ok := v.Get(name)
+		return ok
+	}
 	for _, m := range v.Members {
-		switch m.Name {
-		case "index", "_index", "indices", "target_index":
-			for _, name := range append(m.Value.Items, m.Value) {
-				if name.Kind == body.String && ours(name.Text) != nil {
-					return fmt.Errorf("%s: %s", m.Name, m.Value)
-				}
-			}
-		case "wrapper", "collate":
+		reads := m.Name == "index" && (has("id") || has("path")) || m.Name == "_index" && (has("_id") || has("doc")) || m.Name == "target_index"
+		switch {
+		case reads && (m.Value.Kind != body.String || ours(m.Value.Text) != nil):
+			return fmt.Errorf("%s: %s", m.Name, m.Value)
+		case m.Value.Kind == body.Object && (m.Name == "wrapper" || m.Name == "collate"):
 			return fmt.Errorf("%s", m.Name)
 		}
 		if err := ourValue(m.Value); err != nil {
