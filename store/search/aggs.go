@@ -3,7 +3,9 @@ package search
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/podbeat/podbeat/es/body"
 	"github.com/podbeat/podbeat/store/mapping"
@@ -403,6 +405,17 @@ func (f *field) setAbsent(v body.Value, numeric bool, x *running) error {
 }
 
 func (f *field) dates() bool { return f.first.field != nil && f.first.field.Type.Dates() }
+
+// text is how a number of the field is shown, where that is not the number itself: of dates and booleans.
+func (f *field) text(x float64, zone *time.Location) (text string, ok bool) {
+	switch {
+	case f.dates():
+		return f.format.Print(source{}.moment(int64(x)).In(zone)), true
+	case f.is(mapping.Boolean):
+		return strconv.FormatBool(x != 0), true
+	}
+	return mapping.JavaText(x), false
+}
 
 func (f *field) is(t mapping.Type) bool { return f.first.field != nil && f.first.field.Type == t }
 

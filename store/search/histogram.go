@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/podbeat/podbeat/es/body"
-	"github.com/podbeat/podbeat/store/mapping"
 )
 
 // histogramSpec is date_histogram and histogram.
@@ -118,7 +118,7 @@ func (s histogramSpec) collector(x *running, a *Aggregation) (collector, error) 
 	if err != nil {
 		return nil, err
 	}
-	if f.kind == texts && f.first.kind == texts || s.date && f.first.kind != unmapped && !f.dates() {
+	if f.kind == texts && f.first.kind == texts || s.date && f.kind == floats && f.first.kind != unmapped {
 		return nil, illegal("Field [%s] is not supported for aggregation [%s]", clip(s.field), a.Kind)
 	}
 	if f.kind == texts { // of a value for what is missing
@@ -355,21 +355,18 @@ func (c *histogram) write(w *writer, parent int32) error {
 	}
 	w.name("buckets").open("[{"[btoi(c.spec.keyed)])
 	for _, b := range bars {
-		text := c.text(b.key)
+		text, other := c.text(b.key)
 		if c.spec.keyed {
 			w.name(text)
 		}
 		w.open('{')
+		if other {
+			w.name("key_as_string").text(text)
+		}
 		if c.spec.date {
-			if c.field.format != nil {
-				w.name("key_as_string").text(text)
-			}
 			w.name("key").int(b.key)
 		} else {
 			w.name("key").float(c.spec.number(b.key))
-			if c.field.dates() {
-				w.name("key_as_string").text(text)
-			}
 		}
 		if err := c.rest(w, b.ord); err != nil {
 			return err
@@ -382,15 +379,21 @@ func (c *histogram) write(w *writer, parent int32) error {
 // number is the key that is shown of an interval of numbers.
 func (s *histogramSpec) number(place int64) float64 { return float64(place)*s.interval + s.offset }
 
-func (c *histogram) text(key int64) string {
-	if !c.spec.date {
-		return mapping.JavaText(c.spec.number(key))
+// text is how the key of an interval is shown as text; other says that it is shown beside the number.
+func (c *histogram) text(key int64) (text string, other bool) {
+	switch {
+	case !c.spec.date:
+		return c.field.text(c.spec.number(key), time.UTC)
+	case c.field.first.kind == unmapped:
+		return time.UnixMilli(key).In(c.spec.rounding.zone).Format(time.RFC3339), false
+	case c.field.dates():
+		return c.field.text(float64(key), c.spec.rounding.zone)
 	}
-	t := time.UnixMilli(key).In(c.spec.rounding.zone)
-	if c.field.format == nil {
-		return t.Format(time.RFC3339)
+	text, other = c.field.text(float64(key), time.UTC)
+	if !other {
+		text = strconv.FormatInt(key, 10)
 	}
-	return c.field.format.Print(t)
+	return text, other
 }
 
 // arrange sorts the intervals, which are in the order of their keys, as was asked for.

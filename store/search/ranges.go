@@ -388,13 +388,11 @@ type ranged struct {
 
 // text shows a bound.
 func (c *ranged) text(x float64) string {
-	switch {
-	case math.IsInf(x, 0):
+	if math.IsInf(x, 0) {
 		return "*"
-	case c.field.dates():
-		return c.field.format.Print(source{}.moment(int64(x)).In(c.spec.zone))
 	}
-	return mapping.JavaText(x)
+	text, _ := c.field.text(x, c.spec.zone)
+	return text
 }
 
 func (c *ranged) collect(s *segment, rows, parents []int32) error {
@@ -437,6 +435,8 @@ func (c *ranged) write(w *writer, parent int32) error {
 			w.name(bound.name).float(bound.x)
 			if c.field.dates() {
 				w.name(bound.name + "_as_string").text(c.text(bound.x))
+			} else if c.field.is(mapping.Boolean) {
+				w.name(bound.name + "_as_string").flag(bound.x != 0)
 			}
 		}
 		if err := c.rest(w, ord); err != nil {

@@ -36,7 +36,7 @@ func (p *parser) interval(name string, v body.Value, r *rounding) {
 		return
 	}
 	d, err := ParseDuration(text)
-	if err != nil || strings.HasPrefix(text, "-") || d < time.Millisecond {
+	if err != nil || strings.ContainsAny(text, "-.") || d < time.Millisecond {
 		if err == nil {
 			p.fail(illegal("Zero or negative time interval not supported"))
 			return

@@ -420,7 +420,7 @@ func (s source) parseKey(v body.Value, format *mapping.Format, zone *time.Locati
 		return key{s: v.Text}, nil
 	case s.field != nil && s.field.Type.Dates():
 		return s.parseDate(v, format, zone, now)
-	case s.kind == ints && v.Kind == body.Bool:
+	case s.kind == ints && (v.Kind == body.Bool || s.field != nil && s.field.Type == mapping.Boolean && (v.Text == "true" || v.Text == "false")):
 		if v.Text == "true" {
 			return key{n: 1}, nil
 		}
