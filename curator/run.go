@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"time"
@@ -26,7 +25,6 @@ import (
 type run struct {
 	es         *es.Client
 	log        *slog.Logger
-	out        io.Writer        // of plans
 	now        func() time.Time // the clock
 	mode       mode
 	guards     plan.Guards

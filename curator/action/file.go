@@ -72,7 +72,7 @@ func Parse(text []byte, name string, o Options) (*File, error) {
 	if root := r.parse(text); root != nil {
 		f.Actions = r.file(root)
 	} else if len(r.list) == 0 {
-		r.add(1, errors.New("the file is empty: it must begin with actions:"))
+		r.add(1, errors.New("the file is empty: it must begin with the key actions"))
 	}
 	f.Warnings = r.warnings
 	if err := r.err(); err != nil {

@@ -280,8 +280,8 @@ func TestParseRefuses(t *testing.T) {
 			t.Errorf("%s: %s", text, d)
 		}
 	}
-	f("", "a.yml:1: the file is empty: it must begin with actions:")
-	f("# nothing", "a.yml:1: the file is empty: it must begin with actions:")
+	f("", "a.yml:1: the file is empty: it must begin with the key actions")
+	f("# nothing", "a.yml:1: the file is empty: it must begin with the key actions")
 	f("[]", "a.yml:1: the file is no mapping of names to values: it must begin with actions:")
 	f("a: b: c", "a.yml: cannot read YAML: mapping values are not allowed in this context")
 	f("actions:\n\t1: x", "a.yml:2: cannot read YAML: found character that cannot start any token")

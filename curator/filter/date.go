@@ -407,13 +407,13 @@ func (s *strptime) parse(text string) (time.Time, error) {
 	_, iso := found['V']
 	switch {
 	case year < 0 && isoYear && (!iso || weekday < 0):
-		return time.Time{}, errors.New("ISO year directive '%G' must be used with the ISO week directive '%V' and a weekday directive ('%A', '%a', '%w', or '%u').")
+		return time.Time{}, pythonError("ISO year directive '%G' must be used with the ISO week directive '%V' and a weekday directive ('%A', '%a', '%w', or '%u').")
 	case year < 0 && isoYear && yearDay > 0:
-		return time.Time{}, errors.New("Day of the year directive '%j' is not compatible with ISO year directive '%G'. Use '%Y' instead.")
+		return time.Time{}, pythonError("Day of the year directive '%j' is not compatible with ISO year directive '%G'. Use '%Y' instead.")
 	case !(year < 0 && isoYear) && week < 0 && iso && weekday < 0:
-		return time.Time{}, errors.New("ISO week directive '%V' must be used with the ISO year directive '%G' and a weekday directive ('%A', '%a', '%w', or '%u').")
+		return time.Time{}, pythonError("ISO week directive '%V' must be used with the ISO year directive '%G' and a weekday directive ('%A', '%a', '%w', or '%u').")
 	case !(year < 0 && isoYear) && week < 0 && iso:
-		return time.Time{}, errors.New("ISO week directive '%V' is incompatible with the year directive '%Y'. Use the ISO year '%G' instead.")
+		return time.Time{}, pythonError("ISO week directive '%V' is incompatible with the year directive '%Y'. Use the ISO year '%G' instead.")
 	}
 	leapDay := year < 0 && month == 2 && day == 29
 	if year < 0 && yearDay == 0 && weekday >= 0 && week < 0 && isoYear && iso {
@@ -506,3 +506,8 @@ func pythonInt(text string) (int64, bool) {
 	n, _ := strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 10, 64) // out of range, it is at the end of the range
 	return n, true
 }
+
+// A pythonError is in Python's words, capitals and full stops included.
+type pythonError string
+
+func (e pythonError) Error() string { return string(e) }

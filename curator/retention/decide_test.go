@@ -269,7 +269,7 @@ func TestEveryDay(t *testing.T) {
 	p := mustParse(t, "version: 1\ndefault: 7d\nindices: {'*-long-*': 20d}")
 	hosts := []string{"node1", "node1_example_com", "10_0_0_1", "10-0-0-1", "kvm-009660_novalocal", "a", "1", "_", "x_2026_01_01", "2026", "long"}
 	there := map[string]bool{}
-	at := now
+	var at time.Time
 	for d := range 60 {
 		at = now.AddDate(0, 0, d)
 		for i, h := range hosts {
