@@ -120,7 +120,7 @@ func (c *choices) runFlags(cmd *cobra.Command) {
 	byEnv, err := dryRunByEnv(os.LookupEnv)
 	flags.BoolVar(&c.dryRun, "dry-run", byEnv, "change nothing: log what would be done and print the plan")
 	cmd.PersistentPreRunE = func(*cobra.Command, []string) error { return err }
-	flags.StringVar(&c.policy, "policy", "", "a retention policy in place of an action file: its file, or `elasticsearch` for the one kept there")
+	flags.StringVar(&c.policy, "policy", "", "a retention policy in place of an action file: its `FILE`, or the word elasticsearch for the one kept there")
 	flags.BoolVar(&c.strict, "strict-curator", false, "read action files exactly as Elastic Curator does, with its known bugs and without guards")
 	flags.StringVar(&c.audit, "audit", "", "append a JSON line for each index acted on to this `FILE`; - is standard output")
 	all := plan.All()
