@@ -321,6 +321,9 @@ func page(t *testing.T, raw []byte) (ids []string, after string) {
 // same compares two answers.
 func (p *pair) same(t *testing.T, request string, status int, raw, ours []byte, err error) {
 	t.Helper()
+	if status == 429 && bytes.Contains(raw, []byte("circuit_breaking_exception")) {
+		return // its memory does not suffice
+	}
 	if status != 200 || err != nil {
 		if (status == 200) != (err == nil) {
 			t.Errorf("%s\nElasticsearch answers %d: %.500s\nthe store: %v %.200s", request, status, raw, err, ours)

@@ -150,10 +150,10 @@ var handMade = []string{
 	`{"size":0,"aggs":{"x":{"terms":{"field":"http.status"}},"y":{"terms":{"field":"numbers","size":20,"shard_size":2000}},"z":{"terms":{"field":"zero"}}}}`,
 	`{"size":0,"aggs":{"x":{"terms":{"field":"ok"}},"y":{"terms":{"field":"client.ip"}},"l":{"terms":{"field":"lower"}},"k":{"terms":{"field":"labels.app"}},"v":{"terms":{"field":"labels.x.y"}}}}`,
 	`{"size":0,"aggs":{"x":{"terms":{"field":"scaled","size":5,"shard_size":2000}},"y":{"terms":{"field":"ratio","size":5,"shard_size":2000}},"z":{"terms":{"field":"dynamic.float","size":7,"shard_size":2000}}}}`,
-	`{"size":0,"aggs":{"x":{"terms":{"field":"@timestamp","size":5,"shard_size":60000}},"y":{"terms":{"field":"day","size":5}},"z":{"terms":{"field":"@timestamp","size":3,"shard_size":60000,"format":"yyyy-MM-dd"}}}}`,
+	`{"size":0,"aggs":{"x":{"terms":{"field":"@timestamp","size":5,"shard_size":200000}},"y":{"terms":{"field":"day","size":5}},"z":{"terms":{"field":"@timestamp","size":3,"shard_size":200000,"format":"yyyy-MM-dd"}}}}`,
 	`{"size":0,"aggs":{"x":{"terms":{"field":"nope"}},"y":{"terms":{"field":"nope","missing":"a"}},"z":{"terms":{"field":"nope","missing":3}}}}`,
 	`{"size":0,"aggs":{"x":{"terms":{"field":"message"}}}}`,
-	`{"size":0,"aggs":{"x":{"terms":{"field":"message.keyword","size":5,"shard_size":60000}}}}`,
+	`{"size":0,"aggs":{"x":{"terms":{"field":"message.keyword","size":5,"shard_size":200000}}}}`,
 	`{"size":0,"aggs":{"x":{"terms":{"field":"dynamic.text.keyword","size":50}}}}`,
 	`{"size":0,"aggs":{"x":{"terms":{"field":"_index"}}}}`,
 	`{"size":0,"aggs":{"x":{"terms":{"field":"tags","size":0}}}}`,
@@ -223,7 +223,7 @@ var handMade = []string{
 	`{"size":0,"aggs":{"x":{"date_histogram":{"field":"@timestamp","interval":"7m"}}}}`,
 	`{"size":0,"aggs":{"x":{"date_histogram":{"field":"@timestamp","fixed_interval":"1.5h"}}}}`,
 	`{"size":0,"aggs":{"x":{"value_count":{"field":"_index"}}}}`,
-	`{"size":0,"aggs":{"x":{"cardinality":{"field":"_id"}}}}`,
+	`{"size":0,"aggs":{"x":{"cardinality":{"field":"_index"}}}}`,
 	`{"size":0,"aggs":{"x":{"max":{"field":"event.created","missing":0}}}}`,
 	`{"size":0,"aggs":{"x":{"terms":{"field":"day","size":1,"missing":"2020/01/01"}}}}`,
 	`{"size":0,"aggs":{"x":{"range":{"field":"@timestamp","ranges":[{"from":1774656000000}]}}}}`,
@@ -320,7 +320,10 @@ func generate(r *rand.Rand) string {
 	}
 	query := fmt.Sprintf(`{"bool":{"filter":[%s,%s],"must_not":[%s]}}`, leaf(), leaf(), fmt.Sprintf(`{"term":{"n":%d}}`, r.IntN(100)))
 	metric := func() string {
-		return fmt.Sprintf(`{"%s":{"field":"%s"}}`, one("min", "max", "avg", "sum", "stats", "value_count", "cardinality"), one("n", "http.seconds", "numbers", "http.status", "scaled", "dynamic.number"))
+		if r.IntN(6) == 0 { // of fields with so few values that Elasticsearch counts them
+			return fmt.Sprintf(`{"cardinality":{"precision_threshold":40000,"field":"%s"}}`, one("http.status", "numbers", "scaled", "dynamic.number", "tags", "client.ip"))
+		}
+		return fmt.Sprintf(`{"%s":{"field":"%s"}}`, one("min", "max", "avg", "sum", "stats", "value_count"), one("n", "http.seconds", "numbers", "http.status", "scaled", "dynamic.number"))
 	}
 	var aggs func(depth int) string
 	aggs = func(depth int) string {
