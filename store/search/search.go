@@ -57,7 +57,7 @@ func malformed(format string, args ...any) *Error {
 	return &Error{Type: "parsing_exception", Reason: fmt.Sprintf(format, args...)}
 }
 
-// missing refuses what Elasticsearch has and the store has not.
+// notServed refuses what Elasticsearch has and the store has not.
 func notServed(what string, args ...any) *Error {
 	return illegal(what+" is not served here", args...)
 }
