@@ -107,7 +107,7 @@ func (t *dynamicTemplate) covers(path, name, kind string) bool {
 				ok, err := regexp.MatchString("^(?:"+p+")$", s)
 				return ok && err == nil
 			}
-			return simpleMatch(p, s)
+			return Like(p, s)
 		})
 	}
 	return (t.pathMatch == nil || match(t.pathMatch, path, false)) && !match(t.pathUnmatch, path, false) &&

@@ -159,8 +159,8 @@ func TestHalf(t *testing.T) {
 func TestMatch(t *testing.T) {
 	f := func(pattern, s string, want bool) {
 		t.Helper()
-		if got := simpleMatch(pattern, s); got != want {
-			t.Fatalf("simpleMatch(%q, %q) is %v", pattern, s, got)
+		if got := Like(pattern, s); got != want {
+			t.Fatalf("Like(%q, %q) is %v", pattern, s, got)
 		}
 	}
 	f("a*b*c", "aXbYbc", true)

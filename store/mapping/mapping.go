@@ -210,7 +210,7 @@ func (m *Mapping) Match(pattern string) []*Field {
 	}
 	var out []*Field
 	m.Fields(func(f *Field) {
-		if !simpleMatch(pattern, f.Path) {
+		if !Like(pattern, f.Path) {
 			return
 		}
 		if f.Type == Alias {
@@ -225,8 +225,8 @@ func (m *Mapping) Match(pattern string) []*Field {
 	return out
 }
 
-// simpleMatch says whether s is what the pattern says, * standing for any text.
-func simpleMatch(pattern, s string) bool {
+// Like says whether s is what the pattern says, * standing for any text.
+func Like(pattern, s string) bool {
 	first, rest, star := strings.Cut(pattern, "*")
 	if !star {
 		return s == pattern

@@ -147,7 +147,7 @@ func priority(v body.Value, name string) int {
 }
 
 func covers(v body.Value, index string) bool {
-	return slices.ContainsFunc(patterns(v), func(p string) bool { return simpleMatch(p, index) })
+	return slices.ContainsFunc(patterns(v), func(p string) bool { return Like(p, index) })
 }
 
 // New returns what an index of that name begins with: the composable template of the highest priority that
@@ -246,73 +246,60 @@ func nested(v body.Value) body.Value {
 	return out
 }
 
+// merge returns an object with the members of a and, behind them, those of b that are new; of a name in both, join
+// makes the value of the two.
+func merge(a, b body.Value, join func(name string, a, b body.Value) body.Value) body.Value {
+	out := body.Value{Kind: body.Object, Members: slices.Clone(a.Members)}
+	for _, m := range b.Members {
+		i := slices.IndexFunc(out.Members, func(have body.Member) bool { return have.Name == m.Name })
+		if i < 0 {
+			out.Members = append(out.Members, m)
+			continue
+		}
+		out.Members[i].Value = join(m.Name, out.Members[i].Value, m.Value)
+	}
+	return out
+}
+
 // overlay returns a with the members of b over it, objects merged.
 func overlay(a, b body.Value) body.Value {
 	if a.Kind != body.Object || b.Kind != body.Object {
 		return b
 	}
-	out := body.Value{Kind: body.Object, Members: slices.Clone(a.Members)}
-	for _, m := range b.Members {
-		i := slices.IndexFunc(out.Members, func(have body.Member) bool { return have.Name == m.Name })
-		if i < 0 {
-			out.Members = append(out.Members, m)
-			continue
-		}
-		out.Members[i].Value = overlay(out.Members[i].Value, m.Value)
-	}
-	return out
+	return merge(a, b, func(_ string, a, b body.Value) body.Value { return overlay(a, b) })
 }
 
 // mergeMappings is overlay for mappings: objects merge, fields are replaced unless deep, dynamic templates
 // come together, those of a name that is there taking its place.
 func mergeMappings(a, b body.Value, deep bool) body.Value {
-	out := body.Value{Kind: body.Object, Members: slices.Clone(a.Members)}
-	for _, m := range b.Members {
-		i := slices.IndexFunc(out.Members, func(have body.Member) bool { return have.Name == m.Name })
-		if i < 0 {
-			out.Members = append(out.Members, m)
-			continue
-		}
-		there := out.Members[i].Value
-		switch m.Name {
+	return merge(a, b, func(name string, a, b body.Value) body.Value {
+		switch name {
 		case "properties":
-			out.Members[i].Value = mergeProperties(there, m.Value, deep)
+			return mergeProperties(a, b, deep)
 		case "dynamic_templates":
 			if deep { // the later layer's come first
-				out.Members[i].Value = mergeNamed(m.Value, there, false)
-			} else {
-				out.Members[i].Value = mergeNamed(there, m.Value, true)
+				return mergeNamed(b, a, false)
 			}
+			return mergeNamed(a, b, true)
 		case "_meta":
-			out.Members[i].Value = overlay(there, m.Value)
-		default:
-			out.Members[i].Value = m.Value
+			return overlay(a, b)
 		}
-	}
-	return out
+		return b
+	})
 }
 
 func mergeProperties(a, b body.Value, deep bool) body.Value {
-	out := body.Value{Kind: body.Object, Members: slices.Clone(a.Members)}
-	for _, m := range b.Members {
-		i := slices.IndexFunc(out.Members, func(have body.Member) bool { return have.Name == m.Name })
-		if i < 0 {
-			out.Members = append(out.Members, m)
-			continue
-		}
-		there := out.Members[i].Value
-		_, aObject := there.Get("properties")
-		_, bObject := m.Value.Get("properties")
+	return merge(a, b, func(_ string, a, b body.Value) body.Value {
+		_, aObject := a.Get("properties")
+		_, bObject := b.Get("properties")
 		switch {
 		case aObject && bObject:
-			out.Members[i].Value = mergeMappings(there, m.Value, deep)
+			return mergeMappings(a, b, deep)
 		case deep:
-			out.Members[i].Value = overlay(there, m.Value)
-		default:
-			out.Members[i].Value = m.Value
+			return overlay(a, b)
 		}
-	}
-	return out
+		return b
+	})
 }
 
 // mergeNamed returns the dynamic templates of a and after them those of b that are new; of one that both have b's if over.

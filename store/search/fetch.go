@@ -146,7 +146,7 @@ func shown(ix *indexed, wanted []FieldFormat, docValues bool) ([]*shownField, er
 		}
 		var names []string
 		ix.Mapping.Fields(func(f *mapping.Field) {
-			if like(want.Pattern, f.Path) && (!docValues || f.Type == mapping.Alias || kindOf(f.Type) != unmapped && f.DocValues) {
+			if mapping.Like(want.Pattern, f.Path) && (!docValues || f.Type == mapping.Alias || kindOf(f.Type) != unmapped && f.DocValues) {
 				names = append(names, f.Path)
 			}
 		})
@@ -157,29 +157,6 @@ func shown(ix *indexed, wanted []FieldFormat, docValues bool) ([]*shownField, er
 		}
 	}
 	return out, nil
-}
-
-// like says whether s is what the pattern says, * standing for any text.
-func like(pattern, s string) bool {
-	first, rest, star := strings.Cut(pattern, "*")
-	if !star {
-		return s == pattern
-	}
-	if !strings.HasPrefix(s, first) {
-		return false
-	}
-	s = s[len(first):]
-	for {
-		piece, next, star := strings.Cut(rest, "*")
-		if !star {
-			return strings.HasSuffix(s, piece)
-		}
-		i := strings.Index(s, piece)
-		if i < 0 {
-			return false
-		}
-		s, rest = s[i+len(piece):], next
-	}
 }
 
 func (x *running) writeHit(w *writer, h *hit, d block.Doc, s *shaper, by []*sorter) error {
@@ -361,11 +338,11 @@ func (s *Fetch) cut(v body.Value, path string, in bool) (cut body.Value, kept bo
 func covered(patterns []string, path string) bool {
 	for _, p := range patterns {
 		p = strings.TrimSuffix(p, ".*")
-		if like(p, path) {
+		if mapping.Like(p, path) {
 			return true
 		}
 		for i := range len(path) {
-			if path[i] == '.' && like(p, path[:i]) {
+			if path[i] == '.' && mapping.Like(p, path[:i]) {
 				return true
 			}
 		}

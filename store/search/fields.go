@@ -62,7 +62,7 @@ func (s *shaper) writeFields(w *writer, leaves map[string][]block.Value, whole b
 	}
 	paths := make([]string, 0, len(leaves))
 	for path := range leaves {
-		if _, ok := s.mapping.Field(path); !ok && slices.ContainsFunc(s.unmapped, func(p string) bool { return like(p, path) }) {
+		if _, ok := s.mapping.Field(path); !ok && slices.ContainsFunc(s.unmapped, func(p string) bool { return mapping.Like(p, path) }) {
 			paths = append(paths, path)
 		}
 	}
