@@ -26,6 +26,7 @@ import (
 
 	"github.com/podbeat/podbeat/curator/plan"
 	"github.com/podbeat/podbeat/curator/serve"
+	"github.com/podbeat/podbeat/curator/setting"
 )
 
 // Main runs the program with its arguments and returns the exit code.
@@ -46,7 +47,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		return f.code
 	}
 	for line := range strings.Lines(err.Error()) { // as many as there are mistakes in a file
-		fmt.Fprintf(stderr, "curator: %s\n", printable(strings.TrimSuffix(line, "\n")))
+		fmt.Fprintf(stderr, "curator: %s\n", setting.Printable(strings.TrimSuffix(line, "\n")))
 	}
 	var u usageError
 	if errors.As(err, &u) {

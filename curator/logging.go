@@ -20,9 +20,9 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/podbeat/podbeat/curator/action"
+	"github.com/podbeat/podbeat/curator/setting"
 )
 
 // levelCritical is above slog's own levels: the program cannot go on.
@@ -151,7 +151,7 @@ func (s *sink) open(name string) (stop func() error, err error) {
 func (s *sink) reopen(name string) {
 	file, err := appendTo(name)
 	if err != nil {
-		fmt.Fprintln(s.stderr, "curator:", printable(err.Error()))
+		fmt.Fprintln(s.stderr, "curator:", setting.Printable(err.Error()))
 		return
 	}
 	s.mu.Lock()
@@ -271,13 +271,13 @@ func (l line) utcTime() string { return l.time.UTC().Format("2006-01-02T15:04:05
 // text is the message with its attributes.
 func (l line) text() string {
 	var b strings.Builder
-	b.WriteString(printable(l.message))
+	b.WriteString(setting.Printable(l.message))
 	for _, a := range l.attrs {
-		value := printable(a.value)
+		value := setting.Printable(a.value)
 		if value == "" || strings.ContainsAny(value, " =\"") {
 			value = strconv.Quote(value)
 		}
-		fmt.Fprintf(&b, " %s=%s", printable(a.name), value)
+		fmt.Fprintf(&b, " %s=%s", setting.Printable(a.name), value)
 	}
 	return b.String()
 }
@@ -327,25 +327,6 @@ func quote(s string) string {
 		}
 	}
 	return string(append(b, '"'))
-}
-
-// printable returns s with everything but printable characters written as an escape: "\n", "\x1b", "\u202e".
-func printable(s string) string {
-	if strings.IndexFunc(s, unsafeRune) < 0 && utf8.ValidString(s) {
-		return s
-	}
-	b := make([]byte, 0, len(s)+16)
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if unsafeRune(r) || r == utf8.RuneError && size == 1 {
-			escaped := strconv.Quote(s[i : i+size])
-			b = append(b, escaped[1:len(escaped)-1]...)
-		} else {
-			b = append(b, s[i:i+size]...)
-		}
-		i += size
-	}
-	return string(b)
 }
 
 func unsafeRune(r rune) bool { return !unicode.IsPrint(r) }

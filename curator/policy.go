@@ -18,6 +18,7 @@ import (
 	"github.com/podbeat/podbeat/curator/filter"
 	"github.com/podbeat/podbeat/curator/plan"
 	"github.com/podbeat/podbeat/curator/retention"
+	"github.com/podbeat/podbeat/curator/setting"
 	"github.com/podbeat/podbeat/curator/system"
 )
 
@@ -221,7 +222,7 @@ func newPolicyCommand(c *choices) *cobra.Command {
 				return err
 			}
 			for _, warning := range p.Warnings() {
-				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", printable(warning))
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", setting.Printable(warning))
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "ok")
 			return nil

@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/podbeat/podbeat/curator/setting"
 )
 
 const (
@@ -168,7 +170,7 @@ func share(done, total int64) float64 { return min(1, max(0, float64(done)/float
 func (p *progress) draw(columns int, done, total int64, now time.Time) {
 	room := columns - 1
 	state := cut(p.state(done, total, now), room)
-	what := cut(printable(p.what), max(0, room-len(state)-1))
+	what := cut(setting.Printable(p.what), max(0, room-len(state)-1))
 	if what != "" {
 		what += " "
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/podbeat/podbeat/curator/filter"
+	"github.com/podbeat/podbeat/curator/setting"
 )
 
 // everything is the filter list that leaves all.
@@ -194,7 +195,7 @@ type table struct {
 func (t table) print(w io.Writer, items []filter.Item) error {
 	if !t.verbose {
 		for _, it := range items {
-			if _, err := fmt.Fprintln(w, printable(it.Name)); err != nil {
+			if _, err := fmt.Fprintln(w, setting.Printable(it.Name)); err != nil {
 				return err
 			}
 		}
@@ -203,7 +204,7 @@ func (t table) print(w io.Writer, items []filter.Item) error {
 	rows := make([][]string, 0, len(items))
 	name, size, docs := 0, 0, 0
 	for _, it := range items {
-		row := []string{printable(it.Name), state(it), sizeText(it.Size), strconv.FormatInt(max(it.Docs, 0), 10),
+		row := []string{setting.Printable(it.Name), state(it), sizeText(it.Size), strconv.FormatInt(max(it.Docs, 0), 10),
 			strconv.Itoa(it.Shards), strconv.Itoa(it.Replicas), t.time(it.Created)}
 		name, size, docs = max(name, utf8.RuneCountInString(row[0])), max(size, len(row[2])), max(docs, len(row[3]))
 		rows = append(rows, row)

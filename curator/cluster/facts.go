@@ -441,35 +441,6 @@ func (c *Cluster) Health(ctx context.Context) (Health, error) {
 	return Health{strings.ToLower(rows[0].Status), time.Unix(number(&rows[0].Epoch), 0).Add(half).UTC()}, nil
 }
 
-// A Disk is where a data node keeps its indices.
-type Disk struct {
-	Node        string
-	Used, Total int64   // bytes, of everything on it
-	UsedPercent float64 // 0 to 100
-}
-
-// Disks are those of the data nodes.
-func (c *Cluster) Disks(ctx context.Context) ([]Disk, error) {
-	var rows []struct {
-		Node  string
-		Used  *string `json:"disk.used"`
-		Total *string `json:"disk.total"`
-	}
-	if err := c.get(ctx, "/_cat/allocation", with("format", "json", "bytes", "b", "h", "node,disk.used,disk.total"), &rows); err != nil {
-		return nil, fmt.Errorf("cannot learn how full the disks are: %w", err)
-	}
-	var disks []Disk
-	for _, row := range rows {
-		d := Disk{Node: row.Node, Used: number(row.Used), Total: number(row.Total)}
-		if d.Used < 0 || d.Total <= 0 {
-			continue // the row of unassigned shards
-		}
-		d.UsedPercent = 100 * float64(d.Used) / float64(d.Total)
-		disks = append(disks, d)
-	}
-	return disks, nil
-}
-
 // Managed reports whether the index that an alias writes to has an ILM policy, so that a rollover is not ours.
 func (c *Cluster) Managed(ctx context.Context, alias string) (bool, error) {
 	aliases, err := c.aliased(ctx, alias)

@@ -171,7 +171,7 @@ func TestInstant(t *testing.T) {
 	f(-1, "", "1969-12-31T23:59:59Z")
 }
 
-func TestHealthAndDisks(t *testing.T) {
+func TestHealth(t *testing.T) {
 	both(t, func(l *lab) {
 		t := l.t
 		before := time.Now()
@@ -183,10 +183,6 @@ func TestHealthAndDisks(t *testing.T) {
 		json.Unmarshal(l.call("GET", "/_cluster/health", "", 200), &health)
 		if h.Status != health.Status || h.Time.Before(before.Add(-time.Second)) || h.Time.After(time.Now().Add(time.Second)) {
 			t.Errorf("health is %v, want %s and about %v", h, health.Status, before)
-		}
-		disks, err := l.Disks(context.Background())
-		if err != nil || len(disks) != 1 || disks[0].Used <= 0 || disks[0].Total < disks[0].Used || disks[0].UsedPercent <= 0 || disks[0].UsedPercent > 100 || !strings.HasPrefix(disks[0].Node, "test-") {
-			t.Errorf("disks are %+v (%v)", disks, err)
 		}
 	})
 }

@@ -9,14 +9,16 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/podbeat/podbeat/curator/setting"
 )
 
 // Text prints the plan for people: each choice with its age, size and documents and why it was chosen; what
 // guards hold back and how to allow it; a total. With all it also lists what is left alone, and why.
 func (p *Plan) Text(w io.Writer, all bool) error {
 	out := bufio.NewWriter(w)
-	fmt.Fprintf(out, "plan for cluster %s (%s), made %s from %s\n", visible(p.Cluster.Name), visible(p.Cluster.Version),
-		p.Made.UTC().Format(time.RFC3339), visible(p.Source))
+	fmt.Fprintf(out, "plan for cluster %s (%s), made %s from %s\n", setting.Printable(p.Cluster.Name), setting.Printable(p.Cluster.Version),
+		p.Made.UTC().Format(time.RFC3339), setting.Printable(p.Source))
 	for i := range p.Actions {
 		p.Actions[i].text(out, all)
 	}
@@ -27,9 +29,9 @@ func (p *Plan) Text(w io.Writer, all bool) error {
 }
 
 func (a *Action) text(out *bufio.Writer, all bool) {
-	fmt.Fprintf(out, "\n%s %s", visible(a.ID), a.Kind)
+	fmt.Fprintf(out, "\n%s %s", setting.Printable(a.ID), a.Kind)
 	if a.Description != "" {
-		fmt.Fprintf(out, ": %s", visible(a.Description))
+		fmt.Fprintf(out, ": %s", setting.Printable(a.Description))
 	}
 	fmt.Fprintln(out)
 	if a.Disabled {
@@ -41,7 +43,7 @@ func (a *Action) text(out *bufio.Writer, all bool) {
 		if c.Rule != "action "+a.ID { // one of a policy's
 			c.Why = c.Rule + ": " + c.Why
 		}
-		fmt.Fprintf(table, "  %s %s\t%s\t%s\t%s\t%s\n", sign, visible(c.Name)+closedMark(c.Closed), orDash(c.Age), bytesText(c.Size), docsText(c.Docs), visible(c.Why))
+		fmt.Fprintf(table, "  %s %s\t%s\t%s\t%s\t%s\n", sign, setting.Printable(c.Name)+closedMark(c.Closed), orDash(c.Age), bytesText(c.Size), docsText(c.Docs), setting.Printable(c.Why))
 	}
 	for _, c := range a.Removes {
 		row("-", c)
@@ -51,22 +53,22 @@ func (a *Action) text(out *bufio.Writer, all bool) {
 	}
 	_ = table.Flush() // into out, which keeps its first error
 	for _, h := range a.Held {
-		who := visible(h.Name)
+		who := setting.Printable(h.Name)
 		if who == "" {
 			who = "all of it"
 		}
-		fmt.Fprintf(out, "  held back: %s: %s (guard %s; %s lets it pass)\n", who, visible(h.Why), h.Guard, h.Allow)
+		fmt.Fprintf(out, "  held back: %s: %s (guard %s; %s lets it pass)\n", who, setting.Printable(h.Why), h.Guard, h.Allow)
 	}
 	for _, warning := range a.Warnings {
-		fmt.Fprintf(out, "  warning: %s\n", visible(warning))
+		fmt.Fprintf(out, "  warning: %s\n", setting.Printable(warning))
 	}
 	if a.Unplanned != "" {
-		fmt.Fprintf(out, "  %s\n", visible(a.Unplanned))
+		fmt.Fprintf(out, "  %s\n", setting.Printable(a.Unplanned))
 	}
 	if all {
 		table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		for _, l := range a.Left {
-			fmt.Fprintf(table, "    %s\tleft alone: %s\n", visible(l.Name), visible(l.Why))
+			fmt.Fprintf(table, "    %s\tleft alone: %s\n", setting.Printable(l.Name), setting.Printable(l.Why))
 		}
 		_ = table.Flush()
 	}
@@ -156,18 +158,4 @@ func docsText(n int64) string {
 		return digits + " document"
 	}
 	return digits + " documents"
-}
-
-// visible is text of others without what could move a terminal's cursor or hide itself.
-func visible(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		if strconv.IsPrint(r) {
-			b.WriteRune(r)
-		} else {
-			quoted := strconv.QuoteRuneToASCII(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
-	}
-	return b.String()
 }
