@@ -11,11 +11,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/elastic/beats/v7/libbeat/logp"
 
+	"github.com/podbeat/podbeat/listen"
 	"github.com/podbeat/podbeat/token"
 )
 
@@ -32,7 +32,7 @@ type handler struct {
 	prefix    []string
 	publisher *publisher
 	repeats   remembered
-	strangers throttle // of requests without a valid token in the log
+	strangers listen.Throttle // of requests without a valid token in the log
 	openapi   *description
 	stopping  chan struct{} // closed when podbeat stops: nothing is taken any more
 	stopped   chan struct{} // closed when nobody may wait any more
@@ -98,7 +98,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.refusal != nil {
 		h.metrics.refused[a.reason].Inc()
 	}
-	if h.opts.AccessLog && (a.known || h.strangers.allow(began)) {
+	if h.opts.AccessLog && (a.known || h.strangers.Allow(began)) {
 		h.logRequest(r, a, status, time.Since(began))
 	}
 	if duplex {
@@ -120,24 +120,6 @@ func (h *handler) drain(w http.ResponseWriter, r *http.Request) {
 
 // drained is how many times max_body_bytes of a refused body are read.
 const drained = 4
-
-// A throttle lets a few things pass each second: what anybody can cause must not fill the log.
-type throttle struct {
-	mu     sync.Mutex
-	second int64
-	passed int
-}
-
-func (t *throttle) allow(now time.Time) bool {
-	const most = 10
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if s := now.Unix(); s != t.second {
-		t.second, t.passed = s, 0
-	}
-	t.passed++
-	return t.passed <= most
-}
 
 func (h *handler) write(w http.ResponseWriter, a answer) int {
 	status, body := a.status, a.body
@@ -221,7 +203,7 @@ func (h *handler) answer(r *http.Request) answer {
 	if claims == nil {
 		return a
 	}
-	keepConn(r)
+	listen.Keep(r)
 	a = h.open(r, path, claims)
 	a.known, a.user = true, claims.UserID
 	return a

@@ -32,6 +32,7 @@ import (
 	"github.com/elastic/go-concert/ctxtool"
 	"github.com/elastic/go-concert/unison"
 
+	"github.com/podbeat/podbeat/listen"
 	"github.com/podbeat/podbeat/option"
 	"github.com/podbeat/podbeat/token"
 )
@@ -192,7 +193,7 @@ func (in *input) listen(log *logp.Logger, m *metrics) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen: %w", err)
 	}
-	return newListener(l, tls, in.opts.MaxConnections, m), nil
+	return listen.Bounded(l, tls, in.opts.MaxConnections, func(by int) { m.conns.Add(uint64(by)) }), nil
 }
 
 // serve serves until ctx is done, and then finishes what has begun.
@@ -206,8 +207,8 @@ func (in *input) serve(ctx context.Context, log *logp.Logger, h *handler, l net.
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          stdlog.New(serverLog{log}, "", 0),
 		Protocols:         new(http.Protocols),
-		ConnContext:       withConn,
-		ConnState:         whenIdle,
+		ConnContext:       listen.Context,
+		ConnState:         listen.State,
 
 		DisableGeneralOptionsHandler: true, // OPTIONS * wants a token too
 	}

@@ -1,19 +1,17 @@
 package push
 
 import (
-	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/common/transport/tlscommon"
 	"github.com/elastic/beats/v7/libbeat/logp"
+
+	"github.com/podbeat/podbeat/listen"
 )
 
 // defaultProtocols is ssl.supported_protocols where nothing is said.
@@ -65,44 +63,13 @@ func (s *sslOptions) load() (*tls.Config, error) {
 	return loaded.BuildServerConfig(""), nil
 }
 
-// serve returns a configuration that follows the files it is of, or nil without TLS. While they do not fit together, as when one of them has
-// been replaced and the other has not, what they were before stays in use.
+// serve returns a configuration that follows the files it is of, or nil without TLS.
 func (s *sslOptions) serve(log *logp.Logger) (*tls.Config, error) {
-	held := s.sum()
-	current, err := s.load()
-	if current == nil {
-		return nil, err
-	}
-	var mu sync.Mutex
-	looked := time.Now()
-	first := current.Clone()
-	first.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if now := time.Now(); now.Sub(looked) >= time.Second {
-			looked = now
-			if sum := s.sum(); sum != held {
-				held = sum
-				if fresh, err := s.load(); err != nil {
-					log.Errorf("The certificate stays as it was: %v", err)
-				} else {
-					current = fresh
-					log.Info("The certificate has been read again.")
-				}
-			}
+	return listen.Follow(append([]string{s.Certificate, s.Key}, s.CertificateAuthorities...), s.load, func(err error) {
+		if err != nil {
+			log.Errorf("The certificate stays as it was: %v", err)
+			return
 		}
-		return current, nil
-	}
-	return first, nil
-}
-
-// sum tells different contents of the files apart. A name that is no file's is PEM, or load's to complain about.
-func (s *sslOptions) sum() (sum [sha256.Size]byte) {
-	h := sha256.New()
-	for _, name := range append([]string{s.Certificate, s.Key}, s.CertificateAuthorities...) {
-		text, _ := os.ReadFile(name)
-		fmt.Fprintf(h, "%d:", len(text))
-		h.Write(text)
-	}
-	return [sha256.Size]byte(h.Sum(nil))
+		log.Info("The certificate has been read again.")
+	})
 }

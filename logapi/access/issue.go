@@ -13,9 +13,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/podbeat/podbeat/listen"
 	"github.com/podbeat/podbeat/option"
 	"github.com/podbeat/podbeat/token"
 )
@@ -60,7 +60,7 @@ type issuer struct {
 	pairs     *buckets // failed logins, by address and e-mail address that went together once: others cannot lock them out
 	tokens    *buckets // refused root tokens, by address
 	places    places
-	strangers throttle
+	strangers listen.Throttle
 }
 
 // Handler returns what answers for i. The paths of its requests begin with /auth.
@@ -97,7 +97,7 @@ func (s *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	a := s.answer(r, now)
 	s.write(w, r, a)
-	if a.status == http.StatusOK || s.strangers.allow(now) {
+	if a.status == http.StatusOK || s.strangers.Allow(now) {
 		s.Log.Info("token", "path", clip(r.URL.Path), "status", a.status, "user", clip(a.user), "client", s.client(r).String(), "detail", clip(a.detail))
 	}
 }
@@ -384,22 +384,4 @@ func parseBasic(r *http.Request) (email, password string, err error) {
 		return "", "", errors.New("the password is none")
 	}
 	return email, password, nil
-}
-
-// A throttle lets a few things pass each second: what anybody can cause must not fill the log.
-type throttle struct {
-	mu     sync.Mutex
-	second int64
-	passed int
-}
-
-func (t *throttle) allow(now time.Time) bool {
-	const most = 10
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if s := now.Unix(); s != t.second {
-		t.second, t.passed = s, 0
-	}
-	t.passed++
-	return t.passed <= most
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/podbeat/podbeat/listen"
 	"github.com/podbeat/podbeat/token"
 )
 
@@ -179,7 +180,7 @@ func TestLoginRefuses(t *testing.T) {
 	f := func(detail string, header ...string) {
 		t.Helper()
 		b.log.Reset()
-		b.handler.strangers = throttle{}
+		b.handler.strangers = listen.Throttle{}
 		b.alike(fmt.Sprint(header), b.ask("GET", "/auth/token_root", "", header...), `Basic realm="podbeat", charset="UTF-8"`)
 		if !strings.Contains(b.log.String(), detail) || strings.Contains(b.log.String(), "horse") {
 			t.Errorf("%q: got log %s, want %q", header, b.log, detail)

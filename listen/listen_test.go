@@ -1,4 +1,4 @@
-package push
+package listen
 
 import (
 	"net"
@@ -7,14 +7,13 @@ import (
 
 // A connection that is needed is never closed for another one; of the idle ones it is the longest idle.
 func TestListener(t *testing.T) {
-	m := newMetrics("listener")
-	defer m.close()
+	told := 0
 	raw, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer raw.Close()
-	l := newListener(raw, nil, 2, m).(*listener)
+	l := Bounded(raw, nil, 2, func(by int) { told += by }).(*listener)
 	conns := map[string]*conn{}
 	admit := func(name string, want bool) {
 		t.Helper()
@@ -34,8 +33,8 @@ func TestListener(t *testing.T) {
 				got += name
 			}
 		}
-		if got != want || l.open != len(want) || int(m.conns.Get()) != len(want) {
-			t.Errorf("open are %s (%d, %d), want %s", got, l.open, m.conns.Get(), want)
+		if got != want || l.open != len(want) || told != len(want) {
+			t.Errorf("open are %s (%d, %d), want %s", got, l.open, told, want)
 		}
 	}
 	// older makes the idle connections so old that they may go.

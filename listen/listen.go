@@ -1,4 +1,6 @@
-package push
+// Package listen is what podbeat's HTTP servers share: connections that are bounded so that those with a valid
+// token are not kept out by others, TLS that follows its files, and a bound on what strangers make a server log.
+package listen
 
 import (
 	"container/list"
@@ -15,7 +17,7 @@ import (
 // while there is no such.
 type listener struct {
 	net.Listener
-	metrics *metrics
+	changed func(by int) // of open
 	most    int
 	freed   chan struct{} // told when a connection is closed or becomes idle
 	closed  chan struct{}
@@ -26,9 +28,15 @@ type listener struct {
 	idle list.List // of *conn, the longest idle first
 }
 
-// newListener wraps l; without a TLS configuration it speaks plain text.
-func newListener(l net.Listener, config *tls.Config, most int, m *metrics) net.Listener {
-	bounded := &listener{Listener: l, metrics: m, most: most, freed: make(chan struct{}, 1), closed: make(chan struct{})}
+// Bounded wraps l, so that at most so many connections are open at once. A further one takes the place of the one
+// that has been longest without a request that [Keep] was called for, and waits while there is no such. Without a
+// TLS configuration it speaks plain text. changed, if not nil, is told how many connections more or fewer are open.
+// The http.Server must have [Context] and [State].
+func Bounded(l net.Listener, config *tls.Config, most int, changed func(by int)) net.Listener {
+	if changed == nil {
+		changed = func(int) {}
+	}
+	bounded := &listener{Listener: l, changed: changed, most: most, freed: make(chan struct{}, 1), closed: make(chan struct{})}
 	if config == nil {
 		return bounded
 	}
@@ -77,7 +85,7 @@ func (l *listener) admit(c *conn) (ok bool, wait time.Duration) {
 		_ = oldest.Conn.Close()
 	}
 	l.open++
-	l.metrics.conns.Inc()
+	l.changed(1)
 	c.setIdle(true)
 	return true, 0
 }
@@ -112,7 +120,7 @@ func (c *conn) leave() {
 	c.left = true
 	c.setIdle(false)
 	c.listener.open--
-	c.listener.metrics.conns.Dec()
+	c.listener.changed(-1)
 	c.listener.tell()
 }
 
@@ -145,20 +153,20 @@ func connOf(c net.Conn) *conn {
 	return c.(*conn)
 }
 
-// withConn is http.Server's ConnContext.
-func withConn(ctx context.Context, c net.Conn) context.Context {
+// Context is the http.Server's ConnContext.
+func Context(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, connOf(c))
 }
 
-// whenIdle is http.Server's ConnState.
-func whenIdle(c net.Conn, s http.ConnState) {
+// State is the http.Server's ConnState.
+func State(c net.Conn, s http.ConnState) {
 	if s == http.StateIdle {
 		connOf(c).occupy(false)
 	}
 }
 
-// keepConn lets r's connection stay until r is answered.
-func keepConn(r *http.Request) {
+// Keep lets r's connection stay until r is answered: call it once r's token is found valid.
+func Keep(r *http.Request) {
 	if c, ok := r.Context().Value(connKey{}).(*conn); ok {
 		c.occupy(true)
 	}
