@@ -46,6 +46,9 @@ type Config struct {
 	UserAgent string            // default podbeat
 	Compress  bool              // gzip requests, and ask for gzipped answers
 
+	// Transport sends the requests in place of connections of the client's own, if it is not nil. What is said above about TLS is then its business.
+	Transport http.RoundTripper
+
 	Timeout time.Duration // of one request with its answer; default 30 s
 	Retries int           // how often a request is repeated; 0: 3 times, negative: never
 }
@@ -67,9 +70,11 @@ func New(config Config) (*Client, error) {
 	if err := config.checkAuth(); err != nil {
 		return nil, err
 	}
-	transport, err := config.transport()
-	if err != nil {
-		return nil, err
+	transport := config.Transport
+	if transport == nil {
+		if transport, err = config.connections(); err != nil {
+			return nil, err
+		}
 	}
 	header := http.Header{"Accept": {"application/json"}}
 	for name, value := range config.Headers {
@@ -210,36 +215,13 @@ func (c *Client) decode(ctx context.Context, resp *http.Response, method, path s
 	return nil
 }
 
-// Raw sends a request as Do does and hands back the answer to be read and closed by the caller. The
-// timeout ends when the answer begins; ctx bounds the rest.
-func (c *Client) Raw(ctx context.Context, method, path string, query url.Values, body any) (*http.Response, error) {
-	data, err := c.encode(body)
-	if err != nil {
-		return nil, fmt.Errorf("cannot %s %s: %w", method, path, err)
-	}
-	var resp *http.Response
-	err = c.repeat(ctx, method, func() error {
-		r, done, err := c.send(ctx, method, path, query, data)
-		if err != nil {
-			return err
-		}
-		// The attempt's context must live as long as the body, without its timer.
-		r.Request.Context().Value(attemptKey{}).(*attempt).timer.Stop()
-		r.Body = &closing{r.Body, done}
-		resp = r
-		return nil
-	})
-	return resp, err
-}
-
-type closing struct {
-	io.ReadCloser
-	done func()
-}
-
-func (c *closing) Close() error {
-	c.done()
-	return nil
+// RoundTrip sends a request once, to the next host that is alive in place of the one in its URL, with the client's
+// credentials and headers, and hands back whatever is answered, as an http.RoundTripper does. The request's context alone bounds it.
+func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
+	a := &attempt{escaped: req.URL.EscapedPath()}
+	req = req.Clone(context.WithValue(req.Context(), attemptKey{}, a))
+	req.Host = "" // that of the URL
+	return c.transport.Perform(req)
 }
 
 // encode returns the bytes to send, nil for no body. The transport could compress them too, but reuses its

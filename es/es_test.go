@@ -351,31 +351,52 @@ func TestTimeout(t *testing.T) {
 	close(release)
 }
 
-func TestRaw(t *testing.T) {
-	more := make(chan struct{})
+func TestRoundTrip(t *testing.T) {
 	s := newFake(t, func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, "first ")
-		w.(http.Flusher).Flush()
-		<-more
-		io.WriteString(w, "second")
+		user, password, _ := r.BasicAuth()
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("X-Got", fmt.Sprint(r.Method, " ", r.URL.EscapedPath(), "?", r.URL.RawQuery, " ", r.Host, " ", user, ":", password, " ", r.Header["Accept"]))
+		w.WriteHeader(http.StatusTeapot)
+		w.Write(body)
 	})
-	c := client(t, Config{Hosts: []string{s.URL}}).With(200 * time.Millisecond)
-	resp, err := c.Raw(context.Background(), "GET", "/x", nil, nil)
-	if err != nil {
-		t.Fatal(err)
+	c := client(t, Config{Hosts: []string{s.URL + "/prefix"}, Username: "u", Password: "p"})
+	f := func(path, want string) {
+		t.Helper()
+		req, err := http.NewRequest("POST", "http://elsewhere:1"+path, strings.NewReader("text"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", "text/plain")
+		resp, err := c.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		want = "POST /prefix" + want + " " + strings.TrimPrefix(s.URL, "http://") + " u:p [text/plain]"
+		if got := resp.Header.Get("X-Got"); err != nil || got != want || string(body) != "text" || resp.StatusCode != http.StatusTeapot {
+			t.Errorf("%s: got %s, %s %q (%v), want %s", path, got, resp.Status, body, err, want)
+		}
 	}
-	time.AfterFunc(400*time.Millisecond, func() { close(more) }) // after the timeout, which is for the beginning alone
-	body, err := io.ReadAll(resp.Body)
-	if err := resp.Body.Close(); err != nil {
-		t.Error(err)
-	}
-	if string(body) != "first second" || err != nil {
-		t.Errorf("read %q (%v)", body, err)
-	}
-	if _, err := client(t, Config{Hosts: []string{newFake(t, status(404, "")).URL}}).Raw(context.Background(), "GET", "/x", nil, nil); Status(err) != 404 {
-		t.Errorf("the error is %v", err)
+	f("/x/_search?a=b", "/x/_search?a=b")
+	f("/%3Ca%2Fb%3E/_search", "/%3Ca%2Fb%3E/_search?")
+}
+
+func TestTransport(t *testing.T) {
+	asked := ""
+	c := client(t, Config{Hosts: []string{"http://none.invalid"}, Transport: carrier(func(r *http.Request) (*http.Response, error) {
+		asked = r.URL.String()
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(`{"a":1}`))}, nil
+	})})
+	var answer struct{ A int }
+	if err := c.Do(context.Background(), "GET", "/x", nil, nil, &answer); err != nil || answer.A != 1 || asked != "http://none.invalid/x" {
+		t.Errorf("asked %s, got %v (%v)", asked, answer, err)
 	}
 }
+
+type carrier func(*http.Request) (*http.Response, error)
+
+func (c carrier) RoundTrip(r *http.Request) (*http.Response, error) { return c(r) }
 
 func TestError(t *testing.T) {
 	f := func(code int, body, want string) {

@@ -81,10 +81,9 @@ func repeatable(method string, err error) bool {
 	return reads && errors.As(err, &broken)
 }
 
-// An attempt is one sending of a request. It carries what the interceptor and Raw need of it.
+// An attempt is one sending of a request. It carries what the interceptor needs of it.
 type attempt struct {
 	escaped string // the path as asked for, without the host's prefix
-	timer   *time.Timer
 }
 
 type attemptKey struct{}
@@ -94,10 +93,9 @@ var errTimeout = fmt.Errorf("no answer in time: %w", os.ErrDeadlineExceeded)
 
 // send sends a request once. Unless it fails, done closes the answer and must be called.
 func (c *Client) send(ctx context.Context, method, path string, query url.Values, body []byte) (resp *http.Response, done func(), err error) {
-	a := &attempt{escaped: path}
-	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, attemptKey{}, a))
-	a.timer = time.AfterFunc(c.timeout, func() { cancel(errTimeout) })
-	stop := func() { a.timer.Stop(); cancel(nil) }
+	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, attemptKey{}, &attempt{escaped: path}))
+	timer := time.AfterFunc(c.timeout, func() { cancel(errTimeout) })
+	stop := func() { timer.Stop(); cancel(nil) }
 	req, err := c.request(ctx, method, path, query, body)
 	if err != nil {
 		stop()

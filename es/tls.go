@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// transport returns what carries the requests: connections with TLS as configured. A proxy is taken from
+// connections returns what carries the requests, with TLS as configured. A proxy is taken from
 // the environment (HTTPS_PROXY, NO_PROXY).
-func (c *Config) transport() (*http.Transport, error) {
+func (c *Config) connections() (*http.Transport, error) {
 	config, err := c.tls()
 	if err != nil {
 		return nil, err
