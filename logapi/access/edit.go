@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -36,6 +37,51 @@ func List(path string) ([]User, error) {
 	return list, err
 }
 
+// ErrNoUser says that no user has an e-mail address.
+var ErrNoUser = errors.New("no such user")
+
+// Find returns the user with this e-mail address in the file at path. The error is an [ErrNoUser] if there is none.
+func Find(path, email string) (User, error) {
+	if err := CheckEmail(email); err != nil {
+		return User{}, err
+	}
+	key, _ := normalEmail(email)
+	list, err := List(path)
+	if err != nil {
+		return User{}, err
+	}
+	for _, u := range list {
+		if u.key == key {
+			return u, nil
+		}
+	}
+	return User{}, noUser(email)
+}
+
+func noUser(email string) error {
+	return fmt.Errorf("%w: nobody has the e-mail address %q: `logapi user list` shows who is there, `logapi user add` adds", ErrNoUser, clip(email))
+}
+
+// CheckEmail says why nobody can have this e-mail address.
+func CheckEmail(email string) error {
+	if _, err := normalEmail(email); err != nil {
+		return fmt.Errorf("cannot use e-mail address %q: %w", clip(email), err)
+	}
+	return nil
+}
+
+// CheckPassword says why this cannot be somebody's password.
+func CheckPassword(password string) error {
+	normal, err := normalPassword(password)
+	if err == nil && utf8.RuneCountInString(normal) < minPassword {
+		err = fmt.Errorf("it has fewer than %d characters", minPassword)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot use password: %w", err)
+	}
+	return nil
+}
+
 // Add adds u to the file at path, which it makes if there is none. An empty password is none: the user cannot log in.
 func Add(path string, u User, password string) error {
 	s := stored{ID: u.ID, Email: u.Email, Role: u.Role, ValidFrom: nextSecond().Format(time.RFC3339)}
@@ -64,7 +110,7 @@ func SetPassword(path, email, password string) error {
 	if err != nil {
 		return err
 	}
-	return editUser(path, email, func(user *yaml.Node) error {
+	return editUser(path, email, func(_, user *yaml.Node) error {
 		set(user, "password", text(h.encode()))
 		end(user)
 		return nil
@@ -77,7 +123,7 @@ func Grant(path, email string, a token.Access) error {
 	if err != nil {
 		return fmt.Errorf("cannot grant: %w", err)
 	}
-	return editUser(path, email, func(user *yaml.Node) error {
+	return editUser(path, email, func(_, user *yaml.Node) error {
 		list := get(user, "access")
 		if list == nil {
 			list = &yaml.Node{Kind: yaml.SequenceNode}
@@ -90,7 +136,7 @@ func Grant(path, email string, a token.Access) error {
 // SetDisabled says whether the user with this e-mail address gets tokens. Root tokens issued before a disabling hold no longer,
 // also once the user is enabled again; access tokens hold until they expire.
 func SetDisabled(path, email string, disabled bool) error {
-	return editUser(path, email, func(user *yaml.Node) error {
+	return editUser(path, email, func(_, user *yaml.Node) error {
 		if disabled {
 			set(user, "disabled", text("true"))
 			end(user)
@@ -101,16 +147,21 @@ func SetDisabled(path, email string, disabled bool) error {
 	})
 }
 
+// Delete takes the user with this e-mail address out of the file. Root tokens end at once, access tokens hold until they expire.
+func Delete(path, email string) error {
+	return editUser(path, email, func(users, user *yaml.Node) error {
+		users.Content = slices.DeleteFunc(users.Content, func(other *yaml.Node) bool { return other == user })
+		return nil
+	})
+}
+
 // choose hashes a new password.
 func choose(password string) (hash, error) {
+	if err := CheckPassword(password); err != nil {
+		return hash{}, err
+	}
 	normal, err := normalPassword(password)
-	if err == nil && utf8.RuneCountInString(normal) < minPassword {
-		err = fmt.Errorf("it has fewer than %d characters", minPassword)
-	}
-	if err != nil {
-		return hash{}, fmt.Errorf("cannot use password: %w", err)
-	}
-	return newHash(normal), nil
+	return newHash(normal), err
 }
 
 // end ends the root tokens that user has. valid_from becomes the second after now, as tokens have whole seconds and those of this one may have
@@ -128,7 +179,7 @@ func end(user *yaml.Node) {
 func nextSecond() time.Time { return time.Now().UTC().Truncate(time.Second).Add(time.Second) }
 
 func grantOf(a token.Access) (g storedGrant, err error) {
-	if err := checkGrant(a); err != nil {
+	if err := CheckGrant(a); err != nil {
 		return g, err
 	}
 	g.Method, g.URL = a.Method, a.URL
@@ -169,18 +220,19 @@ func edit(path string, change func(users *yaml.Node) error) error {
 	return nil
 }
 
-func editUser(path, email string, change func(user *yaml.Node) error) error {
+// editUser lets change change one of the users.
+func editUser(path, email string, change func(users, user *yaml.Node) error) error {
 	return edit(path, func(users *yaml.Node) error {
-		key, err := normalEmail(email)
-		if err != nil {
-			return fmt.Errorf("cannot use e-mail address %q: %w", clip(email), err)
+		if err := CheckEmail(email); err != nil {
+			return err
 		}
+		key, _ := normalEmail(email)
 		for _, user := range users.Content {
 			if other, _ := normalEmail(get(user, "email").Value); other == key { // parseUsers has seen that it is there
-				return change(user)
+				return change(users, user)
 			}
 		}
-		return fmt.Errorf("no user has the e-mail address %q: add one with `logapi user add`", clip(email))
+		return noUser(email)
 	})
 }
 

@@ -323,11 +323,11 @@ func parseGrant(node *yaml.Node) (a token.Access, err error) {
 			return a, err
 		}
 	}
-	return a, checkGrant(a)
+	return a, CheckGrant(a)
 }
 
-// checkGrant says what is wrong with a grant.
-func checkGrant(a token.Access) error {
+// CheckGrant says what is wrong with a grant.
+func CheckGrant(a token.Access) error {
 	if len(a.Method) == 0 || len(a.URL) == 0 {
 		return errors.New("it opens nothing: want at least one method and one url")
 	}

@@ -339,7 +339,7 @@ func TestEdit(t *testing.T) {
 	check(Grant(path, "b@b", token.Access{Method: []string{"*"}, URL: []string{"/x"}}), "")
 	check(Grant(path, "b@b", token.Access{Method: []string{"GET"}, URL: []string{"/x"}, Other: []byte(`{"x":1}`)}), "unknown member")
 	check(Grant(path, "b@b", token.Access{Method: []string{"GET"}}), "opens nothing")
-	check(Grant(path, "d@b", grant), `no user has the e-mail address "d@b"`)
+	check(Grant(path, "d@b", grant), `nobody has the e-mail address "d@b"`)
 	check(Grant(path, "d", grant), "cannot use e-mail address")
 	check(SetPassword(path, "b@b", "battery staple"), "")
 	check(SetPassword(path, "b@b", "a\nbcdefgh"), "control character")
@@ -443,7 +443,7 @@ func FuzzUsers(f *testing.F) {
 			}
 			emails[key] = true
 			for _, a := range u.Access {
-				if err := checkGrant(a); err != nil {
+				if err := CheckGrant(a); err != nil {
 					t.Errorf("%q: accepted %+v: %v", content, a, err)
 				}
 				if got := Covers(token.Base{}, u.Access, []token.Access{a}); got == nil {
