@@ -57,7 +57,7 @@ func (c *catalog) adopt(files []string) error {
 	for _, f := range files {
 		e, err := identify(f)
 		if err == nil {
-			err = c.add(context.Background(), e)
+			err = c.add(context.Background(), e, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("cannot take %s into a new catalog: %w", f, err)
@@ -87,9 +87,22 @@ func (c *catalog) list() ([]entry, error) {
 	return all, rows.Err()
 }
 
-func (c *catalog) add(ctx context.Context, e entry) error {
-	_, err := c.db.ExecContext(ctx, "INSERT INTO entry VALUES(?,?,?,0)", e.name, e.uuid, e.created.UnixMilli())
-	return err
+// add notes an index, and what is known about it.
+func (c *catalog) add(ctx context.Context, e entry, known []Meta) error {
+	tx, err := c.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec("INSERT INTO entry VALUES(?,?,?,0)", e.name, e.uuid, e.created.UnixMilli()); err != nil {
+		return err
+	}
+	for _, m := range known {
+		if _, err := tx.Exec("INSERT INTO meta VALUES(?,?,?)", e.uuid, m.Key, m.Value); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
 }
 
 func (c *catalog) setClosed(ctx context.Context, e entry, closed bool) error {

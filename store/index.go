@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -451,3 +452,24 @@ func (s *Store) Names() []string {
 	slices.Sort(names)
 	return names
 }
+
+// An Entry is an index in the list of all.
+type Entry struct {
+	Name, UUID string
+	Created    time.Time
+	Closed     bool
+}
+
+// Entries are all indices, by name, and a number that is another after an index was created, deleted, closed or opened: see Changes.
+func (s *Store) Entries() (all []Entry, changes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ix := range s.indices {
+		all = append(all, Entry{ix.name, ix.uuid, ix.created, ix.closed})
+	}
+	slices.SortFunc(all, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+	return all, s.changes.Load()
+}
+
+// Changes is how often an index was created, deleted, closed or opened since the store was opened.
+func (s *Store) Changes() int64 { return s.changes.Load() }

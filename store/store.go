@@ -78,6 +78,7 @@ type Store struct {
 	space   spaceGuard
 	tails   atomic.Int64 // bytes of documents that are in no block, of all indices
 	most    int64        // of tails
+	changes atomic.Int64 // of indices, see Entries
 
 	mu      sync.Mutex
 	indices map[string]*index
@@ -229,8 +230,9 @@ func (s *Store) nudge() {
 	}
 }
 
-// Create makes an empty index. Which names are allowed is the caller's to decide.
-func (s *Store) Create(ctx context.Context, name string) error {
+// Create makes an empty index, with what is known about it from the beginning; its name need not be set in known. Which names are allowed
+// is the caller's to decide.
+func (s *Store) Create(ctx context.Context, name string, known ...Meta) error {
 	if name == "" || len(name) > 255 {
 		return fmt.Errorf("cannot create index %q: its name must have 1 to 255 bytes", name)
 	}
@@ -250,10 +252,11 @@ func (s *Store) Create(ctx context.Context, name string) error {
 	if err := ix.create(); err != nil {
 		return fmt.Errorf("cannot create index %s: %w", name, err)
 	}
-	if err := s.catalog.add(ctx, e); err != nil {
+	if err := s.catalog.add(ctx, e, known); err != nil {
 		return fmt.Errorf("cannot create index %s: %w", name, errors.Join(err, ix.close(), removeDatabase(ix.path)))
 	}
 	s.indices[name] = ix
+	s.changes.Add(1)
 	return nil
 }
 
@@ -270,6 +273,7 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 		return fmt.Errorf("cannot delete index %s: %w", name, err)
 	}
 	delete(s.indices, name)
+	s.changes.Add(1)
 	ix.deleted = true
 	unused := ix.refs == 0
 	s.mu.Unlock()
@@ -292,5 +296,6 @@ func (s *Store) SetClosed(ctx context.Context, name string, closed bool) error {
 		return fmt.Errorf("cannot change index %s: %w", name, err)
 	}
 	ix.closed = closed
+	s.changes.Add(1)
 	return nil
 }

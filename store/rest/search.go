@@ -1,0 +1,4 @@
+package rest
+
+// searchRoutes are those that look for documents.
+func (h *Handler) searchRoutes() []*route { return nil }
