@@ -10,6 +10,7 @@
 package beat
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/statestore/backend/memlog"
 	"github.com/elastic/go-concert/unison"
 
+	"github.com/podbeat/podbeat/beat/control"
 	"github.com/podbeat/podbeat/option"
 )
 
@@ -67,13 +69,14 @@ type beater struct {
 	mode     os.FileMode
 	registry *registry
 	plugins  []v2.Plugin
+	control  *control.Control // nil without a section control
 	done     chan struct{}
 	stop     sync.Once
 }
 
-// New makes the beater from its configuration section. It refuses unknown options, unknown
-// input types, and inputs whose own options are wrong, so that `podbeat test config` tells.
-func New(b *beat.Beat, cfg *common.Config) (beat.Beater, error) {
+// newBeater makes the beater from its configuration section and the section `control:`, which may be nil. It refuses
+// unknown options, unknown input types, and inputs whose own options are wrong, so that `podbeat test config` tells.
+func newBeater(b *beat.Beat, cfg, controlled *common.Config) (beat.Beater, error) {
 	bt := &beater{done: make(chan struct{})}
 	if err := option.Unpack(cfg, &bt.opts, "podbeat"); err != nil {
 		return nil, err
@@ -99,6 +102,11 @@ func New(b *beat.Beat, cfg *common.Config) (beat.Beater, error) {
 	if len(bt.opts.Inputs) == 0 && bt.opts.Config.Inputs.Path == "" {
 		return nil, fmt.Errorf("podbeat: no inputs are configured: give podbeat.inputs, or podbeat.config.inputs.path")
 	}
+	if controlled != nil {
+		if bt.control, err = control.New(controlled, b.Info); err != nil {
+			return nil, err
+		}
+	}
 	return bt, nil
 }
 
@@ -122,7 +130,14 @@ func (bt *beater) Run(b *beat.Beat) error {
 	defer bt.registry.Close()
 
 	// 2. The kinds of inputs, with their tidying in the background.
-	loader, err := v2.NewLoader(log, bt.plugins, "type", "")
+	plugins, on := bt.plugins, func(string) bool { return true }
+	var states *states
+	if bt.control != nil {
+		bt.control.Open()
+		states, on = newStates(b.Config.Output.Name(), nameOf(plugins), bt.control.Soon), bt.control.On
+		plugins = states.watch(plugins)
+	}
+	loader, err := v2.NewLoader(log, plugins, "type", "")
 	if err != nil {
 		return err
 	}
@@ -140,10 +155,13 @@ func (bt *beater) Run(b *beat.Beat) error {
 		c.WaitClose = bt.opts.ShutdownTimeout
 		return normalized(c), nil
 	})
-	factory := checked{bt.plugins, channel.RunnerFactoryWithCommonInputSettings(b.Info, compat.RunnerFactory(log, b.Info, loader))}
+	factory := checked{bt.plugins, states, channel.RunnerFactoryWithCommonInputSettings(b.Info, compat.RunnerFactory(log, b.Info, loader))}
 
 	// 4. The inputs of the configuration itself.
-	runners := cfgfile.NewRunnerList("inputs", factory, pipeline)
+	newCrew := func(name string) *crew {
+		return &crew{cfgfile.NewRunnerList(name, factory, pipeline), name, states, on, make(chan struct{}, 1)}
+	}
+	runners, files := newCrew(crewOfConfig), newCrew(crewOfFiles)
 	var list []*reload.ConfigWithMeta
 	for _, c := range bt.opts.Inputs {
 		if c.Enabled() {
@@ -154,23 +172,37 @@ func (bt *beater) Run(b *beat.Beat) error {
 		runners.Stop()
 		return err
 	}
+	var all sync.WaitGroup
+	all.Go(func() { runners.run(bt.done, list, log) })
 
 	// 5. The inputs in files of their own, which come and go.
-	var files sync.WaitGroup
 	if bt.opts.Config.Inputs.Path != "" {
-		files.Go(func() {
-			bt.opts.Config.Inputs.run(bt.done, factory, pipeline, func(more []*common.Config) error {
+		all.Go(func() {
+			bt.opts.Config.Inputs.run(bt.done, files, factory.CheckConfig, func(more []*common.Config) error {
 				return distinct(bt.plugins, append(more, bt.opts.Inputs...))
 			})
 		})
 	}
 
+	// 6. What is told of them all, and who may switch them off and on.
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if bt.control != nil {
+		all.Go(func() {
+			bt.control.Run(ctx, states.describe, func() {
+				runners.poke()
+				files.poke()
+			})
+		})
+	}
+
 	<-bt.done
+	cancel()
 	started := time.Now()
 	stopped := make(chan struct{})
 	go func() { // ends with the process at the latest
-		runners.Stop() // while the goroutine above stops its own
-		files.Wait()
+		runners.Stop() // while the goroutines above stop their own
+		all.Wait()
 		close(stopped)
 	}()
 	select {

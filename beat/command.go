@@ -35,13 +35,15 @@ const (
 // NewCommand makes the command line: libbeat's commands and podbeat's own.
 func NewCommand() *cmd.BeatsRootCmd {
 	var scratch scratchQueue
+	control := section{name: "control"}
 	settings := instance.Settings{
 		Name:            Name,
 		Version:         Version,
 		ConfigOverrides: append(defaults(), scratch.override()),
-		Processing:      processing.MakeDefaultBeatSupport(false), // normalizing is ours, see normalize.go
+		Processing:      control.processing(processing.MakeDefaultBeatSupport(false)), // normalizing is ours, see normalize.go
 	}
-	root := withoutLicenseCheck(New, settings)
+	create := func(b *beat.Beat, cfg *common.Config) (beat.Beater, error) { return newBeater(b, cfg, control.config) }
+	root := withoutLicenseCheck(create, settings)
 	root.Short = "podbeat ships the logs of a Kubernetes node, every line once"
 	root.Example = `  podbeat -e -c /etc/podbeat/podbeat.yml
   podbeat test config -c /etc/podbeat/podbeat.yml

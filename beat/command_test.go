@@ -33,7 +33,7 @@ func callbacks() int {
 // key we note is the key libbeat used.
 func TestLicenseCheckIsOut(t *testing.T) {
 	before := uuid.DefaultGenerator
-	root := withoutLicenseCheck(New, instance.Settings{Name: Name, Version: Version})
+	root := withoutLicenseCheck(nil, instance.Settings{Name: Name, Version: Version})
 	if uuid.DefaultGenerator != before {
 		t.Error("libbeat's generator of keys has not been put back")
 	}

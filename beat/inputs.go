@@ -19,6 +19,7 @@ import (
 	"github.com/podbeat/podbeat/beat/journal"
 	"github.com/podbeat/podbeat/beat/podlogs"
 	"github.com/podbeat/podbeat/beat/push"
+	"github.com/podbeat/podbeat/heartbeat"
 )
 
 // inputs lists the kinds of inputs, ours and filebeat's.
@@ -91,16 +92,22 @@ func types(plugins []v2.Plugin) string {
 // checked is a factory of inputs that refuses a wrong configuration before it touches anything.
 type checked struct {
 	plugins []v2.Plugin
+	states  *states // nil without a section control
 	cfgfile.RunnerFactory
 }
 
 func (c checked) CheckConfig(cfg *common.Config) error { return check(c.plugins, cfg) }
 
 func (c checked) Create(p beat.PipelineConnector, cfg *common.Config) (cfgfile.Runner, error) {
-	if err := check(c.plugins, cfg); err != nil {
-		return nil, err
+	err := check(c.plugins, cfg)
+	var runner cfgfile.Runner
+	if err == nil {
+		runner, err = c.RunnerFactory.Create(p, cfg)
 	}
-	return c.RunnerFactory.Create(p, cfg)
+	if err != nil && c.states != nil {
+		c.states.set(c.states.of(cfg), heartbeat.Failed, err)
+	}
+	return runner, err
 }
 
 // inFlight counts the events that libbeat has taken and no output has acknowledged.

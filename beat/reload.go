@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/elastic/beats/v7/libbeat/beat"
-	"github.com/elastic/beats/v7/libbeat/cfgfile"
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/common/reload"
 	"github.com/elastic/beats/v7/libbeat/logp"
@@ -46,17 +44,16 @@ type inputFile struct {
 	good []*common.Config // the newest inputs of it that were all right
 }
 
-// run applies the files' inputs until done is closed, then stops them.
+// run applies the files' inputs by runners until done is closed, then stops them.
 //
 // distinct says whether a list of inputs may run beside each other and beside podbeat.inputs.
-func (f *inputFiles) run(done <-chan struct{}, factory cfgfile.RunnerFactory, pipeline beat.PipelineConnector, distinct func([]*common.Config) error) {
+func (f *inputFiles) run(done <-chan struct{}, runners *crew, check func(*common.Config) error, distinct func([]*common.Config) error) {
 	log := logp.NewLogger("reload")
-	runners := cfgfile.NewRunnerList("reload", factory, pipeline)
 	defer runners.Stop()
 	known := map[string]*inputFile{}
-	again := true // the last try to start what the files say has failed somewhere
-	for {
-		if changed := f.scan(log, known, factory.CheckConfig, distinct); changed || again {
+	again := true // the last try to start what the files say has failed somewhere, or others are to run
+	for look := true; ; {
+		if changed := look && f.scan(log, known, check, distinct); changed || again {
 			err := runners.Reload(wanted(known))
 			again = err != nil
 			if err != nil {
@@ -72,7 +69,10 @@ func (f *inputFiles) run(done <-chan struct{}, factory cfgfile.RunnerFactory, pi
 		select {
 		case <-done:
 			return
+		case <-runners.switched:
+			again, look = true, f.Reload.Enabled
 		case <-next:
+			look = true
 		}
 	}
 }

@@ -209,6 +209,9 @@ func (in *input) read(ctx context.Context, log *logp.Logger, p *publisher) {
 		if err != nil {
 			return // the context's
 		}
+		if n > 0 {
+			p.metrics.unread.Store(batch[0].Realtime)
+		}
 		for i := range batch[:n] {
 			e := &batch[i]
 			p.metrics.read.Inc()
@@ -216,6 +219,9 @@ func (in *input) read(ctx context.Context, log *logp.Logger, p *publisher) {
 			if !p.publish(joiner.add(e, r.position(e))) {
 				return
 			}
+		}
+		if n < len(batch) {
+			p.metrics.unread.Store(0)
 		}
 		if n == 0 && !p.publish(joiner.expire(time.Now())) {
 			return

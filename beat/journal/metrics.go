@@ -2,6 +2,8 @@ package journal
 
 import (
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/elastic/beats/v7/libbeat/monitoring"
 )
@@ -33,6 +35,8 @@ type metrics struct {
 	reopened  *monitoring.Uint // times the journal was opened anew
 	errors    *monitoring.Uint // errors of the reader that it survived
 
+	unread atomic.Uint64 // realtime of the newest entry read while there are more, else 0: behind.seconds is its age
+
 	registry *monitoring.Registry
 }
 
@@ -57,7 +61,7 @@ func newMetrics(id string) *metrics {
 	inputs.registry.Remove(id)
 	r := inputs.registry.NewRegistry(id)
 	n := func(name string) *monitoring.Uint { return monitoring.NewUint(r, name) }
-	return &metrics{
+	m := &metrics{
 		read: n("read"), bytes: n("bytes"), filtered: n("filtered"), joined: n("joined"),
 		published: n("published"), acked: n("acked"),
 		skippedCorrupt: n("skipped.corrupt"), skippedOther: n("skipped.other"),
@@ -69,6 +73,17 @@ func newMetrics(id string) *metrics {
 		reopened: n("reopened"), errors: n("errors"),
 		registry: r,
 	}
+	monitoring.NewFunc(r, "behind.seconds", m.behind)
+	return m
+}
+
+// behind reports how old the newest entry read is, 0 when there are none behind it.
+func (m *metrics) behind(_ monitoring.Mode, v monitoring.Visitor) {
+	seconds := 0.0
+	if t := m.unread.Load(); t != 0 {
+		seconds = max(0, time.Since(time.UnixMicro(int64(t))).Seconds())
+	}
+	v.OnFloat(seconds)
 }
 
 func (m *metrics) close(id string) {
