@@ -44,6 +44,17 @@ func (b *Bitmap) SetRange(first, end int) {
 	}
 }
 
+// setWhere makes b the set of the rows whose code holds (1, not 0); there is a code for each row.
+func (b *Bitmap) setWhere(codes []uint8, holds *[1 << 8]uint8) {
+	for i := range b.words {
+		word := uint64(0)
+		for k, c := range codes[i<<6 : min(i<<6+64, len(codes))] {
+			word |= uint64(holds[c]) << (k & 63)
+		}
+		b.words[i] = word
+	}
+}
+
 // And keeps what is in other too, and returns b.
 func (b *Bitmap) And(other *Bitmap) *Bitmap {
 	for i, w := range other.words {

@@ -2,6 +2,7 @@ package block
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -400,5 +401,56 @@ func TestDamaged(t *testing.T) {
 	}
 	if n := s.Column("message").Select(nil, func(Value) bool { return true }).Count(); n != 0 || s.Err() == nil {
 		t.Errorf("%d rows, %v", n, s.Err())
+	}
+}
+
+// TestVarint reads numbers of any size, with and without bytes behind them.
+func TestVarint(t *testing.T) {
+	for shift := range 64 {
+		for _, want := range []uint64{1 << shift, 1<<shift - 1, 1<<shift + 1<<(shift/2)} {
+			b := binary.AppendUvarint(nil, want)
+			for _, behind := range []string{"", "\x00", "\x7f\x80\x01", "\xff\xff\xff\xff\xff\xff\xff\xff\xff"} {
+				if got, size := varint(append(slices.Clone(b), behind...)); got != want || size != len(b) {
+					t.Errorf("%d: %d in %d bytes", want, got, size)
+				}
+			}
+			if _, size := varint(b[:len(b)-1]); size != 0 {
+				t.Errorf("%d without its last byte: %d bytes", want, size)
+			}
+		}
+	}
+}
+
+// TestDictionaries has columns of few and of many distinct values, with and without rows that have none or several.
+func TestDictionaries(t *testing.T) {
+	for _, distinct := range []int{1, 2, 255, 256, 257, 700} {
+		sources := make([]string, 9000)
+		for i := range sources {
+			sources[i] = fmt.Sprintf(`{"each":"v%d","some":%s}`, i%distinct, []string{"[]", `"s` + fmt.Sprint(i%distinct) + `"`, `["s1","s2"]`}[i%3])
+		}
+		docs := documents(sources...)
+		both(t, docs, func(t *testing.T, s *Segment) {
+			for _, path := range []string{"each", "some"} {
+				c := s.Column(path)
+				values, codes := c.Distinct()
+				if values == nil || c.Single() != (path == "each") {
+					t.Fatalf("%d of %s, one each: %v", distinct, path, c.Single())
+				}
+				among := NewBitmap(len(docs))
+				among.SetRange(100, 5000)
+				want := values[len(values)-1]
+				rows := c.Select(among, func(v Value) bool { return v == want })
+				for row := range len(docs) {
+					has := among.Has(row) && slices.Contains(c.Values(row, nil), want)
+					if rows.Has(row) != has {
+						t.Fatalf("row %d of %s is found: %v", row, path, !has)
+					}
+				}
+				if !codes.None() && values[codes.At(c.Len()-1)] != c.At(c.Len()-1) {
+					t.Error("the last value is another")
+				}
+			}
+			same(t, s, docs)
+		})
 	}
 }

@@ -126,20 +126,23 @@ func (r *reader) packed() []byte {
 	if len(packed) == 0 {
 		return r.take(n)
 	}
-	b, err := unpack(packed, n)
+	b, err := unpack(packed, n, nil)
 	if err != nil {
 		r.fail()
 	}
 	return b
 }
 
-// unpack decompresses what becomes n bytes.
-func unpack(packed []byte, n int) ([]byte, error) {
+// unpack decompresses what becomes n bytes, into room if it is large enough.
+func unpack(packed []byte, n int, room []byte) ([]byte, error) {
 	var h zstd.Header
 	if err := h.Decode(packed); err != nil || !h.HasFCS || h.FrameContentSize != uint64(n) || n > len(packed)*maxRatio {
 		return nil, errDamaged
 	}
-	b, err := decoder.DecodeAll(packed, make([]byte, 0, n))
+	if cap(room) < n {
+		room = make([]byte, 0, n)
+	}
+	b, err := decoder.DecodeAll(packed, room[:0])
 	if err != nil || len(b) != n {
 		return nil, errDamaged
 	}

@@ -16,14 +16,15 @@ type Column struct {
 	opening  sync.Once
 	entries  []token   // const and dict
 	tokens   []token   // of documents in memory that are no dictionary
-	rest     []byte    // codes or differences, not decoded yet
+	whole    bool      // what the block has of it was read
+	rest     []byte    // codes or differences, until they are decoded
 	numbers  form      // ints
 	min, max int64     // ints
 	text     *textData // text
 
 	decoding sync.Once
-	codes    []uint32 // dict
-	ints     []int64  // ints
+	codes    Codes   // dict
+	ints     []int64 // ints
 
 	placing sync.Once
 	placed  placement
@@ -62,9 +63,9 @@ func (c *Column) load() {
 		if err == nil && !c.parse(&reader{b: b}) {
 			err = errDamaged
 		}
-		if err != nil {
+		if c.whole = err == nil; err != nil {
 			c.fail(err)
-			c.entries, c.text = nil, nil
+			c.entries, c.text, c.rest = nil, nil, nil
 		}
 	})
 }
@@ -78,8 +79,8 @@ func (c *Column) gather() {
 		}
 	}
 	if entries, codes, ok := dictionary(all); ok && len(entries) > 0 {
-		c.entries, c.codes = entries, codes
-		c.used.Add(int64(4 * len(codes)))
+		c.entries, c.codes = entries, newCodes(codes, len(entries))
+		c.used.Add(int64(c.codes.size()))
 		return
 	}
 	c.tokens = all
@@ -105,9 +106,9 @@ func (c *Column) parse(r *reader) bool {
 		c.rest = r.b
 		return !r.bad && c.numbers.kind <= stamp && c.numbers.width <= maxDigits
 	}
-	c.text = readText(r, c.n)
+	c.text = readText(r, c.n, c.pieces)
 	if c.text != nil {
-		c.used.Add(int64(c.data.size + 4*c.n))
+		c.used.Add(int64(4 * c.n))
 	}
 	return c.text != nil
 }
@@ -136,7 +137,8 @@ func (c *Column) decode() {
 		if err != nil {
 			c.fail(err)
 		}
-		c.used.Add(int64(8 * c.n))
+		c.rest = nil
+		c.used.Add(int64(c.codes.size() + 8*len(c.ints)))
 	})
 }
 
@@ -161,8 +163,8 @@ func readTokens(r *reader, n int) []token {
 // it is used again. chunk is the text chunk that was used last.
 func (c *Column) at(i int, buf *[]byte, chunk **chunk) token {
 	switch {
-	case c.codes != nil:
-		return c.entries[c.codes[i]]
+	case !c.codes.None():
+		return c.entries[c.codes.At(i)]
 	case c.entries != nil:
 		return c.entries[0]
 	case c.ints != nil:
@@ -174,7 +176,7 @@ func (c *Column) at(i int, buf *[]byte, chunk **chunk) token {
 	case c.tokens != nil:
 		return c.tokens[i]
 	case c.text != nil:
-		t, err := c.text.token(i, chunk)
+		t, err := c.text.token(c.core, i, chunk)
 		if err != nil {
 			c.fail(err)
 		}
@@ -193,7 +195,7 @@ type placement struct {
 // place finds out which values each row has.
 func (c *Column) place() *placement {
 	c.placing.Do(func() {
-		if c.index == 0 {
+		if c.single {
 			c.placed.single = true
 			return
 		}
@@ -297,12 +299,11 @@ func (c *Column) At(i int) Value {
 	return t.value()
 }
 
-// Distinct gives the distinct values and which of them each value is, where those are few. No codes: all values are the first.
-// Otherwise both are nil.
-func (c *Column) Distinct() (distinct []Value, codes []uint32) {
+// Distinct gives the distinct values and which of them each value is, where those are few; otherwise distinct is nil.
+func (c *Column) Distinct() (distinct []Value, codes Codes) {
 	c.decode()
 	if c.entries == nil {
-		return nil, nil
+		return nil, Codes{}
 	}
 	distinct = make([]Value, len(c.entries))
 	for i, t := range c.entries {
@@ -321,10 +322,7 @@ func (c *Column) Select(among *Bitmap, f func(Value) bool) *Bitmap {
 		return result
 	}
 	var buf, text []byte
-	var last *chunk
-	if c.text != nil {
-		defer func() { c.text.last.Store(last) }()
-	}
+	last := scratch()
 	c.each(among, func(row, first, end int) {
 		for i := first; i < end; i++ {
 			t := c.at(i, &buf, &last)
@@ -342,7 +340,7 @@ func (c *Column) Select(among *Bitmap, f func(Value) bool) *Bitmap {
 }
 
 func (c *Column) selectCoded(among, result *Bitmap, f func(Value) bool) {
-	if c.codes == nil {
+	if c.codes.None() {
 		if f(c.entries[0].value()) {
 			if result.Or(c.has()); among != nil {
 				result.And(among)
@@ -350,17 +348,25 @@ func (c *Column) selectCoded(among, result *Bitmap, f func(Value) bool) {
 		}
 		return
 	}
-	holds, any := make([]bool, len(c.entries)), false
+	holds, any := make([]uint8, max(len(c.entries), 1<<8)), false
 	for i, t := range c.entries {
-		holds[i] = f(t.value())
-		any = any || holds[i]
+		if f(t.value()) {
+			holds[i], any = 1, true
+		}
 	}
 	if !any {
 		return
 	}
+	if codes := c.codes.Narrow(); codes != nil && c.place().single {
+		result.setWhere(codes, (*[1 << 8]uint8)(holds))
+		if among != nil {
+			result.And(among)
+		}
+		return
+	}
 	c.each(among, func(row, first, end int) {
-		for _, code := range c.codes[first:end] {
-			if holds[code] {
+		for i := first; i < end; i++ {
+			if holds[c.codes.At(i)] != 0 {
 				result.Set(row)
 				return
 			}
@@ -382,7 +388,7 @@ func (c *Column) MayHave(text string) bool {
 			}
 		}
 		return false
-	case c.rest != nil && c.how == encInts:
+	case c.whole && c.how == encInts:
 		n, ok := c.numbers.parse(text)
 		if !ok || n < c.min || n > c.max {
 			return false
@@ -420,7 +426,7 @@ func (c *Column) MayHaveToken(token []byte) bool {
 		return have
 	}
 	// Of a number that is not negative the only word is itself.
-	return c.n > 0 && !(c.how == encInts && c.rest != nil && c.numbers.kind == number && c.min >= 0)
+	return c.n > 0 && !(c.how == encInts && c.whole && c.numbers.kind == number && c.min >= 0)
 }
 
 // entriesHave says whether all words of text are among the words of one distinct value.
@@ -505,7 +511,7 @@ func (c *Column) MinMax() (least, greatest int64, ok bool) {
 		return 0, 0, false
 	}
 	c.load()
-	return c.min, c.max, c.rest != nil && (c.numbers.kind == number || c.numbers.kind == stamp)
+	return c.min, c.max, c.whole && (c.numbers.kind == number || c.numbers.kind == stamp)
 }
 
 // convert fills n with the values as numbers.
@@ -524,13 +530,13 @@ func convert[T any](c *Column, n *numeric[T], parse func(Value) (T, bool)) ([]T,
 			}
 			for i := range list {
 				list[i] = of[0]
-				if codes != nil {
-					list[i] = of[codes[i]]
+				if !codes.None() {
+					list[i] = of[codes.At(i)]
 				}
 			}
 		} else {
 			var buf []byte
-			var last *chunk
+			last := scratch()
 			for i := range list {
 				t := c.at(i, &buf, &last)
 				if t.class == bare && t.text == "" {

@@ -61,7 +61,7 @@ func (s *Segment) assemble() (*assembly, error) {
 func (a *assembly) doc(row int) Doc {
 	d := Doc{ID: strings.Clone(a.next(row, 0).text), Time: a.times[row], Seq: a.seqs[row], Version: a.versions[row]}
 	a.used[0] = 0
-	shape := a.by.shapes[a.by.of[row]]
+	shape := a.by.at(row)
 	source := make([]byte, 0, 2*len(shape.text))
 	for i, slot := range shape.slots {
 		source = append(source, shape.gaps[i]...)
@@ -81,6 +81,7 @@ func (a *assembly) next(row, column int) token {
 		c = a.core.column(column)
 		c.decode()
 		a.columns[column] = c
+		a.chunks[column] = scratch()
 	}
 	first, end := c.Range(row)
 	if first += a.used[column]; first >= end {
@@ -95,7 +96,7 @@ func (s *Segment) IDs(yield func(row int, id string) bool) {
 	c := s.column(0)
 	c.decode()
 	var buf []byte
-	var last *chunk
+	last := scratch()
 	for row := range s.rows {
 		if !yield(row, c.at(row, &buf, &last).text) {
 			return

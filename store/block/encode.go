@@ -14,10 +14,14 @@ const (
 	encText
 )
 
+// oneEach is set in how a column is kept when each row has one value.
+const oneEach = 0x80
+
 const (
-	magic      = "pbk1"
+	magic      = "pbk2"
 	chunkSize  = 32 << 10  // of text that is compressed at once
 	partSize   = 96 << 10  // small columns are put together into parts of this size
+	pieceSize  = 128 << 10 // of chunks that are read from the disk at once
 	maxEntries = 1<<16 - 1 // of a dictionary
 	// maxDictText is how many bytes the distinct values of a dictionary may be.
 	maxDictText = 256 << 10
@@ -62,7 +66,7 @@ func Encode(docs []Doc) ([][]byte, error) {
 	for i, path := range t.paths {
 		e.header = appendBytes(e.header, path)
 		list = tokens(list[:0], t.spans[i], t.docs)
-		if f, ints := e.column(list); path == timePath && f.kind == stamp {
+		if f, ints := e.column(list, t.single(i)); path == timePath && f.kind == stamp {
 			stamps = ints
 		}
 	}
@@ -122,7 +126,7 @@ func (e *encoding) system(t *table, stamps []int64) {
 		ids[i] = token{d.ID, plain}
 		times[i], seqs[i], versions[i] = d.Time, d.Seq, d.Version
 	}
-	e.column(ids)
+	e.column(ids, true)
 	// Most documents say their time themselves: then it is kept once.
 	if slices.Equal(times, stamps) {
 		e.put(nil)
@@ -136,20 +140,26 @@ func (e *encoding) system(t *table, stamps []int64) {
 // timePath is the field that holds an event's time.
 const timePath = "@timestamp"
 
-// column keeps one column: what it is in the header, the data in a part, and the filter in another. It returns the integers that
-// it has kept the tokens as, if it has.
-func (e *encoding) column(tokens []token) (form, []int64) {
+// column keeps one column: what it is in the header, the data in a part, and the filter in another. single says that each row has one
+// value. It returns the integers that it has kept the tokens as, if it has.
+func (e *encoding) column(tokens []token, single bool) (form, []int64) {
 	e.header = binary.AppendUvarint(e.header, uint64(len(tokens)))
 	if len(tokens) == 0 {
 		return form{}, nil
 	}
+	how := func(enc byte) {
+		if single {
+			enc |= oneEach
+		}
+		e.header = append(e.header, enc)
+	}
 	if entries, codes, ok := dictionary(tokens); ok {
 		if len(entries) == 1 {
-			e.header = append(e.header, encConst)
+			how(encConst)
 			e.put(appendToken(nil, entries[0]))
 			return form{}, nil
 		}
-		e.header = append(e.header, encDict)
+		how(encDict)
 		var texts []byte
 		for _, t := range entries {
 			texts = appendToken(texts, t)
@@ -159,23 +169,28 @@ func (e *encoding) column(tokens []token) (form, []int64) {
 		return form{}, nil
 	}
 	if f, ints, ok := formOf(tokens); ok {
-		e.header = append(e.header, encInts)
+		how(encInts)
 		e.put(appendInts(f, ints))
 		return f, ints
 	}
-	e.header = append(e.header, encText)
+	how(encText)
 	e.put(e.filter(tokens))
-	e.put(appendText(tokens))
+	head, pieces := appendText(tokens)
+	e.put(head)
+	e.header = binary.AppendUvarint(e.header, uint64(len(pieces)))
+	for _, p := range pieces {
+		e.put(p)
+	}
 	return form{}, nil
 }
 
 func appendToken(to []byte, t token) []byte { return appendBytes(append(to, byte(t.class)), t.text) }
 
 // dictionary gives each token the code of its distinct value, where there are few enough of those.
-func dictionary(tokens []token) (entries []token, codes []uint32, ok bool) {
+func dictionary(tokens []token) (entries []token, codes []uint16, ok bool) {
 	limit := min(maxEntries, len(tokens)/8+1)
-	known := make(map[token]uint32)
-	codes = make([]uint32, len(tokens))
+	known := make(map[token]uint16)
+	codes = make([]uint16, len(tokens))
 	size := 0
 	for i, t := range tokens {
 		if i > 0 && t == tokens[i-1] {
@@ -187,40 +202,13 @@ func dictionary(tokens []token) (entries []token, codes []uint32, ok bool) {
 			if size += len(t.text); len(entries) == limit || size > maxDictText && len(entries) > 0 {
 				return nil, nil, false
 			}
-			code = uint32(len(entries))
+			code = uint16(len(entries))
 			known[t] = code
 			entries = append(entries, t)
 		}
 		codes[i] = code
 	}
 	return entries, codes, true
-}
-
-// appendCodes adds numbers below n, in as many bytes each as that takes.
-func appendCodes(to []byte, codes []uint32, n int) []byte {
-	width := codeWidth(n)
-	b := make([]byte, 0, len(codes)*width)
-	for _, c := range codes {
-		switch width {
-		case 1:
-			b = append(b, byte(c))
-		case 2:
-			b = binary.LittleEndian.AppendUint16(b, uint16(c))
-		default:
-			b = binary.LittleEndian.AppendUint32(b, c)
-		}
-	}
-	return appendPacked(to, b)
-}
-
-func codeWidth(n int) int {
-	switch {
-	case n <= 1<<8:
-		return 1
-	case n <= 1<<16:
-		return 2
-	}
-	return 4
 }
 
 func appendInts(f form, ints []int64) []byte {
@@ -258,29 +246,4 @@ func (e *encoding) filter(tokens []token) []byte {
 		b = binary.LittleEndian.AppendUint64(b, w)
 	}
 	return b
-}
-
-// appendText keeps the classes, the lengths, and the texts in chunks. No token is in two chunks.
-func appendText(tokens []token) []byte {
-	classes, lengths := make([]byte, len(tokens)), []byte(nil)
-	var sizes, chunks, chunk []byte
-	n := 0
-	flush := func() {
-		packed := encoder.EncodeAll(chunk, nil)
-		sizes = binary.AppendUvarint(binary.AppendUvarint(binary.AppendUvarint(sizes, uint64(n)), uint64(len(chunk))), uint64(len(packed)))
-		chunks = append(chunks, packed...)
-		chunk, n = chunk[:0], 0
-	}
-	for i, t := range tokens {
-		if n > 0 && len(chunk)+len(t.text) > chunkSize {
-			flush()
-		}
-		classes[i] = byte(t.class)
-		lengths = binary.AppendUvarint(lengths, uint64(len(t.text)))
-		chunk = append(chunk, t.text...)
-		n++
-	}
-	flush()
-	b := appendPacked(appendPacked(nil, classes), lengths)
-	return append(appendBytes(b, sizes), chunks...)
 }

@@ -116,21 +116,33 @@ func FuzzColumn(f *testing.F) {
 	for _, tokens := range [][]token{{{"a", plain}}, slices.Repeat([]token{{"a", plain}, {"7", bare}}, 20), {{"17", bare}, {"-5", bare}, {"99", bare}},
 		{{"id-007", plain}, {"id-018", plain}}, {{"2026-11-21T17:09:03.001Z", plain}, {"2026-11-21T17:09:04.000Z", plain}}, long} {
 		e.header, e.parts, e.open = nil, e.parts[:1], 0
-		e.column(tokens)
+		e.column(tokens, false)
 		r := reader{b: e.header}
-		n, how := r.uvarint(), r.byte()
-		f.Add(how, uint16(n), e.parts[len(e.parts)-1])
+		n, how, head := r.uvarint(), r.byte(), uint16(0)
+		data := e.parts[len(e.parts)-1]
+		if how == encText {
+			c := core{parts: []part{{}, {size: len(data)}}}
+			from := c.extent(&r).size // behind the filter
+			data, head = data[from:], uint16(c.extent(&r).size)
+		}
+		f.Add(how, uint16(n), head, data)
 	}
-	f.Fuzz(func(t *testing.T, how byte, n uint16, data []byte) {
-		if how > encText || n == 0 || n > 2000 || len(data) == 0 {
+	f.Fuzz(func(t *testing.T, how byte, n, head uint16, data []byte) {
+		if how > encText || n == 0 || n > 2000 || len(data) == 0 || int(head) >= len(data) {
 			return
 		}
 		c := &core{rows: int(n), open: make(map[int]*Column), small: make(map[int][]byte)}
 		c.parts = []part{{}, {len(data), crc32.Checksum(data, castagnoli)}}
 		c.load = func(int) ([]byte, error) { return data, nil }
-		at := extent{1, 0, len(data)}
-		c.columns = []info{{path: ID, n: int(n), how: how, data: at, filter: at}, {path: "a", n: int(n), how: how, data: at, filter: at}}
-		c.byShape = newByShape([]*shape{{text: "{\"a\":\x01}", gaps: []string{`{"a":`, `}`}, slots: []int{1}}}, make([]uint32, n))
+		at, pieces := extent{1, 0, len(data)}, []extent{{1, int(head), len(data) - int(head)}}
+		if how == encText {
+			at.size = int(head)
+		}
+		one := info{path: ID, n: int(n), how: how, single: true, data: at, filter: at, pieces: pieces}
+		two := one
+		two.path, two.single = "a", n%2 == 0
+		c.columns = []info{one, two}
+		c.byShape = newByShape([]*shape{{text: "{\"a\":\x01}", gaps: []string{`{"a":`, `}`}, slots: []int{1}}}, nil, int(n))
 		c.timesList, c.seqsList, c.versionsList = make([]int64, n), make([]int64, n), make([]int64, n)
 		s := &Segment{core: c}
 		column := s.Column("a")

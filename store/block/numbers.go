@@ -2,6 +2,7 @@ package block
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"strconv"
 	"strings"
 	"time"
@@ -252,22 +253,36 @@ func readDeltas(b []byte, n int) ([]int64, bool) {
 	last := int64(0)
 	at := 0
 	for i := range ints {
-		var u uint64
-		for shift := 0; ; shift += 7 {
-			if at == len(b) || shift > 63 {
-				return nil, false
-			}
-			c := b[at]
-			at++
-			u |= uint64(c&0x7f) << shift
-			if c < 0x80 {
-				break
-			}
+		u, size := uint64(0), 0
+		if at < len(b) && b[at] < 0x80 {
+			u, size = uint64(b[at]), 1
+		} else if u, size = varint(b[at:]); size == 0 {
+			return nil, false
 		}
+		at += size
 		last += int64(u>>1) ^ -int64(u&1)
 		ints[i] = last
 	}
 	return ints, at == len(b)
+}
+
+// varint is binary.Uvarint, which takes one byte after the other; size is 0 when there is none.
+func varint(b []byte) (u uint64, size int) {
+	if len(b) >= 8 {
+		x := binary.LittleEndian.Uint64(b)
+		if end := ^x & 0x8080808080808080; end != 0 { // the upper bit of the last byte
+			x &= end ^ (end - 1)
+			x &= 0x7f7f7f7f7f7f7f7f
+			x = x&0x007f007f007f007f | x&0x7f007f007f007f00>>1
+			x = x&0x00003fff00003fff | x&0x3fff00003fff0000>>2
+			x = x&0x000000000fffffff | x&0x0fffffff00000000>>4
+			return x, bits.TrailingZeros64(end)/8 + 1
+		}
+	}
+	if u, size = binary.Uvarint(b); size < 0 {
+		size = 0
+	}
+	return u, size
 }
 
 // unit is what all integers of a form are multiples of: of times in milliseconds a million.

@@ -54,9 +54,11 @@ type info struct {
 	path   string
 	n      int // values
 	how    byte
+	single bool // each row has one value
 	data   extent
 	filter extent
-	spans  []span // of Of: the values
+	pieces []extent // of text
+	spans  []span   // of Of: the values
 }
 
 // Open reads the directory of a block, which is its first part. load gives one of the other parts, by its index among what Encode
@@ -111,13 +113,20 @@ func (c *core) info(r *reader, path string) info {
 	if i.n == 0 {
 		return i
 	}
-	if i.how = r.byte(); i.how > encText {
+	i.how = r.byte()
+	i.single = i.how&oneEach != 0
+	if i.how &^= oneEach; i.how > encText || i.single && i.n != c.rows {
 		r.fail()
 	}
 	if i.how == encText {
 		i.filter = c.extent(r)
 	}
 	i.data = c.extent(r)
+	if i.how == encText {
+		for range r.count(len(r.b)) {
+			i.pieces = append(i.pieces, c.extent(r))
+		}
+	}
 	return i
 }
 
@@ -135,7 +144,7 @@ func Of(docs []Doc) (*Segment, error) {
 			s.slots[i]++ // the ids' column is the first
 		}
 	}
-	c.byShape = newByShape(t.shapes, t.rows)
+	c.byShape = newByShape(t.shapes, t.rows, len(docs))
 	for i, d := range docs {
 		c.timesList[i], c.seqsList[i], c.versionsList[i] = d.Time, d.Seq, d.Version
 		if i == 0 || d.Time < c.low {
@@ -146,9 +155,9 @@ func Of(docs []Doc) (*Segment, error) {
 		}
 	}
 	size := 100 * len(docs)
-	c.columns = append(make([]info, 0, len(t.paths)+1), info{path: ID, n: len(docs)})
+	c.columns = append(make([]info, 0, len(t.paths)+1), info{path: ID, n: len(docs), single: true})
 	for i, path := range t.paths {
-		c.columns = append(c.columns, info{path: path, n: len(t.spans[i]), spans: t.spans[i]})
+		c.columns = append(c.columns, info{path: path, n: len(t.spans[i]), single: t.single(i), spans: t.spans[i]})
 		size += 12 * len(t.spans[i])
 	}
 	c.used.Store(int64(size))
@@ -273,7 +282,7 @@ func (c *core) shaped() (*byShape, error) {
 		return by, nil
 	}
 	if c.rows == 0 {
-		return newByShape(nil, nil), nil
+		return newByShape(nil, nil, 0), nil
 	}
 	texts, err := c.read(c.shapeTexts)
 	if err != nil {
@@ -287,15 +296,15 @@ func (c *core) shaped() (*byShape, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := readCodes(&reader{b: codes}, c.rows, len(shapes))
+	of, err := readShapeCodes(&reader{b: codes}, c.rows, len(shapes))
 	if err != nil {
 		return nil, err
 	}
-	by = newByShape(shapes, rows)
+	by = newByShape(shapes, of, c.rows)
 	c.mu.Lock()
 	c.byShape = by
 	c.mu.Unlock()
-	c.used.Add(int64(3*len(texts) + 8*len(rows)))
+	c.used.Add(int64(3*len(texts) + 8*len(of)))
 	return by, nil
 }
 
@@ -319,28 +328,4 @@ func (c *core) readShapes(b []byte) ([]*shape, error) {
 		return nil, errDamaged
 	}
 	return shapes, nil
-}
-
-// readCodes reads what appendCodes has written.
-func readCodes(r *reader, rows, n int) ([]uint32, error) {
-	b := r.packed()
-	width := codeWidth(n)
-	if r.bad || len(r.b) > 0 || len(b) != rows*width {
-		return nil, errDamaged
-	}
-	codes := make([]uint32, rows)
-	for i := range codes {
-		switch width {
-		case 1:
-			codes[i] = uint32(b[i])
-		case 2:
-			codes[i] = uint32(binary.LittleEndian.Uint16(b[2*i:]))
-		default:
-			codes[i] = binary.LittleEndian.Uint32(b[4*i:])
-		}
-		if codes[i] >= uint32(n) {
-			return nil, errDamaged
-		}
-	}
-	return codes, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A shape is a document's text with a mark in place of each scalar.
@@ -163,21 +164,41 @@ func (r *shapeReader) name() (string, bool) {
 // byShape is the rows of a block by their shapes.
 type byShape struct {
 	shapes []*shape
-	of     []uint32       // the shape of each row
-	rows   []uint32       // the rows, sorted by shape
-	first  []uint32       // of each shape, its first row in rows, and the end
-	has    map[int][]used // by column, the shapes that have it
+	of     []uint32 // the shape of each row; nil if all have the first
+	n      int      // rows
+
+	sorting sync.Once
+	rows    []uint32       // the rows, sorted by shape
+	first   []uint32       // of each shape, its first row in rows, and the end
+	has     map[int][]used // by column, the shapes that have it
 }
 
 // used says how many scalars of a shape belong to a column.
 type used struct{ shape, n int }
 
-func newByShape(shapes []*shape, of []uint32) *byShape {
-	b := &byShape{shapes: shapes, of: of, rows: make([]uint32, len(of)), first: make([]uint32, len(shapes)+1), has: make(map[int][]used)}
+func newByShape(shapes []*shape, of []uint32, rows int) *byShape {
+	return &byShape{shapes: shapes, of: of, n: rows}
+}
+
+// at is the shape of a row.
+func (b *byShape) at(row int) *shape {
+	if b.of == nil {
+		return b.shapes[0]
+	}
+	return b.shapes[b.of[row]]
+}
+
+// sort fills rows, first and has.
+func (b *byShape) sort() {
+	of := b.of
+	if of == nil {
+		of = make([]uint32, b.n)
+	}
+	b.rows, b.first, b.has = make([]uint32, b.n), make([]uint32, len(b.shapes)+1), make(map[int][]used)
 	for _, s := range of {
 		b.first[s+1]++
 	}
-	for i := range shapes {
+	for i := range b.shapes {
 		b.first[i+1] += b.first[i]
 	}
 	next := slices.Clone(b.first)
@@ -185,7 +206,7 @@ func newByShape(shapes []*shape, of []uint32) *byShape {
 		b.rows[next[s]] = uint32(row)
 		next[s]++
 	}
-	for i, s := range shapes {
+	for i, s := range b.shapes {
 		for _, column := range s.slots {
 			list := b.has[column]
 			if n := len(list); n > 0 && list[n-1].shape == i {
@@ -195,18 +216,18 @@ func newByShape(shapes []*shape, of []uint32) *byShape {
 			}
 		}
 	}
-	return b
 }
 
 // placement finds out which values each row has of a column with n values.
 func (b *byShape) placement(column, n int) placement {
+	b.sorting.Do(b.sort)
 	each, rows, single := make(map[uint32]uint32), 0, true
 	for _, u := range b.has[column] {
 		each[uint32(u.shape)] = uint32(u.n)
 		rows += int(b.first[u.shape+1] - b.first[u.shape])
 		single = single && u.n == 1
 	}
-	if single && rows == len(b.of) && n == rows {
+	if single && rows == b.n && n == rows {
 		return placement{single: true}
 	}
 	valued := make([]uint32, 0, rows)
@@ -217,7 +238,11 @@ func (b *byShape) placement(column, n int) placement {
 	p := placement{valued: valued, start: make([]uint32, 1, len(valued)+1)}
 	end := uint32(0)
 	for _, row := range valued {
-		end += each[b.of[row]]
+		shape := uint32(0)
+		if b.of != nil {
+			shape = b.of[row]
+		}
+		end += each[shape]
 		p.start = append(p.start, end)
 	}
 	return p

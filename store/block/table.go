@@ -175,6 +175,20 @@ func (t *table) distribute(order []int) {
 	}
 }
 
+// single says whether each row has one value in a column.
+func (t *table) single(column int) bool {
+	spans := t.spans[column]
+	if len(spans) != len(t.docs) {
+		return false
+	}
+	for i, s := range spans {
+		if int(s.doc) != i {
+			return false
+		}
+	}
+	return true
+}
+
 // tokens adds the tokens that spans stand for.
 func tokens(to []token, spans []span, docs []Doc) []token {
 	for _, s := range spans {

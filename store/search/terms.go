@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/podbeat/podbeat/es/body"
+	"github.com/podbeat/podbeat/store/block"
 	"github.com/podbeat/podbeat/store/mapping"
 	"github.com/podbeat/podbeat/store/query"
 )
@@ -298,11 +299,11 @@ func (c *terms) collect(s *segment, rows, parents []int32) error {
 }
 
 // collectCoded is collect where each row has one of a few texts.
-func (c *terms) collectCoded(distinct []string, codes []uint32, rows, parents []int32) error {
-	code := uint32(0)
+func (c *terms) collectCoded(distinct []string, codes block.Codes, rows, parents []int32) error {
+	code := 0
 	for i, row := range rows {
-		if codes != nil {
-			code = codes[row]
+		if !codes.None() {
+			code = codes.At(int(row))
 		}
 		id := c.known[code]
 		if id == 0 {

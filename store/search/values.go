@@ -82,8 +82,8 @@ type values struct {
 	whole    bool          // without a column: each row has the value of its number
 	constant bool          // without a column: each row has value 0
 
-	few   bool     // what follows is by code
-	codes []uint32 // nil: all are 0
+	few   bool        // what follows is by code
+	codes block.Codes // none: all are 0
 
 	ints   []int64
 	scale  int64 // what ints are divided by
@@ -255,10 +255,10 @@ func (v *values) code(i int) int {
 	switch {
 	case !v.few:
 		return i
-	case v.codes == nil:
+	case v.codes.None():
 		return 0
 	}
-	return int(v.codes[i])
+	return v.codes.At(i)
 }
 
 func (v *values) int(i int) (int64, bool) {
@@ -319,7 +319,7 @@ func (v *values) direct() (list []int64, scale int64, ok bool) {
 }
 
 // coded gives the distinct texts and which of them each row has, if each has one; no codes: the first.
-func (v *values) coded() (distinct []string, codes []uint32, ok bool) {
+func (v *values) coded() (distinct []string, codes block.Codes, ok bool) {
 	return v.texts, v.codes, v.all && v.few && v.texts != nil
 }
 
