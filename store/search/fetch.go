@@ -278,18 +278,22 @@ func fits(f *mapping.Field, v block.Value) bool {
 
 // source writes the document, or what includes and excludes leave of it.
 func (s *shaper) source(w *writer, source []byte) error {
-	w.name("_source")
+	left, err := s.Cut(source)
+	w.name("_source").raw(left)
+	return err
+}
+
+// Cut returns the document, or what Includes and Excludes leave of it.
+func (s *Fetch) Cut(source []byte) ([]byte, error) {
 	if len(s.Includes)+len(s.Excludes) == 0 {
-		w.raw(source)
-		return nil
+		return source, nil
 	}
 	v, err := body.Parse(source)
 	if err != nil {
-		return fmt.Errorf("cannot read a document: %w", err)
+		return nil, fmt.Errorf("cannot read a document: %w", err)
 	}
 	cut, _ := s.cut(v, "", len(s.Includes) == 0)
-	w.value(cut)
-	return nil
+	return cut.Append(nil), nil
 }
 
 // cut returns what is wanted of an object or array at path; in says that all of it is included.
