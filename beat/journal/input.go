@@ -52,7 +52,13 @@ type manager struct {
 
 	mu     sync.Mutex
 	inputs map[string]*input // the running ones by id
-	resume sync.Map          // id → position after the last event libbeat has taken, in this process
+	resume sync.Map          // id → left: where to go on, in this process
+}
+
+// left is what a run of an input leaves for its next.
+type left struct {
+	done position // after the last event libbeat has taken
+	seek seek     // as the run was told to
 }
 
 // Init has nothing to start: positions are never forgotten in the background.
@@ -76,6 +82,7 @@ func (m *manager) Create(cfg *common.Config) (v2.Input, error) {
 	if err := option.Unpack(cfg, &in.opts, "journal input", option.InputSettings...); err != nil {
 		return nil, err
 	}
+	in.seek = in.opts.Seek
 	if in.id == "" {
 		in.id = in.opts.source()
 	}
@@ -106,6 +113,7 @@ func (o *options) source() string {
 type input struct {
 	manager *manager
 	opts    options
+	seek    seek // opts.Seek as it is configured
 	id      string
 }
 
@@ -161,9 +169,9 @@ func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 		positions: positions,
 		metrics:   metrics,
 	}
-	from, ok := in.manager.resume.Load(in.id)
-	if ok {
-		p.done = from.(position)
+	if from, ok := in.manager.resume.Load(in.id); ok {
+		in.goOn(from.(left))
+		p.done = from.(left).done
 	} else if p.done, err = positions.load(); err != nil {
 		return err
 	}
@@ -171,8 +179,20 @@ func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 		return err
 	}
 	in.read(stop, ctx.Logger, p)
-	in.manager.resume.Store(in.id, p.done)
+	in.manager.resume.Store(in.id, left{p.done, in.seek})
 	return nil
+}
+
+// goOn has an input that ran before in this process read on, and not begin anew as `seek` says for a start, unless
+// it says something else now.
+func (in *input) goOn(from left) {
+	if from.seek != in.seek {
+		return
+	}
+	in.opts.Seek.Mode = "cursor"
+	if from.done.empty() {
+		in.opts.CursorSeekFallback = "head" // there was nothing to read
+	}
 }
 
 func (in *input) claim() error {
@@ -202,6 +222,9 @@ func (in *input) read(ctx context.Context, log *logp.Logger, p *publisher) {
 		return
 	}
 	defer r.Close()
+	if p.done.empty() {
+		p.begin(r.began())
+	}
 	joiner := newJoiner(in.opts.Join, p.metrics, int(in.opts.MaxMessageBytes), p.done)
 	batch := make([]Entry, batchSize)
 	for {

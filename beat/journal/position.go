@@ -23,6 +23,9 @@ type position struct {
 	Joined []joined `json:"joined,omitempty" struct:"joined,omitempty"`
 }
 
+// empty says that nothing is done.
+func (p position) empty() bool { return p.Cursor == "" && len(p.Chains) == 0 }
+
 // maxChains bounds what a position remembers. Beyond it chains whose files are gone are forgotten.
 const maxChains = 1024
 

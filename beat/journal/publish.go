@@ -24,6 +24,19 @@ type publisher struct {
 	published uint64
 }
 
+// begin notes where reading begins, so that it does so again if podbeat stops before the first event.
+func (p *publisher) begin(at position) {
+	if at.empty() {
+		return
+	}
+	p.done = at
+	p.positions.mu.Lock()
+	defer p.positions.mu.Unlock()
+	if p.positions.newest == nil {
+		p.positions.newest = &at
+	}
+}
+
 // publish sends messages, each with the position that holds once all before it is delivered,
 // and says whether to go on: false means that libbeat is closing.
 func (p *publisher) publish(messages []message) bool {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -160,6 +161,14 @@ func (r *reader) release() {
 	for _, f := range r.files {
 		f.release()
 	}
+}
+
+// began is the position before the first entry that is read: with what is left out of every chain.
+func (r *reader) began() position {
+	if len(r.tracker.others) == 0 {
+		return position{}
+	}
+	return position{Chains: maps.Clone(r.tracker.others), Whole: true}
 }
 
 // position is what to open a reader with to go on after e, an entry that Read has yielded. It has to

@@ -23,7 +23,7 @@ func (r *reader) start(o *options, after position, boot string) error {
 		}
 	}()
 	resumes := o.Seek.Mode == "cursor" || o.Seek.Mode == "since"
-	if resumes && (after.Cursor != "" || len(after.Chains) > 0) {
+	if resumes && !after.empty() {
 		return r.resume(o, after, boot)
 	}
 	switch o.Seek.Mode {
@@ -62,7 +62,9 @@ func (r *reader) resume(o *options, after position, boot string) error {
 	}
 	cur, err := parseCursor(after.Cursor)
 	if err != nil {
-		r.log.Warnf("The saved position counts as gone: %v", err)
+		if after.Cursor != "" {
+			r.log.Warnf("The saved position counts as gone: %v", err)
+		}
 		if len(r.saved) == 0 {
 			return r.fallBack(o, "the saved position cannot be read")
 		}
