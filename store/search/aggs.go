@@ -331,19 +331,18 @@ func (o *ordinals) list(parent int32) []int32 {
 
 // A field is what an aggregation reads, in all indices.
 type field struct {
+	n       int // its place among the search's
 	name    string
 	kind    kind
 	sources []source // by index
 	first   source   // of the first index that has it
 	format  *mapping.Format
-
-	seg  *segment // the values that were read last
-	vals *values
 }
 
 // field finds what an aggregation reads.
 func (x *running) field(name, format string) (*field, error) {
-	f := &field{name: name}
+	f := &field{n: len(x.fields), name: name}
+	x.fields = append(x.fields, f)
 	for _, ix := range x.indices {
 		s, err := ix.source(name, false)
 		if err != nil {
@@ -420,9 +419,4 @@ func (f *field) text(x float64, zone *time.Location) (text string, ok bool) {
 func (f *field) is(t mapping.Type) bool { return f.first.field != nil && f.first.field.Type == t }
 
 // on are the field's values in a segment.
-func (f *field) on(s *segment) *values {
-	if f.seg != s {
-		f.seg, f.vals = s, f.sources[s.index.position].read(s.Segment)
-	}
-	return f.vals
-}
+func (f *field) on(s *segment) *values { return s.values[f.n] }

@@ -2,9 +2,14 @@ package search
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/podbeat/podbeat/es/body"
 	"github.com/podbeat/podbeat/store/block"
@@ -37,14 +42,14 @@ func (x *running) fetch(hits []hit, f *Fetch, by []*sorter) ([]byte, error) {
 	return w.b, nil
 }
 
-// documents reads the hits' documents, those of a segment at once.
+// documents reads the hits' documents, those of a segment at once, of several segments at a time.
 func (x *running) documents(hits []hit) ([]block.Doc, error) {
 	of := make(map[*segment][]int)
 	for i := range hits {
 		of[hits[i].seg] = append(of[hits[i].seg], i)
 	}
 	docs := make([]block.Doc, len(hits))
-	for seg, places := range of {
+	read := func(seg *segment, places []int) error {
 		slices.SortFunc(places, func(a, b int) int { return cmp.Compare(hits[a].row, hits[b].row) })
 		rows := block.NewBitmap(seg.Len())
 		for _, i := range places {
@@ -52,13 +57,24 @@ func (x *running) documents(hits []hit) ([]block.Doc, error) {
 		}
 		found, err := seg.DocsOf(rows)
 		if err != nil {
-			return nil, fmt.Errorf("cannot read documents of index %s: %w", seg.index.View.Index(), err)
+			return fmt.Errorf("cannot read documents of index %s: %w", seg.index.View.Index(), err)
 		}
 		for n, i := range places {
 			docs[i] = found[n]
 		}
+		return nil
 	}
-	return docs, nil
+	var g errgroup.Group
+	g.SetLimit(min(runtime.GOMAXPROCS(0), 8))
+	for seg, places := range of {
+		g.Go(func() error {
+			if err := context.Cause(x.ctx); err != nil && !errors.Is(err, errTimeout) {
+				return err
+			}
+			return read(seg, places)
+		})
+	}
+	return docs, g.Wait()
 }
 
 // A shaper makes of documents of one index what is wanted of them.

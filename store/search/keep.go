@@ -20,8 +20,8 @@ type Keeper struct {
 	closed bool
 }
 
-// maxKeep is the longest time that something is kept, as search.max_keep_alive is.
-const maxKeep = 24 * time.Hour
+// MaxKeep is the longest time that something is kept, as search.max_keep_alive is.
+const MaxKeep = 24 * time.Hour
 
 // NewKeeper returns a Keeper of at most so many points in time and scrolls. It must be closed.
 func NewKeeper(limit int) *Keeper {
@@ -43,6 +43,7 @@ type Kept struct {
 	from      *hit     // the last hit that was given
 	total     int64    // hits, once they were counted
 	over      bool
+	paged     bool // the first hits were given
 }
 
 // Open keeps indices, whose views are the Keeper's from then on, whatever it returns. r is the search of a scroll, nil
@@ -54,8 +55,8 @@ func (k *Keeper) Open(indices []Index, keep time.Duration, r *Request) (id strin
 			e.release()
 		}
 	}()
-	if keep <= 0 || keep > maxKeep {
-		return "", illegal("Keep alive for request (%s) must be between 1ms and %s. This limit can be set by changing the [search.max_keep_alive] cluster level setting.", keep, maxKeep)
+	if keep <= 0 || keep > MaxKeep {
+		return "", illegal("cannot keep it for %s: at most %s, and more than nothing", keep, MaxKeep)
 	}
 	if r != nil {
 		if err := scrollable(r); err != nil {
@@ -90,17 +91,21 @@ func scrollable(r *Request) error {
 	return nil
 }
 
-// Use returns what was kept under an id, and keeps it longer: for as long as keep, or with 0 as before. ok is false
-// when there is nothing.
+// Use returns the point in time that was kept under an id, and keeps it longer: for as long as keep, or with 0 as
+// before. ok is false when there is none.
 func (k *Keeper) Use(id string, keep time.Duration) (kept *Kept, ok bool) {
+	return k.use(id, keep, false)
+}
+
+func (k *Keeper) use(id string, keep time.Duration, scroll bool) (kept *Kept, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	e := k.kept[id]
-	if e == nil {
+	if e == nil || (e.request != nil) != scroll {
 		return nil, false
 	}
 	if keep > 0 {
-		e.keep = min(keep, maxKeep)
+		e.keep = min(keep, MaxKeep)
 	}
 	e.users++
 	e.expires = time.Now().Add(e.keep)
@@ -125,16 +130,21 @@ func (e *Kept) release() {
 	}
 }
 
-// Drop ends the keeping under an id, and says whether there was something.
-func (k *Keeper) Drop(id string) bool {
+// Drop ends the keeping under an id, of a scroll or of a point in time, and gives its indices; ok is false when there
+// is none.
+func (k *Keeper) Drop(id string, scroll bool) (indices int, ok bool) {
 	k.mu.Lock()
 	e := k.kept[id]
+	if e == nil || (e.request != nil) != scroll {
+		k.mu.Unlock()
+		return 0, false
+	}
 	free := k.drop(id)
 	k.mu.Unlock()
 	if free {
 		e.release()
 	}
-	return e != nil
+	return len(e.Indices), true
 }
 
 // drop takes an entry out; free says that its views are to be released now. k.mu is held.
@@ -215,11 +225,8 @@ func (k *Keeper) Close() {
 
 // Scroll gives the next hits of a scroll. An error of type *[Error] is answered with its [Status].
 func (k *Keeper) Scroll(ctx context.Context, id string, keep time.Duration, now time.Time) (*Response, error) {
-	e, ok := k.Use(id, keep)
-	if !ok || e.request == nil {
-		if ok {
-			e.Done()
-		}
+	e, ok := k.use(id, keep, true)
+	if !ok {
 		return nil, &Error{Type: "search_context_missing_exception", Reason: "No search context found for id [" + clip(id) + "]"}
 	}
 	defer e.Done()
@@ -230,14 +237,16 @@ func (k *Keeper) Scroll(ctx context.Context, id string, keep time.Duration, now 
 		r.Size = 0
 	}
 	r.resume = e.from
-	if e.from != nil { // the first answer had the rest
+	paged := e.paged
+	if paged { // the first answer had the rest
 		r.Aggregations, r.counted = nil, &e.total
 	}
 	response, err := Run(ctx, e.Indices, &r, now)
 	if err != nil {
 		return nil, err
 	}
-	response.ScrollID, e.total = id, response.Total
+	response.ScrollID, response.scrolled = id, paged
+	e.total, e.paged = response.Total, true
 	if response.last != nil {
 		e.from = response.last
 	} else {

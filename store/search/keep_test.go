@@ -185,8 +185,14 @@ func TestPointInTime(t *testing.T) {
 	if e := new(Error); !errors.As(err, &e) || Status(e) != 429 {
 		t.Errorf("a point in time too many is answered with %v", err)
 	}
-	if !k.Drop(id) || k.Drop(id) {
-		t.Error("a point in time was not dropped, or twice")
+	if _, ok := k.Drop(id, true); ok {
+		t.Error("a point in time was dropped as a scroll")
+	}
+	if n, ok := k.Drop(id, false); !ok || n != 1 {
+		t.Errorf("a point in time of one index was dropped: %d, %v", n, ok)
+	}
+	if _, ok := k.Drop(id, false); ok {
+		t.Error("a point in time was dropped twice")
 	}
 	if _, ok := k.Use(id, 0); ok {
 		t.Error("a point in time that was dropped can be used")
@@ -241,7 +247,7 @@ func TestRefusals(t *testing.T) {
 	f(`{"from":1}`, time.Minute, "Validation Failed: 1: using [from] is not allowed in a scroll context;")
 	f(`{"track_total_hits":false}`, time.Minute, "Validation Failed: 1: disabling [track_total_hits] is not allowed in a scroll context;")
 	f(`{"sort":["n"],"search_after":[1]}`, time.Minute, "`search_after` cannot be used in a scroll context.")
-	f(`{}`, 48*time.Hour, "Keep alive for request (48h0m0s) must be between 1ms and 24h0m0s. This limit can be set by changing the [search.max_keep_alive] cluster level setting.")
+	f(`{}`, 48*time.Hour, "cannot keep it for 48h0m0s: at most 24h0m0s, and more than nothing")
 	if _, err := k.Scroll(t.Context(), "nope", 0, time.Now()); err == nil || Status(err.(*Error)) != 404 {
 		t.Errorf("a scroll that is none: %v", err)
 	}
@@ -262,8 +268,36 @@ func TestEnds(t *testing.T) {
 	if a := read(t, response, err); !a.TimedOut {
 		t.Error("a search without time has not timed out")
 	}
-	n, err := Count(t.Context(), over, ask(t, `{"query":{"term":{"level":"info"}}}`).Query, time.Now())
-	if err != nil || n != 50 {
-		t.Errorf("Count is %d, %v; want 50", n, err)
+	response, err = Run(t.Context(), over, Counting(ask(t, `{"query":{"term":{"level":"info"}}}`).Query), time.Now())
+	if err != nil || response.Total != 50 {
+		t.Errorf("the count is %d, %v; want 50", response.Total, err)
+	}
+}
+
+func TestPartial(t *testing.T) {
+	l := newLogs(t, 3)
+	if err := l.Create(t.Context(), "other"); err != nil {
+		t.Fatal(err)
+	}
+	empty, err := l.View("other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer empty.Release()
+	full := l.over(t)[0]
+	defer full.View.Release()
+	over := []Index{full, {empty, mapping.New(mapping.DefaultSettings)}}
+	r := ask(t, `{"sort":["n"]}`)
+	response, err := Run(t.Context(), over, r, time.Now())
+	if err != nil || response.Total != 3 || response.Indices != 2 || len(response.Failures) != 1 || response.Failures[0].Index != "other" {
+		t.Errorf("a search of an index that lacks the field: %+v, %v", response, err)
+	}
+	r.Whole = true
+	var phase *PhaseError
+	if _, err := Run(t.Context(), over, r, time.Now()); !errors.As(err, &phase) || !phase.Partial || len(phase.Failures) != 1 {
+		t.Errorf("a search of all of both: %v", err)
+	}
+	if _, err := Run(t.Context(), over[1:], ask(t, `{"sort":["n"]}`), time.Now()); !errors.As(err, &phase) || phase.Partial {
+		t.Errorf("a search of the other: %v", err)
 	}
 }

@@ -55,8 +55,10 @@ func (r *Request) Set(name, value string) (known bool, err error) {
 			r.url = make(map[string]string)
 		}
 		r.url[name] = value
+	case "allow_partial_search_results":
+		r.Whole = !p.flag(name, v)
 	case "preference", "routing", "search_type", "request_cache", "batched_reduce_size", "max_concurrent_shard_requests", "pre_filter_shard_size",
-		"ccs_minimize_roundtrips", "allow_partial_search_results", "min_compatible_shard_node", "force_synthetic_source":
+		"ccs_minimize_roundtrips", "min_compatible_shard_node", "force_synthetic_source":
 		// They say where and how to search, and not what for.
 	default:
 		return false, nil

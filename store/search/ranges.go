@@ -82,13 +82,12 @@ func (s missingSpec) collector(x *running, a *Aggregation) (collector, error) {
 
 // A filter is a query whose rows are found once for each segment.
 type filter struct {
+	n     int           // its place among the search's
 	plans []*query.Plan // by index
-	seg   *segment
-	rows  *block.Bitmap
 }
 
 func (x *running) filter(q query.Query) (*filter, error) {
-	f := &filter{}
+	f := &filter{n: len(x.filters)}
 	for _, ix := range x.indices {
 		plan, err := x.compile(ix, q)
 		if err != nil {
@@ -96,15 +95,11 @@ func (x *running) filter(q query.Query) (*filter, error) {
 		}
 		f.plans = append(f.plans, plan)
 	}
+	x.filters = append(x.filters, f)
 	return f, nil
 }
 
-func (f *filter) on(s *segment) *block.Bitmap {
-	if f.seg != s {
-		f.seg, f.rows = s, f.plans[s.index.position].Select(s.Segment, nil)
-	}
-	return f.rows
-}
+func (f *filter) on(s *segment) *block.Bitmap { return s.filtered[f.n] }
 
 type filterSpec struct{ query query.Query }
 

@@ -23,6 +23,7 @@ type Request struct {
 	Timeout           time.Duration // 0 is none
 	TotalAsNumber     bool          // rest_total_hits_as_int
 	TypedKeys         bool
+	Whole             bool // refuse the search where not every index can be asked it
 
 	Fetch Fetch
 
@@ -76,6 +77,11 @@ func Parse(v body.Value) (*Request, error) {
 		}
 	}
 	return r, r.check()
+}
+
+// Counting returns a request that counts what a query finds.
+func Counting(q query.Query) *Request {
+	return &Request{Query: q, TrackTotal: exact, trackAsked: true, score: 1}
 }
 
 // check looks at what parts of a request mean together.

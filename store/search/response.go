@@ -9,14 +9,19 @@ type Response struct {
 	Took     time.Duration
 	TimedOut bool
 	Indices  int
-	Total    int64 // hits, as far as they were counted
+	Failures []Failure // of indices that could not be searched
+	Total    int64     // hits, as far as they were counted
 	PITID    string
 	ScrollID string
+
+	TotalAsNumber bool
+	FailedShards  []byte // what Append writes of Failures, a JSON array
 
 	request      *Request
 	hits         []byte // a JSON array
 	aggregations []byte // a JSON object, or nil
 	last         *hit
+	scrolled     bool // behind the first of a scroll
 }
 
 // Append appends the response's JSON.
@@ -31,16 +36,24 @@ func (r *Response) Append(to []byte) []byte {
 	}
 	w.name("took").int(r.Took.Milliseconds())
 	w.name("timed_out").flag(r.TimedOut)
+	if r.scrolled {
+		w.name("terminated_early").flag(false)
+	}
 	w.name("_shards").open('{')
 	w.name("total").int(int64(r.Indices))
-	w.name("successful").int(int64(r.Indices))
+	w.name("successful").int(int64(r.Indices - len(r.Failures)))
 	w.name("skipped").int(0)
-	w.name("failed").int(0)
+	w.name("failed").int(int64(len(r.Failures)))
+	if r.FailedShards != nil {
+		w.name("failures").raw(r.FailedShards)
+	}
 	w.close('}')
 	w.name("hits").open('{')
 	r.total(w)
 	w.name("max_score")
-	if r.last == nil || len(r.request.Sort) > 0 && !r.request.TrackScores {
+	if r.Indices == 0 {
+		w.float(0)
+	} else if r.last == nil || len(r.request.Sort) > 0 && !r.request.TrackScores {
 		w.null()
 	} else {
 		w.float(r.request.score)
@@ -63,7 +76,7 @@ func (r *Response) total(w *writer) {
 	if track != exact && value > int64(track) {
 		value, relation = int64(track), "gte"
 	}
-	if r.request.TotalAsNumber {
+	if r.TotalAsNumber {
 		w.name("total").int(value)
 		return
 	}

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/podbeat/podbeat/store/block"
 	"github.com/podbeat/podbeat/store/query"
 )
 
@@ -31,6 +30,8 @@ type running struct {
 	afterPlace *int64
 	timed      bool // best is sorted by @timestamp first
 	aggs       []namedCollector
+	fields     []*field  // what aggs read
+	filters    []*filter // by which aggs choose
 	total      int64
 	counted    bool // total is all
 	timedOut   bool
@@ -38,11 +39,12 @@ type running struct {
 }
 
 // Run executes a search over indices, in the order of their names. now is what date math in it means. It does not
-// release the views. An error of type *[Error] is the request's fault.
+// release the views. An error of type *[Error] is the request's fault; a *[PhaseError] names the indices of which it
+// could not be asked. Where some can be searched, the response names the others.
 func Run(ctx context.Context, over []Index, r *Request, now time.Time) (*Response, error) {
 	started := time.Now()
-	x := &running{ctx: ctx, request: r, now: now}
-	if err := x.prepare(over); err != nil {
+	x, failures, err := begin(ctx, over, r, now)
+	if err != nil {
 		return nil, err
 	}
 	if r.Timeout > 0 {
@@ -59,38 +61,27 @@ func Run(ctx context.Context, over []Index, r *Request, now time.Time) (*Respons
 	} else {
 		hits = nil
 	}
-	response := &Response{request: r, Indices: len(over), TimedOut: x.timedOut, Total: x.total, PITID: r.PIT}
-	var err error
+	response := &Response{request: r, Indices: len(over), Failures: failures, TimedOut: x.timedOut, Total: x.total, PITID: r.PIT, TotalAsNumber: r.TotalAsNumber}
 	if response.hits, err = x.fetch(hits, &r.Fetch, x.best.by); err != nil {
 		return nil, err
 	}
 	if n := len(hits); n > 0 {
 		response.last = &hits[n-1]
 	}
-	if response.aggregations, err = x.aggregations(); err != nil {
-		return nil, err
+	if len(over) > 0 { // of no index Elasticsearch has no aggregations
+		if response.aggregations, err = x.aggregations(); err != nil {
+			return nil, err
+		}
 	}
 	response.Took = time.Since(started)
 	return response, nil
-}
-
-// Count counts what a query finds.
-func Count(ctx context.Context, over []Index, q query.Query, now time.Time) (int64, error) {
-	x := &running{ctx: ctx, request: &Request{Query: q, TrackTotal: exact}, now: now}
-	if err := x.prepare(over); err != nil {
-		return 0, err
-	}
-	if err := x.scan(); err != nil {
-		return 0, err
-	}
-	return x.total, nil
 }
 
 var errTimeout = errors.New("the search took longer than its timeout")
 
 func (x *running) prepare(over []Index) error {
 	r := x.request
-	if r.From+r.Size > maxWindow {
+	if len(over) > 0 && r.From+r.Size > maxWindow {
 		return illegal("Result window is too large, from + size must be less than or equal to: [%d] but was [%d]. See the scroll api for a more efficient way to request large data sets. This limit can be set by changing the [index.max_result_window] index level setting.", maxWindow, r.From+r.Size)
 	}
 	for i, one := range over {
@@ -138,7 +129,7 @@ func (x *running) segments() ([]*segment, error) {
 			return nil, err
 		}
 		for _, s := range list {
-			all = append(all, &segment{s, ix})
+			all = append(all, &segment{Segment: s, index: ix, ready: make(chan struct{})})
 		}
 	}
 	if x.timed {
@@ -164,36 +155,65 @@ func compareInts(a, b int64) int {
 	return 0
 }
 
-// scan selects the rows of all segments, some at a time, and collects them in order.
+// scan selects the rows of all segments and collects them, one segment after the other. While one is collected, the next are prepared by
+// as many goroutines as there are processors.
 func (x *running) scan() error {
 	all, err := x.segments()
 	if err != nil {
 		return err
 	}
 	x.countAll()
+	var preparing sync.WaitGroup
+	defer preparing.Wait() // the views are released behind the search
 	width := min(runtime.GOMAXPROCS(0), 8)
-	for len(all) > 0 && !x.done(all) {
-		wave := all[:min(width, len(all))]
-		all = all[len(wave):]
+	started := 0
+	for next, seg := range all {
+		if x.done(all[next:]) {
+			break
+		}
 		if err := x.expired(); err != nil || x.timedOut {
 			return err
 		}
-		found := make([]*block.Bitmap, len(wave))
-		var wg sync.WaitGroup
-		for i, seg := range wave {
-			wg.Go(func() { found[i] = seg.index.plan.Select(seg.Segment, nil) })
+		for ; started < min(next+width, len(all)); started++ {
+			ahead, best := all[started], x.mayHaveBest(all[started])
+			preparing.Go(func() { x.ready(ahead, best) })
 		}
-		wg.Wait()
-		for i, seg := range wave {
-			if err := x.collect(seg, found[i]); err != nil {
-				return err
-			}
-			if err := seg.Err(); err != nil {
-				return fmt.Errorf("cannot search index %s: %w", seg.index.View.Index(), err)
-			}
+		<-seg.ready
+		if err := x.collect(seg); err != nil {
+			return err
+		}
+		if err := seg.Err(); err != nil {
+			return fmt.Errorf("cannot search index %s: %w", seg.index.View.Index(), err)
 		}
 	}
 	return nil
+}
+
+// ready selects the rows of a segment, and reads what will be collected of them. best says whether they may be among the best hits.
+func (x *running) ready(seg *segment, best bool) {
+	defer close(seg.ready)
+	seg.rows = seg.index.plan.Select(seg.Segment, nil)
+	if seg.hits = seg.rows; seg.index.post != nil {
+		seg.hits = seg.index.post.Select(seg.Segment, seg.rows)
+	}
+	if seg.rows.Empty() {
+		return
+	}
+	for _, f := range x.filters {
+		seg.filtered = append(seg.filtered, f.plans[seg.index.position].Select(seg.Segment, seg.rows))
+	}
+	for _, f := range x.fields {
+		seg.values = append(seg.values, f.sources[seg.index.position].read(seg.Segment))
+	}
+	if best && !seg.hits.Empty() {
+		seg.taker = x.best.on(x, seg)
+	}
+}
+
+// mayHaveBest says whether a segment can have hits that are better than those found so far.
+func (x *running) mayHaveBest(seg *segment) bool {
+	low, high := seg.Times()
+	return x.best.limit > 0 && !(x.timed && x.best.beyond(low, high))
 }
 
 // expired says why not to go on: an error, or that time is up.
@@ -250,47 +270,40 @@ func (x *running) done(rest []*segment) bool {
 	return true
 }
 
-func (x *running) collect(seg *segment, rows *block.Bitmap) error {
-	if len(x.aggs) > 0 {
-		if err := x.aggregate(seg, rows); err != nil {
+// collect collects a segment that is ready.
+func (x *running) collect(seg *segment) error {
+	defer seg.forget()
+	if len(x.aggs) > 0 && !seg.rows.Empty() {
+		if err := x.aggregate(seg); err != nil {
 			return err
 		}
 	}
-	if seg.index.post != nil {
-		rows = seg.index.post.Select(seg.Segment, rows)
-	}
 	if !x.counted {
-		x.total += int64(rows.Count())
+		x.total += int64(seg.hits.Count())
 	}
-	if low, high := seg.Times(); x.best.limit == 0 || rows.Empty() || x.timed && x.best.beyond(low, high) {
+	if seg.taker == nil || !x.mayHaveBest(seg) {
 		return nil
 	}
-	t := x.best.on(x, seg)
-	for row := range rows.Rows {
-		t.offer(row)
+	for row := range seg.hits.Rows {
+		seg.taker.offer(row)
 	}
 	return nil
 }
 
 // aggregate hands the rows to the aggregations, some at a time.
-func (x *running) aggregate(seg *segment, rows *block.Bitmap) error {
+func (x *running) aggregate(seg *segment) error {
 	const batch = 4096
 	list, parents := make([]int32, 0, batch), make([]int32, batch)
-	flush := func() error {
+	for next := 0; next < seg.Len(); {
+		list, next = seg.rows.Fill(list[:0], next)
 		for _, a := range x.aggs {
 			if err := a.collect(seg, list, parents[:len(list)]); err != nil {
 				return err
 			}
 		}
-		list = list[:0]
-		return x.expired()
-	}
-	for row := range rows.Rows {
-		if list = append(list, int32(row)); len(list) == batch {
-			if err := flush(); err != nil || x.timedOut {
-				return err
-			}
+		if err := x.expired(); err != nil || x.timedOut {
+			return err
 		}
 	}
-	return flush()
+	return nil
 }

@@ -547,4 +547,14 @@ func (s *sorter) timeKey(ns int64) int64 {
 type segment struct {
 	*block.Segment
 	index *indexed
+
+	ready    chan struct{} // closed when the rest is there
+	rows     *block.Bitmap // that the query holds for
+	hits     *block.Bitmap // of those, what is left by post_filter
+	taker    *taker        // of hits, where they can be among the best
+	values   []*values     // of what aggregations read, by the field's number
+	filtered []*block.Bitmap
 }
+
+// forget frees what is not needed when the segment has been collected; a hit may keep the segment.
+func (s *segment) forget() { s.rows, s.hits, s.taker, s.values, s.filtered = nil, nil, nil, nil, nil }
