@@ -41,8 +41,9 @@ type Options struct {
 type Limits struct {
 	// The longest body of a request, unpacked.
 	Body option.Bytes `config:"body" default:"100MiB"`
-	// How many requests may write at once, and how many searches may run at once; 0 is two for each processor.
-	Writes   int `config:"writes"`
+	// How many requests may write at once; 0 is two for each processor.
+	Writes int `config:"writes"`
+	// How many searches may run at once; 0 is two for each processor.
 	Searches int `config:"searches"`
 	// How many requests may wait for their turn, of each kind; more are refused with 429.
 	Waiting int `config:"waiting" default:"200"`

@@ -17,6 +17,8 @@ func (h *Handler) table() []*route {
 	var all []*route
 	add := func(some []*route) { all = append(all, some...) }
 	add(routes("GET|HEAD", "/", "", (*call).root))
-	all = append(all, h.searchRoutes()...)
+	add(h.bulkRoutes())
+	add(h.documentRoutes())
+	add(h.searchRoutes())
 	return all
 }
