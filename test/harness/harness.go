@@ -14,8 +14,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,34 +26,10 @@ const patience = time.Minute
 // Soak says whether the long forms of the tests are wanted: environment variable PODBEAT_SOAK=1.
 func Soak() bool { return os.Getenv("PODBEAT_SOAK") == "1" }
 
-var program struct {
-	sync.Once
-	dir string
-	err error
-}
-
-// Main is for TestMain: it runs the tests and then takes away the built program and the servers of package services.
+// Main is for TestMain: it runs the tests and then takes away the built programs and the servers of package services.
 func Main(m *testing.M) int {
-	defer func() { os.RemoveAll(program.dir) }()
+	defer programs.remove()
 	return services.Main(m)
-}
-
-// Program builds podbeat once per test binary and returns its path.
-func Program(t testing.TB) string {
-	t.Helper()
-	program.Do(func() {
-		if program.dir, program.err = os.MkdirTemp("", "podbeat-program-"); program.err != nil {
-			return
-		}
-		out, err := exec.Command("go", "build", "-o", program.dir+"/podbeat", "github.com/podbeat/podbeat/cmd/podbeat").CombinedOutput()
-		if err != nil {
-			program.err = fmt.Errorf("%w: %s", err, out)
-		}
-	})
-	if program.err != nil {
-		t.Fatalf("cannot build podbeat: %v", program.err)
-	}
-	return filepath.Join(program.dir, "podbeat")
 }
 
 // A Podbeat is one installation of podbeat: its configuration and state, and at times a process. Its methods
@@ -64,21 +38,19 @@ type Podbeat struct {
 	Dir      string // path.home; path.data is data in it, all processes' logs are in podbeat.log
 	Restarts int    // how often Wait may start the process again when it has ended by itself, as systemd does
 
-	t      testing.TB
-	cmd    *exec.Cmd
-	exited chan struct{} // closed when cmd has ended
+	process
 	client *http.Client
 }
 
 // New installs podbeat with this configuration and starts it; when the test ends, it is killed.
 func New(t testing.TB, config string) *Podbeat {
 	t.Helper()
-	Program(t)
+	Program(t, "podbeat")
 	dir, err := os.MkdirTemp("", "podbeat-") // t.TempDir would make the socket's path too long
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Podbeat{Dir: dir, t: t}
+	p := &Podbeat{Dir: dir, process: process{t: t, name: "podbeat"}}
 	p.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true, // the next process has the same address
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -124,67 +96,9 @@ func (p *Podbeat) Start() {
 		p.t.Fatal(err)
 	}
 	defer log.Close()
-	p.cmd = exec.Command(Program(p.t), "-e", "-c", filepath.Join(p.Dir, "podbeat.yml"), "--path.home", p.Dir,
+	p.cmd = exec.Command(Program(p.t, "podbeat"), "-e", "-c", filepath.Join(p.Dir, "podbeat.yml"), "--path.home", p.Dir,
 		"-E", "http.enabled=true", "-E", "http.host=unix://"+p.socket())
-	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
-		p.t.Fatalf("cannot start podbeat: %v", err)
-	}
-	exited := make(chan struct{})
-	p.exited = exited
-	go func(cmd *exec.Cmd) { // ends with the process, which remove waits for
-		defer close(exited)
-		cmd.Wait()
-	}(p.cmd)
-}
-
-// Running says whether there is a process.
-func (p *Podbeat) Running() bool {
-	select {
-	case <-p.Exited():
-		return false
-	default:
-		return true
-	}
-}
-
-// Exited is closed when the process has ended, and when there is none.
-func (p *Podbeat) Exited() <-chan struct{} {
-	if p.exited == nil {
-		none := make(chan struct{})
-		close(none)
-		return none
-	}
-	return p.exited
-}
-
-// Kill9 ends the process with SIGKILL, wherever it is.
-func (p *Podbeat) Kill9() {
-	p.t.Helper()
-	p.end(syscall.SIGKILL)
-}
-
-// Term asks the process to stop and waits until it has, without an error.
-func (p *Podbeat) Term() {
-	p.t.Helper()
-	p.end(syscall.SIGTERM)
-	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
-		p.t.Fatalf("podbeat stopped with exit code %d", code)
-	}
-}
-
-func (p *Podbeat) end(signal syscall.Signal) {
-	p.t.Helper()
-	if !p.Running() {
-		p.t.Fatalf("podbeat has ended by itself: %v", p.cmd.ProcessState)
-	}
-	p.cmd.Process.Signal(signal)
-	select {
-	case <-p.exited:
-	case <-time.After(patience):
-		p.t.Fatalf("podbeat has not ended a minute after %v", signal)
-	}
+	p.launch(p.cmd, log)
 }
 
 // remove is the last thing that happens to an installation.

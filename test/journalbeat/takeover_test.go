@@ -72,7 +72,7 @@ func TestTakeOver(t *testing.T) {
 
 	old := filepath.Join(dir, "journalbeat.yml")
 	write(t, old, fmt.Sprintf(journalbeatYAML, dir))
-	migrated, err := exec.Command(harness.Program(t), "migrate", old).Output()
+	migrated, err := exec.Command(harness.Program(t, "podbeat"), "migrate", old).Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func TestExamples(t *testing.T) {
 	}
 	// The keys are the API's: a new one in the file is used within a second.
 	dir := t.TempDir()
-	if err := os.Symlink(harness.Program(t), filepath.Join(dir, "podbeat")); err != nil {
+	if err := os.Symlink(harness.Program(t, "podbeat"), filepath.Join(dir, "podbeat")); err != nil {
 		t.Fatal(err)
 	}
 	first := strings.Replace(blocks[0][1], "podbeat token keys keys.json\n", "", 1)

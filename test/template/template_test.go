@@ -85,7 +85,7 @@ func exported(t *testing.T, url, version, form, path string) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(harness.Program(t), "export", "template", "--es.version", version, "-E", "setup.template.type="+form,
+	out, err := exec.Command(harness.Program(t, "podbeat"), "export", "template", "--es.version", version, "-E", "setup.template.type="+form,
 		"-c", config, "--path.home", dir).Output()
 	if err != nil {
 		t.Fatal(err)
