@@ -47,7 +47,7 @@ func openCatalog(dir string) (*catalog, error) {
 		}
 	}
 	if err != nil && strings.Contains(err.Error(), "SQLITE_BUSY") {
-		return nil, fmt.Errorf("another process has %s open; stop it first", path)
+		return nil, fmt.Errorf("%w (%s); stop it first", ErrHeld, path)
 	}
 	return &catalog{db}, err
 }

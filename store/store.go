@@ -64,6 +64,7 @@ var (
 	ErrExists  = errors.New("the index already exists")
 	ErrClosed  = errors.New("the index is closed")
 	ErrFull    = errors.New("the disk is nearly full")
+	ErrHeld    = errors.New("another process has the store open")
 	errStopped = errors.New("the store is closed")
 )
 
