@@ -22,7 +22,7 @@ var Default = Build
 
 const libbeatVersion = "github.com/elastic/beats/v7/libbeat/version"
 
-// Build makes the programs: build/podbeat and build/curator.
+// Build makes the programs: build/podbeat, build/curator and build/logapi.
 func Build() error {
 	mg.Deps(headers)
 	commit, _ := sh.Output("git", "rev-parse", "HEAD") // a source archive has none

@@ -28,8 +28,12 @@ func TestLayers(t *testing.T) {
 			case !ours:
 			case in(pkg, "option"):
 				t.Errorf("%s imports %s: it must not know the rest", pkg, below)
-			case in(pkg, "es", "token") && !in(below, "es", "token"):
+			case in(pkg, "es", "token", "listen", "heartbeat") && !in(below, "es", "token", "listen", "heartbeat"):
 				t.Errorf("%s imports %s: it is shared by programs and knows none", pkg, below)
+			case in(pkg, "store") && !in(below, "store", "es", "option"):
+				t.Errorf("%s imports %s: the store needs no more than es and option", pkg, below)
+			case in(pkg, "logapi") && !in(below, "logapi", "store", "es", "token", "listen", "heartbeat", "option", "curator"):
+				t.Errorf("%s imports %s: logapi knows no beat and no test", pkg, below)
 			case in(pkg, "curator") && !in(below, "curator", "es", "option"):
 				t.Errorf("%s imports %s: curator needs no more than es and option", pkg, below)
 			case in(pkg, "processors") && !in(below, "option", "processors"):
@@ -46,10 +50,10 @@ func TestLayers(t *testing.T) {
 // TestBuildsEverywhere: the programs without libbeat need no C compiler, and run on what people sit at.
 func TestBuildsEverywhere(t *testing.T) {
 	for _, goos := range []string{"linux", "darwin", "windows"} {
-		cmd := exec.Command("go", "build", "-o", t.TempDir(), module+"cmd/curator")
+		cmd := exec.Command("go", "build", "-o", t.TempDir()+"/", module+"cmd/curator", module+"cmd/logapi")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH=amd64")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("cannot build curator for %s: %v\n%s", goos, err, out)
+			t.Errorf("cannot build curator and logapi for %s: %v\n%s", goos, err, out)
 		}
 	}
 }
