@@ -1,0 +1,419 @@
+package logapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/podbeat/podbeat/curator/setting"
+	"github.com/podbeat/podbeat/es"
+	"github.com/podbeat/podbeat/store"
+	"github.com/podbeat/podbeat/store/mapping"
+	"github.com/podbeat/podbeat/store/rest"
+)
+
+// A storeCommand is the commands below `logapi store`. They work on the store's folder, which no logapi may use meanwhile; some of them on
+// what answers at a URL instead.
+type storeCommand struct {
+	open func() (dir string, o store.Options, err error)
+
+	url, tokenFile, caCerts string
+}
+
+// newStoreCommand makes `logapi store`; open says where the store is and how it is set.
+func newStoreCommand(open func() (dir string, o store.Options, err error)) *cobra.Command {
+	s := &storeCommand{open: open}
+	return parent(&cobra.Command{
+		Use:   "store",
+		Short: "List, verify, compact, back up, export and import what the embedded store keeps",
+		Long: `Store tends the folder of the embedded store. While a logapi runs, it holds that folder: stop it, or for list, export and import name its
+address with --url, which may be any Elasticsearch, too. Run it as the user that logapi runs as.`,
+		Example: `  logapi store list --url http://127.0.0.1:9200
+  logapi store verify
+  logapi store compact 'logs-2026.11.*'
+  logapi store backup /backup/logs-2026-11-21
+  logapi store export -o logs.ndjson.zst
+  logapi store import logs.ndjson.zst`,
+	}, newListCommand(s), newVerifyCommand(s), newCompactCommand(s), newBackupCommand(s), newExportCommand(s), newImportCommand(s))
+}
+
+// flags adds those that say where the documents are.
+func (s *storeCommand) flags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&s.url, "url", "", "`URL` of a logapi that runs, or of Elasticsearch, in place of the store's folder: http://127.0.0.1:9200")
+	flags.StringVar(&s.tokenFile, "token-file", "", "`FILE` with the token that the URL asks for")
+	flags.StringVar(&s.caCerts, "ca-certs", "", "`FILE` of the authorities to trust in place of the system's, PEM")
+}
+
+// connect returns a client of the store in its folder, or of what is at --url. With create the store is made if there is none.
+func (s *storeCommand) connect(cmd *cobra.Command, create bool) (c *es.Client, done func(), err error) {
+	if s.url != "" {
+		c, err := s.remote()
+		return c, func() {}, err
+	}
+	if s.tokenFile != "" || s.caCerts != "" {
+		return nil, nil, usage("--token-file and --ca-certs are for --url")
+	}
+	st, _, err := s.local(cmd, create)
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err := rest.New(rest.Options{Store: st})
+	if err != nil {
+		return nil, nil, errors.Join(err, st.Close())
+	}
+	done = func() {
+		if err := errors.Join(h.Close(), st.Close()); err != nil {
+			fmt.Fprintln(cmd.ErrOrStderr(), "logapi: cannot close the store:", setting.Printable(err.Error()))
+		}
+	}
+	c, err = es.New(es.Config{Hosts: []string{"http://store"}, Transport: within{h}})
+	if err != nil {
+		done()
+	}
+	return c, done, err
+}
+
+func (s *storeCommand) remote() (*es.Client, error) {
+	config := es.Config{Hosts: []string{s.url}, CACerts: s.caCerts, Timeout: time.Minute}
+	if s.tokenFile != "" {
+		text, err := os.ReadFile(s.tokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read --token-file: %w", err)
+		}
+		config.Bearer = strings.TrimSpace(string(text))
+	}
+	c, err := es.New(config)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return c, nil
+}
+
+// local opens the store in its folder. What it would delete by itself, it keeps.
+func (s *storeCommand) local(cmd *cobra.Command, create bool) (st *store.Store, dir string, err error) {
+	dir, o, err := s.open()
+	if err != nil {
+		return nil, dir, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, "catalog.db")); errors.Is(err, fs.ErrNotExist) && !create {
+		if files, _ := filepath.Glob(filepath.Join(dir, "indices", "*.db")); len(files) == 0 {
+			return nil, dir, fmt.Errorf("there is no store in %q: name its folder in the configuration (store.path), or with --url a logapi that runs", dir)
+		}
+	}
+	o.Retention, o.MaxSize = 0, 0
+	o.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if st, err = store.Open(dir, o); errors.Is(err, store.ErrHeld) {
+		return nil, dir, fmt.Errorf("%w, or list, export and import through it, with --url http://127.0.0.1:9200", err)
+	}
+	return st, dir, err
+}
+
+// choose returns the indices that names and patterns stand for, sorted; all without any.
+func choose(all, asked []string) ([]string, error) {
+	if len(asked) == 0 {
+		return all, nil
+	}
+	var chosen []string
+	for _, pattern := range asked {
+		n := len(chosen)
+		for _, name := range all {
+			if name == pattern || strings.Contains(pattern, "*") && mapping.Like(pattern, name) {
+				chosen = append(chosen, name)
+			}
+		}
+		if len(chosen) == n {
+			return nil, fmt.Errorf("there is no index %q: `logapi store list` shows them", pattern)
+		}
+	}
+	slices.Sort(chosen)
+	return slices.Compact(chosen), nil
+}
+
+// each does something with each of the indices asked for, and shows how far it is by what they take on the disk. Closed ones are left out.
+func (s *storeCommand) each(cmd *cobra.Command, what string, asked []string, do func(*store.Store, store.Info) error) (err error) {
+	st, _, err := s.local(cmd, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	names, err := choose(st.Names(), asked)
+	if err != nil {
+		return err
+	}
+	var list []store.Info
+	var done, total int64
+	for _, name := range names {
+		info, err := st.Info(name)
+		if err != nil {
+			return err
+		}
+		list = append(list, info)
+		total += info.Bytes
+	}
+	b := newBar(cmd.ErrOrStderr(), what)
+	defer b.clear()
+	for _, info := range list {
+		b.step(done, total, setting.Printable(info.Name))
+		if err := cmd.Context().Err(); err != nil {
+			return fmt.Errorf("interrupted: %w", err)
+		}
+		if info.Closed {
+			b.note("%s is closed: left out", info.Name)
+			continue
+		}
+		b.clear()
+		if err := do(st, info); err != nil {
+			return err
+		}
+		done += info.Bytes
+	}
+	return nil
+}
+
+func newVerifyCommand(s *storeCommand) *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify [INDEX...]",
+		Short: "Read everything and say what is wrong",
+		Long: `Verify reads all of the indices, or of those that are named: SQLite's own check, every block and its checksum, every document, and that each
+id is there once. The exit code is 1 if anything is wrong. Nothing is changed.`,
+		Example:           "  logapi store verify\n  logapi store verify 'logs-2026.11.*'",
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: s.completeIndices,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			wrong, n := 0, 0
+			err := s.each(cmd, "verify", args, func(st *store.Store, info store.Info) error {
+				r, err := st.Verify(cmd.Context(), info.Name)
+				if err != nil && cmd.Context().Err() != nil {
+					return err
+				}
+				if err != nil {
+					r.Problems = append(r.Problems, err.Error())
+				}
+				if err == nil && r.Docs != info.Docs {
+					r.Problems = append(r.Problems, fmt.Sprintf("it has %d documents, and says it has %d", r.Docs, info.Docs))
+				}
+				if n++; len(r.Problems) > 0 {
+					wrong++
+				}
+				return reported(cmd.OutOrStdout(), r)
+			})
+			if err == nil && wrong > 0 {
+				err = fmt.Errorf("%d of %d indices are damaged: `logapi store export` saves what can be read", wrong, n)
+			}
+			return err
+		},
+	}
+}
+
+func reported(w io.Writer, r store.Report) error {
+	said := "ok"
+	if n := len(r.Problems); n > 0 {
+		said = fmt.Sprintf("damaged, %d problems", n)
+	}
+	_, err := fmt.Fprintf(w, "%s: %d documents in %d blocks: %s\n", setting.Printable(r.Index), r.Docs, r.Blocks, said)
+	for _, p := range r.Problems {
+		_, wrote := fmt.Fprintf(w, "  %s\n", setting.Printable(p))
+		err = errors.Join(err, wrote)
+	}
+	return err
+}
+
+func newCompactCommand(s *storeCommand) *cobra.Command {
+	return &cobra.Command{
+		Use:   "compact [INDEX...]",
+		Short: "Make the files of indices as small as they get",
+		Long: `Compact puts small blocks together, leaves out what was deleted, and writes the file of each index anew, which takes twice the room of that
+index meanwhile. An index is whole at every moment: interrupted, it goes on the next time.`,
+		Example:           "  logapi store compact\n  logapi store compact 'logs-2026.11.*'",
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: s.completeIndices,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var before, after int64
+			err := s.each(cmd, "compact", args, func(st *store.Store, info store.Info) error {
+				if err := st.Compact(cmd.Context(), info.Name); err != nil {
+					return err
+				}
+				now, err := st.Info(info.Name)
+				if err != nil {
+					return err
+				}
+				before, after = before+info.Bytes, after+now.Bytes
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, was %s\n", setting.Printable(info.Name), sizeText(now.Bytes), sizeText(info.Bytes))
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "all: %s, was %s\n", sizeText(after), sizeText(before))
+			return err
+		},
+	}
+}
+
+func newBackupCommand(s *storeCommand) *cobra.Command {
+	return &cobra.Command{
+		Use:   "backup DIR",
+		Short: "Copy the whole store into an empty folder",
+		Long: `Backup copies the store into DIR, which must be empty or missing. The copy is a store of its own: with store.path set to it, logapi uses it as
+it is. If it is interrupted, DIR holds no store: delete it.`,
+		Example:           "  logapi store backup /backup/logs-2026-11-21",
+		Args:              exactly("DIR"),
+		ValidArgsFunction: cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			st, _, err := s.local(cmd, false)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, st.Close()) }()
+			if err := st.Backup(cmd.Context(), args[0]); err != nil {
+				return err
+			}
+			var size int64
+			list, err := st.List()
+			for _, info := range list {
+				size += info.Bytes
+			}
+			if err == nil {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "copied %d indices, %s, to %s\n", len(list), sizeText(size), setting.Printable(args[0]))
+			}
+			return err
+		},
+	}
+}
+
+// A listed index is what `logapi store list` says of one. What Elasticsearch does not say is nil.
+type listedIndex struct {
+	Index    string     `json:"index"`
+	Closed   bool       `json:"closed"`
+	Docs     int64      `json:"documents"`
+	Deleted  int64      `json:"deleted"`
+	Bytes    int64      `json:"bytes"`
+	Source   *int64     `json:"source_bytes,omitempty"`
+	Created  *time.Time `json:"created,omitempty"`
+	Earliest *time.Time `json:"earliest,omitempty"`
+	Latest   *time.Time `json:"latest,omitempty"`
+}
+
+func newListCommand(s *storeCommand) *cobra.Command {
+	var form string
+	cmd := &cobra.Command{
+		Use:     "list [INDEX...]",
+		Short:   "Show the indices",
+		Long:    "List shows the indices: how many documents they have, what they take on the disk, and when the documents are from.",
+		Example: "  logapi store list\n  logapi store list --url http://127.0.0.1:9200 'logs-*' -o json",
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkForm(form); err != nil {
+				return err
+			}
+			list, err := s.list(cmd, args)
+			if err != nil {
+				return err
+			}
+			if form == "json" {
+				return writeJSON(cmd.OutOrStdout(), list)
+			}
+			return listText(cmd.OutOrStdout(), list)
+		},
+		ValidArgsFunction: s.completeIndices,
+	}
+	formFlag(cmd, &form)
+	s.flags(cmd)
+	return cmd
+}
+
+// list finds out what there is.
+func (s *storeCommand) list(cmd *cobra.Command, asked []string) (list []listedIndex, err error) {
+	list = []listedIndex{}
+	if s.url != "" {
+		c, err := s.remote()
+		if err == nil {
+			list, err = listOf(cmd.Context(), c, asked)
+		}
+		return list, err
+	}
+	st, _, err := s.local(cmd, false)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	names, err := choose(st.Names(), asked)
+	for _, name := range names {
+		info, err := st.Info(name)
+		if err != nil {
+			return nil, err
+		}
+		one := listedIndex{Index: name, Closed: info.Closed, Docs: int64(info.Docs), Deleted: int64(info.Deleted), Bytes: info.Bytes, Source: &info.SourceSize, Created: &info.Created}
+		if info.Docs > 0 {
+			earliest, latest := time.Unix(0, info.Earliest).UTC(), time.Unix(0, info.Latest).UTC()
+			one.Earliest, one.Latest = &earliest, &latest
+		}
+		list = append(list, one)
+	}
+	return list, err
+}
+
+// listOf asks what is at a URL.
+func listOf(ctx context.Context, c *es.Client, asked []string) ([]listedIndex, error) {
+	var rows []map[string]string
+	path := "/_cat/indices"
+	if len(asked) > 0 {
+		path = es.Path("_cat", "indices", strings.Join(asked, ","))
+	}
+	q := url.Values{"format": {"json"}, "bytes": {"b"}, "h": {"index,status,docs.count,docs.deleted,store.size"}, "s": {"index"}, "expand_wildcards": {"all"}}
+	if err := c.Do(ctx, http.MethodGet, path, q, nil, &rows); err != nil {
+		return nil, err
+	}
+	list := make([]listedIndex, len(rows))
+	for i, row := range rows {
+		number := func(name string) int64 {
+			n, _ := strconv.ParseInt(row[name], 10, 64) // nothing of a closed one
+			return n
+		}
+		list[i] = listedIndex{Index: row["index"], Closed: row["status"] == "close", Docs: number("docs.count"), Deleted: number("docs.deleted"), Bytes: number("store.size")}
+	}
+	return list, nil
+}
+
+func listText(w io.Writer, list []listedIndex) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var docs, bytes int64
+	for _, l := range list {
+		docs, bytes = docs+l.Docs, bytes+l.Bytes
+		more := ""
+		if l.Earliest != nil {
+			more = l.Earliest.Format(time.RFC3339) + " to " + l.Latest.Format(time.RFC3339)
+		}
+		if l.Closed {
+			more = "closed"
+		}
+		fmt.Fprintf(table, "%s\t%d documents\t%s\t%s\n", setting.Printable(l.Index), l.Docs, sizeText(l.Bytes), more)
+	}
+	fmt.Fprintf(table, "%d indices\t%d documents\t%s\t\n", len(list), docs, sizeText(bytes))
+	return table.Flush()
+}
+
+// completeIndices completes names of indices.
+func (s *storeCommand) completeIndices(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	list, _ := s.list(cmd, nil)
+	var names []string
+	for _, l := range list {
+		names = append(names, setting.Printable(l.Index))
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
