@@ -372,10 +372,10 @@ func (ix *index) sweep() error {
 	ix.write.Lock()
 	defer ix.write.Unlock()
 	ix.state.Lock()
-	var free []*stored
+	var free []int64
 	ix.gone = slices.DeleteFunc(ix.gone, func(b *stored) bool {
 		if b.refs == 0 {
-			free = append(free, b)
+			free = append(free, b.id)
 		}
 		return b.refs == 0
 	})
@@ -383,19 +383,7 @@ func (ix *index) sweep() error {
 	if len(free) == 0 || ix.conn == nil {
 		return nil
 	}
-	return transact(ix.conn, func(tx *sql.Tx) error {
-		for _, b := range free {
-			if _, err := tx.Exec("DELETE FROM part WHERE id>=? AND id<?", b.id<<partBits, (b.id+1)<<partBits); err != nil {
-				return err
-			}
-			for _, q := range []string{"DELETE FROM dead WHERE block=?", "DELETE FROM block WHERE id=?"} {
-				if _, err := tx.Exec(q, b.id); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
+	return transact(ix.conn, func(tx *sql.Tx) error { return removeBlocks(tx, free) })
 }
 
 // background makes blocks, merges them, deletes what is too old and closes what is not used, until the store is closed.

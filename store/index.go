@@ -170,16 +170,7 @@ func (ix *index) load(db *sql.DB) (err error) {
 
 func (ix *index) loadBlocks() error {
 	// Nobody reads what was replaced before the file was opened.
-	err := transact(ix.conn, func(tx *sql.Tx) error {
-		for _, q := range []string{fmt.Sprintf("DELETE FROM part WHERE id>>%d IN (SELECT id FROM block WHERE gone)", partBits),
-			"DELETE FROM dead WHERE block IN (SELECT id FROM block WHERE gone)", "DELETE FROM block WHERE gone"} {
-			if _, err := tx.Exec(q); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := ix.removeGone(); err != nil {
 		return err
 	}
 	ctx := context.Background()
@@ -212,6 +203,41 @@ func (ix *index) loadBlocks() error {
 		return err
 	}
 	ix.seq, _ = strconv.ParseInt(seq, 10, 64) // none yet: 0
+	return nil
+}
+
+// removeGone removes the blocks that were replaced by others.
+func (ix *index) removeGone() error {
+	rows, err := ix.conn.QueryContext(context.Background(), "SELECT id FROM block WHERE gone")
+	if err != nil {
+		return err
+	}
+	var gone []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return errors.Join(err, rows.Close())
+		}
+		gone = append(gone, id)
+	}
+	if err := rows.Err(); err != nil || gone == nil {
+		return err
+	}
+	return transact(ix.conn, func(tx *sql.Tx) error { return removeBlocks(tx, gone) })
+}
+
+// removeBlocks deletes what the file has of blocks.
+func removeBlocks(tx *sql.Tx, ids []int64) error {
+	for _, id := range ids {
+		if _, err := tx.Exec("DELETE FROM part WHERE id>=? AND id<?", id<<partBits, (id+1)<<partBits); err != nil {
+			return err
+		}
+		for _, q := range []string{"DELETE FROM dead WHERE block=?", "DELETE FROM block WHERE id=?"} {
+			if _, err := tx.Exec(q, id); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

@@ -130,6 +130,24 @@ func (b *Bitmap) Next(row int) int {
 	return i<<6 + bits.TrailingZeros64(w)
 }
 
+// Fill adds rows of the set, from next on, until to has no more room, and returns where to go on: Len when there are no more.
+func (b *Bitmap) Fill(to []int32, next int) ([]int32, int) {
+	for i := next >> 6; i < len(b.words); i++ {
+		w := b.words[i]
+		if i == next>>6 {
+			w = w >> (next & 63) << (next & 63)
+		}
+		for ; w != 0; w &= w - 1 {
+			row := i<<6 + bits.TrailingZeros64(w)
+			if len(to) == cap(to) {
+				return to, row
+			}
+			to = append(to, int32(row))
+		}
+	}
+	return to, b.n
+}
+
 // Rows yields the rows of the set in ascending order.
 func (b *Bitmap) Rows(yield func(row int) bool) {
 	for i, w := range b.words {

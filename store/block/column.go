@@ -505,7 +505,7 @@ func (c *Column) Times() ([]int64, bool) {
 	})
 }
 
-// MinMax are the least and the greatest of Ints or Times, where the block says them without its values being read.
+// MinMax are the least and the greatest of Ints or Times, where the block says them without its values being read; Stamps says which.
 func (c *Column) MinMax() (least, greatest int64, ok bool) {
 	if c.how != encInts || c.n == 0 {
 		return 0, 0, false
@@ -513,6 +513,9 @@ func (c *Column) MinMax() (least, greatest int64, ok bool) {
 	c.load()
 	return c.min, c.max, c.whole && (c.numbers.kind == number || c.numbers.kind == stamp)
 }
+
+// Stamps says whether what MinMax gives are times.
+func (c *Column) Stamps() bool { return c.numbers.kind == stamp }
 
 // convert fills n with the values as numbers.
 func convert[T any](c *Column, n *numeric[T], parse func(Value) (T, bool)) ([]T, bool) {

@@ -20,7 +20,7 @@ const oneEach = 0x80
 const (
 	magic      = "pbk2"
 	chunkSize  = 32 << 10  // of text that is compressed at once
-	partSize   = 96 << 10  // small columns are put together into parts of this size
+	partSize   = 48 << 10  // small columns are put together into parts of this size
 	pieceSize  = 128 << 10 // of chunks that are read from the disk at once
 	maxEntries = 1<<16 - 1 // of a dictionary
 	// maxDictText is how many bytes the distinct values of a dictionary may be.

@@ -368,6 +368,9 @@ func (l *leaf) numeric(s *block.Segment, c *block.Column, among *block.Bitmap) *
 		return nil // which Select is better at
 	}
 	r := l.numbers
+	if found := l.outside(s, c, among); found != nil {
+		return found
+	}
 	switch t := l.field.Type; {
 	case t.Dates() && l.field.ISO():
 		values, ok := c.Times()
@@ -391,12 +394,44 @@ func (l *leaf) numeric(s *block.Segment, c *block.Column, among *block.Bitmap) *
 	return nil
 }
 
+// outside answers by what the block says of the least and the greatest of the column's numbers; nil if that does not tell.
+func (l *leaf) outside(s *block.Segment, c *block.Column, among *block.Bitmap) *block.Bitmap {
+	least, greatest, ok := c.MinMax()
+	if !ok {
+		return nil
+	}
+	low, high := l.numbers.low, l.numbers.high
+	switch t := l.field.Type; {
+	case t == mapping.Date && l.field.ISO() && c.Stamps():
+		low, high = l.numbers.nanos()
+	case t == mapping.DateNanos && l.field.ISO() && c.Stamps():
+	case (t == mapping.Long || t == mapping.Integer || t == mapping.Short || t == mapping.Byte) && !c.Stamps():
+	default:
+		return nil
+	}
+	switch {
+	case greatest < low || least > high:
+		return block.NewBitmap(s.Len())
+	case low <= least && greatest <= high && c.Single():
+		return among
+	}
+	return nil
+}
+
 func same(n int64) int64 { return n }
 
 // within selects the rows with a value from low to high in the given order.
 func within[T any](s *block.Segment, c *block.Column, among *block.Bitmap, values []T, from, to T, order func(T) int64) *block.Bitmap {
 	found := block.NewBitmap(s.Len())
 	low, high := order(from), order(to)
+	if c.Single() {
+		for row := range among.Rows {
+			if n := order(values[row]); low <= n && n <= high {
+				found.Set(row)
+			}
+		}
+		return found
+	}
 	for row := range among.Rows {
 		first, end := c.Range(row)
 		for _, v := range values[first:end] {

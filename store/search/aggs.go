@@ -183,7 +183,7 @@ type buckets struct {
 	subs   []namedCollector
 	counts []int64
 
-	rows, ords []int32 // rows that were sorted into buckets
+	rows, into []int32 // rows, and the buckets that they are in
 }
 
 func (x *running) newBuckets(a *Aggregation) (buckets, error) {
@@ -194,26 +194,41 @@ func (x *running) newBuckets(a *Aggregation) (buckets, error) {
 // put notes that a row is in a bucket.
 func (b *buckets) put(row, ord int32) {
 	b.rows = append(b.rows, row)
-	b.ords = append(b.ords, ord)
+	b.into = append(b.into, ord)
+}
+
+// room is where to note n rows at once.
+func (b *buckets) room(n int) (rows, into []int32) {
+	b.rows, b.into = slices.Grow(b.rows[:0], n), slices.Grow(b.into[:0], n)
+	return b.rows[:n], b.into[:n]
+}
+
+// tally counts rows of a bucket.
+func (b *buckets) tally(ord int32, rows int64) {
+	if int(ord) >= len(b.counts) {
+		b.counts = append(b.counts, make([]int64, int(ord)+1-len(b.counts))...)
+	}
+	b.counts[ord] += rows
 }
 
 // flush counts what was put, and hands it on.
 func (b *buckets) flush(s *segment) error {
-	for _, ord := range b.ords {
-		if int(ord) >= len(b.counts) {
-			b.counts = append(b.counts, make([]int64, int(ord)+1-len(b.counts))...)
+	for i := 0; i < len(b.into); {
+		first := i
+		for i < len(b.into) && b.into[i] == b.into[first] {
+			i++
 		}
-		b.counts[ord]++
+		b.tally(b.into[first], int64(i-first))
 	}
 	for _, sub := range b.subs {
 		if len(b.rows) == 0 {
 			break
 		}
-		if err := sub.collect(s, b.rows, b.ords); err != nil {
+		if err := sub.collect(s, b.rows, b.into); err != nil {
 			return err
 		}
 	}
-	b.rows, b.ords = b.rows[:0], b.ords[:0]
+	b.rows, b.into = b.rows[:0], b.into[:0]
 	return nil
 }
 

@@ -2,14 +2,11 @@ package search
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 
 	"github.com/podbeat/podbeat/es/body"
 	"github.com/podbeat/podbeat/store/block"
@@ -64,17 +61,20 @@ func (x *running) documents(hits []hit) ([]block.Doc, error) {
 		}
 		return nil
 	}
-	var g errgroup.Group
-	g.SetLimit(min(runtime.GOMAXPROCS(0), 8))
+	var reading sync.WaitGroup
+	free := make(chan struct{}, parallel())
+	errs := make([]error, 0, len(of))
 	for seg, places := range of {
-		g.Go(func() error {
-			if err := context.Cause(x.ctx); err != nil && !errors.Is(err, errTimeout) {
-				return err
-			}
-			return read(seg, places)
+		errs = append(errs, nil)
+		err := &errs[len(errs)-1]
+		free <- struct{}{}
+		reading.Go(func() {
+			*err = read(seg, places)
+			<-free
 		})
 	}
-	return docs, g.Wait()
+	reading.Wait()
+	return docs, errors.Join(errs...)
 }
 
 // A shaper makes of documents of one index what is wanted of them.

@@ -232,11 +232,13 @@ func (c *histogram) interval(n int64) int64 {
 func (c *histogram) collectDirect(s *segment, list []int64, scale int64, rows, parents []int32) error {
 	var low, high int64 // the interval that was found last, by the dates in list
 	last, parent := int32(-1), int32(-1)
+	kept, into := c.room(len(rows))
+	n := 0
 	for i, row := range rows {
-		n := list[row]
-		if n < low || n >= high || parents[i] != parent {
-			key := c.interval(floorDiv(n, scale))
-			low, high, parent = n, n, parents[i]
+		at := list[row]
+		if at < low || at >= high || parents[i] != parent {
+			key := c.interval(floorDiv(at, scale))
+			low, high, parent = at, at, parents[i]
 			if c.high < math.MaxInt64/scale && c.low > math.MinInt64/scale {
 				low, high = c.low*scale, c.high*scale
 			}
@@ -247,10 +249,12 @@ func (c *histogram) collectDirect(s *segment, list []int64, scale int64, rows, p
 				}
 			}
 		}
+		kept[n], into[n] = row, last
 		if last >= 0 {
-			c.put(row, last)
+			n++
 		}
 	}
+	c.rows, c.into = kept[:n], into[:n]
 	return c.flush(s)
 }
 

@@ -165,7 +165,7 @@ func (x *running) scan() error {
 	x.countAll()
 	var preparing sync.WaitGroup
 	defer preparing.Wait() // the views are released behind the search
-	width := min(runtime.GOMAXPROCS(0), 8)
+	width := parallel()
 	started := 0
 	for next, seg := range all {
 		if x.done(all[next:]) {
@@ -188,6 +188,9 @@ func (x *running) scan() error {
 	}
 	return nil
 }
+
+// parallel is how many segments are read at a time.
+func parallel() int { return min(runtime.GOMAXPROCS(0), 8) }
 
 // ready selects the rows of a segment, and reads what will be collected of them. best says whether they may be among the best hits.
 func (x *running) ready(seg *segment, best bool) {

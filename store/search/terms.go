@@ -252,7 +252,7 @@ type terms struct {
 	names []string
 
 	seg   *segment
-	known []int64 // of the segment's distinct texts, one more than their places; 0 where not known yet
+	known []int64 // of the segment's distinct texts, one more than their places; 0 where not known yet, refused where not admitted
 	texts []string
 	nums  []float64
 	ints  []int64
@@ -300,26 +300,67 @@ func (c *terms) collect(s *segment, rows, parents []int32) error {
 
 // collectCoded is collect where each row has one of a few texts.
 func (c *terms) collectCoded(distinct []string, codes block.Codes, rows, parents []int32) error {
+	if narrow := codes.Narrow(); narrow != nil && len(c.subs) == 0 {
+		return c.countCoded(distinct, narrow, rows, parents)
+	}
 	code := 0
 	for i, row := range rows {
 		if !codes.None() {
 			code = codes.At(int(row))
 		}
-		id := c.known[code]
-		if id == 0 {
-			if id = c.id(distinct[code]) + 1; id == 0 {
-				id = refused
-			}
-			c.known[code] = id
-		}
+		id := c.place(code, distinct)
 		if id == refused {
 			continue
 		}
-		ord, err := c.ords.get(parents[i], id-1)
+		ord, err := c.ords.get(parents[i], id)
 		if err != nil {
 			return err
 		}
 		c.put(row, ord)
+	}
+	return nil
+}
+
+// place is the place in names of a segment's distinct text.
+func (c *terms) place(code int, distinct []string) int64 {
+	id := c.known[code]
+	if id == 0 {
+		if id = c.id(distinct[code]) + 1; id == 0 {
+			id = refused
+		}
+		c.known[code] = id
+	}
+	if id == refused {
+		return refused
+	}
+	return id - 1
+}
+
+// countCoded is collectCoded where nothing is in the buckets but their counts: rows that follow each other in one of the parent's
+// buckets are counted by code first.
+func (c *terms) countCoded(distinct []string, codes []uint8, rows, parents []int32) error {
+	var counts [1 << 8]int32
+	for first := 0; first < len(rows); {
+		end, parent := first, parents[first]
+		for ; end < len(rows) && parents[end] == parent; end++ {
+			counts[codes[rows[end]]]++
+		}
+		for code := range distinct {
+			n := counts[code]
+			if counts[code] = 0; n == 0 {
+				continue
+			}
+			id := c.place(code, distinct)
+			if id == refused {
+				continue
+			}
+			ord, err := c.ords.get(parent, id)
+			if err != nil {
+				return err
+			}
+			c.tally(ord, int64(n))
+		}
+		first = end
 	}
 	return nil
 }
