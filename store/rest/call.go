@@ -102,7 +102,7 @@ func (c *call) readParameters() error {
 	c.params = make(map[string]string, len(given))
 	var strange []string
 	for name, values := range given {
-		if !slices.Contains(common, name) && !slices.Contains(c.route.params, name) {
+		if !slices.Contains(common, name) && !slices.Contains(c.route.params, name) && !c.route.anyParams {
 			strange = append(strange, name)
 			continue
 		}

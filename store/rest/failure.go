@@ -20,7 +20,8 @@ type failure struct {
 	reason string
 	meta   []body.Member // index, resource.id …
 	cause  *failure
-	plain  bool // answered as {"error": reason, "status": …}
+	roots  []*failure // root_cause; nil: what the causes say
+	plain  bool       // answered as {"error": reason, "status": …}
 }
 
 func (f *failure) Error() string {
@@ -119,9 +120,17 @@ func (f *failure) root() *failure {
 func (f *failure) value(roots bool) body.Value {
 	v := body.Value{Kind: body.Object}
 	if roots {
-		root := *f.root()
-		root.cause = nil
-		v.Members = append(v.Members, body.Member{Name: "root_cause", Value: list(root.value(false))})
+		causes := f.roots
+		if causes == nil {
+			causes = []*failure{f.root()}
+		}
+		all := list()
+		for _, cause := range causes {
+			root := *cause
+			root.cause = nil
+			all.Items = append(all.Items, root.value(false))
+		}
+		v.Members = append(v.Members, body.Member{Name: "root_cause", Value: all})
 	}
 	reason := body.Text(f.reason)
 	v.Members = append(v.Members, body.Member{Name: "type", Value: body.Text(f.typ)}, body.Member{Name: "reason", Value: reason})

@@ -196,12 +196,13 @@ func (c *call) serve() error {
 
 // A route is one method and path that is served.
 type route struct {
-	method   string
-	segments []string // {index} stands for any
-	serve    func(*call) error
-	params   []string // beside those that every request may have
-	body     bool     // whether it takes one
-	gate     *gate    // what it has to wait for, nil for nothing
+	method    string
+	segments  []string // {index} stands for any
+	serve     func(*call) error
+	params    []string // beside those that every request may have
+	anyParams bool     // takes all, as it serves none
+	body      bool     // whether it takes one
+	gate      *gate    // what it has to wait for, nil for nothing
 }
 
 // routes are those of several methods and paths (GET|POST /a,/b) with the same handler.
