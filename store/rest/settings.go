@@ -133,7 +133,7 @@ func (ix *indexState) blocked(kind string) error {
 	if len(why) == 0 {
 		return nil
 	}
-	return &failure{status: status, typ: "cluster_block_exception", reason: fmt.Sprintf("index [%s] blocked by: [%s];", ix.name, strings.Join(why, "];["))}
+	return &failure{status: status, typ: "cluster_block_exception", reason: fmt.Sprintf("index [%s] blocked by: [%s];", ix.name, strings.Join(why, ", "))}
 }
 
 // flat gives settings by their full names, sorted: {"index": {"a": {"b": 1}}} has index.a.b.

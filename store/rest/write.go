@@ -105,7 +105,7 @@ func (h *Handler) writeTo(ctx context.Context, ix *indexState, items []*item) {
 // mayWrite refuses documents where a block forbids them.
 func (h *Handler) mayWrite(ix *indexState) error {
 	if h.settings.Load().readOnly {
-		return &failure{status: http.StatusForbidden, typ: "cluster_block_exception", reason: "blocked by: [FORBIDDEN/6/cluster read-only (api)];"}
+		return clusterBlocked()
 	}
 	return ix.blocked("write")
 }
