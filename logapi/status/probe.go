@@ -1,0 +1,195 @@
+package status
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/podbeat/podbeat/curator/system"
+	"github.com/podbeat/podbeat/es"
+	"github.com/podbeat/podbeat/es/body"
+)
+
+// errSlow is that of a probe that has not come back in time.
+var errSlow = fmt.Errorf("no answer within %v", probeTime)
+
+// ask starts f and returns what waits for its answer, no longer than ctx lasts. An f that does not heed ctx is left
+// behind.
+func ask[T any](ctx context.Context, f func(context.Context) (T, error)) func() (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		value, err := f(ctx)
+		answers <- answer{value, err}
+	}()
+	return func() (T, error) {
+		var none T
+		select {
+		case a := <-answers:
+			if a.err != nil && ctx.Err() != nil {
+				return none, errSlow
+			}
+			return a.value, a.err
+		case <-ctx.Done():
+			return none, errSlow
+		}
+	}
+}
+
+// hedge asks f up to three times, of several hosts as the client takes them in turn: again when it has failed without an
+// answer, and when it is slow. The first answer counts.
+func hedge[T any](ctx context.Context, f func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		value T
+		err   error
+	}
+	const most = 3
+	answers := make(chan answer, most)
+	begun := 0
+	begin := func() {
+		begun++
+		go func() {
+			value, err := f(ctx)
+			answers <- answer{value, err}
+		}()
+	}
+	begin()
+	slow := time.NewTicker(probeTime / 3)
+	defer slow.Stop()
+	for failed := 0; ; {
+		select {
+		case a := <-answers:
+			if failed++; a.err == nil || es.Status(a.err) != 0 || failed == most || ctx.Err() != nil {
+				return a.value, a.err
+			}
+			if begun < most {
+				begin()
+			}
+		case <-slow.C:
+			if begun < most {
+				begin()
+			}
+		}
+	}
+}
+
+// get asks Elasticsearch for JSON.
+func get[T any](ctx context.Context, client *es.Client, path string, query url.Values) (T, error) {
+	client = client.Once()
+	return hedge(ctx, func(ctx context.Context) (T, error) {
+		var out T
+		err := client.Do(ctx, http.MethodGet, path, query, nil, &out)
+		return out, err
+	})
+}
+
+// health asks for the health of the cluster.
+func (s *Service) health(ctx context.Context) (body.Value, error) {
+	raw, err := get[rawJSON](ctx, s.ES, "/_cluster/health", url.Values{"timeout": {"500ms"}, "master_timeout": {"500ms"}})
+	if err != nil {
+		return body.Value{}, err
+	}
+	v, err := body.Parse(raw)
+	if color, _ := v.Get("status"); err != nil || color.Kind != body.String {
+		return body.Value{}, errors.New("cannot read the cluster's health: the answer is not Elasticsearch's")
+	}
+	return v, nil
+}
+
+// rawJSON is JSON as it was sent.
+type rawJSON []byte
+
+// UnmarshalJSON keeps data.
+func (r *rawJSON) UnmarshalJSON(data []byte) error {
+	*r = slices.Clone(data)
+	return nil
+}
+
+// nodesByRole asks for the nodes of the cluster that answer: their names by master, client and data.
+func (s *Service) nodesByRole(ctx context.Context) (map[string][]string, error) {
+	answer, err := get[struct {
+		Nodes map[string]struct {
+			Name  string   `json:"name"`
+			Roles []string `json:"roles"`
+		} `json:"nodes"`
+	}](ctx, s.ES, "/_nodes", url.Values{"timeout": {"500ms"}, "filter_path": {"nodes.*.name,nodes.*.roles"}})
+	if err != nil {
+		return nil, err
+	}
+	byRole := map[string][]string{}
+	for id, n := range answer.Nodes {
+		name := n.Name
+		if name == "" {
+			name = id
+		}
+		master := slices.Contains(n.Roles, "master") || slices.Contains(n.Roles, "cluster_manager") // as OpenSearch calls it
+		data := slices.ContainsFunc(n.Roles, func(role string) bool { return role == "data" || strings.HasPrefix(role, "data_") })
+		if master {
+			byRole["master"] = append(byRole["master"], name)
+		}
+		if data {
+			byRole["data"] = append(byRole["data"], name)
+		}
+		if !master && !data {
+			byRole["client"] = append(byRole["client"], name)
+		}
+	}
+	return byRole, nil
+}
+
+// curatorState is what curator notes of its last run.
+const curatorState = "curator-state"
+
+// curatorRun asks what curator has noted of its last run; nil if it has not run.
+func (s *Service) curatorRun(ctx context.Context) (*lastRun, error) {
+	return hedge(ctx, func(ctx context.Context) (*lastRun, error) {
+		var st struct {
+			Began   time.Time `json:"began"`
+			Result  string    `json:"result"`
+			Error   string    `json:"error"`
+			Summary struct {
+				Deleted int `json:"deleted"`
+			} `json:"summary"`
+		}
+		_, err := system.Get(ctx, s.ES.Once(), curatorState, &st)
+		if errors.Is(err, system.ErrNone) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &lastRun{At: st.Began, Result: line(st.Result), Error: line(st.Error), Deleted: st.Summary.Deleted}, nil
+	})
+}
+
+// figures asks the embedded store; nil if there is none.
+func (s *Service) figures(context.Context) (*figures, error) {
+	if s.Store == nil {
+		return nil, nil
+	}
+	all, err := s.Store.List()
+	if err != nil {
+		return nil, err
+	}
+	f := &figures{Indices: len(all)}
+	for _, i := range all {
+		f.Documents += int64(i.Docs)
+		f.Bytes += i.Bytes
+	}
+	free, err := s.Store.Free()
+	f.FreeBytes = free
+	if err != nil {
+		f.Error = line(err.Error())
+	}
+	return f, nil
+}
