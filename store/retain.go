@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 // chooseExpired gives the indices to delete: those whose newest document is older than maxAge, and, while all together are larger than maxSize,
 // those whose newest document is oldest. The index with the newest document stays in any case, and so do empty ones younger than
-// maxAge.
+// maxAge, and those whose names begin with a dot: they hold no logs, but what programs keep for themselves.
 func chooseExpired(all []Info, now time.Time, maxAge time.Duration, maxSize int64) []string {
 	newest := func(i Info) time.Time {
 		if i.Docs+i.Deleted == 0 {
@@ -20,12 +21,12 @@ func chooseExpired(all []Info, now time.Time, maxAge time.Duration, maxSize int6
 		}
 		return time.Unix(0, i.Latest)
 	}
-	all = slices.Clone(all)
-	slices.SortFunc(all, func(a, b Info) int { return cmp.Or(newest(a).Compare(newest(b)), cmp.Compare(a.Name, b.Name)) })
 	total := int64(0)
 	for _, i := range all {
 		total += i.Bytes
 	}
+	all = slices.DeleteFunc(slices.Clone(all), func(i Info) bool { return strings.HasPrefix(i.Name, ".") })
+	slices.SortFunc(all, func(a, b Info) int { return cmp.Or(newest(a).Compare(newest(b)), cmp.Compare(a.Name, b.Name)) })
 	var names []string
 	for n, i := range all {
 		old := maxAge > 0 && now.Sub(newest(i)) > maxAge
@@ -67,13 +68,16 @@ type spaceGuard struct {
 	err    error
 }
 
+// Space is how large the disk is that the store is on, and how much of it is free, in bytes.
+func (s *Store) Space() (total, free int64, err error) { return diskSpace(s.dir) }
+
 // check is ErrFull while less than the least is free. It looks once a second.
 func (g *spaceGuard) check() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if now := time.Now(); now.Sub(g.looked) >= time.Second {
 		g.looked = now
-		free, err := freeSpace(g.dir)
+		_, free, err := diskSpace(g.dir)
 		switch {
 		case err != nil:
 			g.err = err
