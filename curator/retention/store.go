@@ -100,6 +100,17 @@ func (d *Document) Read() (*Policy, error) {
 	return p, p.overlay(d.Rotate, d.off())
 }
 
+// Rotation is what of the policy a Rotate changes: whether anything is deleted at all, and the age of the default; 0: it has none.
+func (p *Policy) Rotation() Rotate {
+	r := Rotate{Enabled: p.off == ""}
+	for _, rule := range p.rules {
+		if rule.level == byDefault && !rule.never {
+			r.Age = float64(rule.age) / float64(day)
+		}
+	}
+	return r
+}
+
 // off is why nothing is deleted when rotation is switched off.
 func (d *Document) off() string {
 	text := "rotation is switched off"
