@@ -45,6 +45,8 @@ type content struct {
 	mu       sync.Mutex
 	rec      record
 	inFlight int
+	end      mark // of c when it was cut …
+	older    int  // … and how many of inFlight were older
 	dirty    bool // rec is newer than the registry
 	ended    bool // nothing will follow: forget it once inFlight is 0
 }
@@ -57,6 +59,15 @@ type mark struct {
 	window  sum   // of the bytes before end
 }
 
+// upTo is m, or end if m is behind it.
+func (m mark) upTo(end mark) mark {
+	m.resume = min(m.resume, end.resume)
+	if m.end > end.end {
+		m.end, m.window = end.end, end.window
+	}
+	return m
+}
+
 // A beginning tells whether a text may begin as a content: by its first bytes, at most headSize of them.
 type beginning struct {
 	At    int64 // behind a hole that may be in front
@@ -67,11 +78,12 @@ type beginning struct {
 
 // matches says whether t begins so. A text that is shorter may only be the beginning of it.
 func (b *beginning) matches(t *text) bool {
-	if t.size >= b.At+int64(b.Len) {
+	size := t.upTo(b.At + int64(b.Len))
+	if size == b.At+int64(b.Len) {
 		return t.sum(b.At, b.Len).Sum == b.Sum
 	}
 	for i := len(b.Steps) - 1; i >= 0; i-- {
-		if n := headSteps[i]; b.At+int64(n) <= t.size {
+		if n := headSteps[i]; b.At+int64(n) <= size {
 			return t.sum(b.At, n).Sum == b.Steps[i]
 		}
 	}
@@ -79,7 +91,7 @@ func (b *beginning) matches(t *text) bool {
 }
 
 // headSteps are lengths at which a content's beginning can be compared with a shorter file's.
-var headSteps = [...]int{32, 64, 128, 256, 512}
+var headSteps = [...]int{8, 16, 32, 64, 128, 256, 512}
 
 // A sum is a hash of some bytes.
 type sum struct {
@@ -164,8 +176,8 @@ func firstID(f *file) uint64 {
 	return h.Sum64()
 }
 
-// nextID is the id of what a file holds after the content with an id.
-func nextID(id string) uint64 { return xxhash.Sum64String(id) }
+// nextID is the id of what f holds after the content with an id. A copy may have held that as well.
+func nextID(id string, f *file) uint64 { return xxhash.Sum64String(id + "/" + f.inode.text(f.born)) }
 
 func idText(id uint64) string { return strconv.FormatUint(id, 36) }
 
@@ -204,7 +216,6 @@ func (c *content) published() record {
 
 // begin is told what is about to be read, before anything of it is sent.
 func (c *content) begin(fresh []byte) {
-	h := &c.rec.Head
 	if len(c.head) == 0 {
 		if c.last.end > 0 {
 			return // its beginning is not known
@@ -221,12 +232,53 @@ func (c *content) begin(fresh []byte) {
 	c.head = append(c.head, fresh[:min(len(fresh), headSize-len(c.head))]...)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	*h = beginning{At: c.hole, Len: len(c.head), Sum: sumOf(c.head).Sum}
+	c.rec.Head = beginningOf(c.head, c.hole)
+}
+
+func beginningOf(head []byte, at int64) beginning {
+	b := beginning{At: at, Len: len(head), Sum: sumOf(head).Sum}
 	for _, n := range headSteps {
-		if n <= len(c.head) {
-			h.Steps = append(h.Steps, sumOf(c.head[:n]).Sum)
+		if n <= len(head) {
+			b.Steps = append(b.Steps, sumOf(head[:n]).Sum)
 		}
 	}
+	return b
+}
+
+// isBefore says whether data, which is in the file from offset base up to behind c.pos, is c's as far as is known.
+func (c *content) isBefore(data []byte, base int64) bool {
+	if !bytes.HasPrefix(data, c.window) {
+		return false
+	}
+	if len(c.window) > 0 || len(c.head) == 0 {
+		return true
+	}
+	// A first line without its end has been seen, and not been taken.
+	return c.hole >= base && c.hole-base <= int64(len(data)) && bytes.HasPrefix(data[c.hole-base:], solid(c.head))
+}
+
+// solid is b up to a hole, which a writer may yet fill.
+func solid(b []byte) []byte {
+	if i := bytes.Index(b, []byte{0, 0, 0, 0}); i >= 0 { // characters of UTF-16 have one
+		return b[:i]
+	}
+	return b
+}
+
+// cut has c end at size, before what has been read of it already: there the copy ends that holds it
+// from now on, for it was made before the rest was written. window is what the copy has before size.
+func (c *content) cut(size int64, window []byte) {
+	end := mark{content: c, resume: size, end: size, window: sumOf(window)}
+	c.skip = max(c.skip, c.pos)
+	c.pos, c.size, c.window = size, size, window
+	c.head = c.head[:max(0, min(int64(len(c.head)), size-c.hole))]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = c.last.upTo(end)
+	now := mark{resume: c.rec.Resume, end: c.rec.Done, window: c.rec.Window}.upTo(end)
+	c.rec.Resume, c.rec.Done, c.rec.Window = now.resume, now.end, now.window
+	c.rec.Head, c.rec.Size = beginningOf(c.head, c.hole), size
+	c.end, c.older = end, c.inFlight
 }
 
 // advance is told that the reader has got the bytes up to pos; text ends there.

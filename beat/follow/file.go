@@ -80,6 +80,7 @@ type file struct {
 	copyOf   *content  // waits for what it is a copy of
 	after    *file     // had the name before, and is read first
 	old      *file     // that had the inode before, and may be the same
+	before   string    // the id of the content that it held before, if it may hold a copy now
 	was      *content  // what it held when it was last seen, by an earlier run
 	ended    bool      // it is not followed any more
 	done     bool      // a compressed file, read to its end

@@ -2,6 +2,7 @@ package follow
 
 import (
 	"cmp"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -28,13 +29,15 @@ func (s *shard) identify(f *file, h *os.File, now time.Time) bool {
 		return false
 	}
 	id := firstID(f)
+	if f.before != "" {
+		id = nextID(f.before, f)
+	}
 	for slices.ContainsFunc(s.kin(f.path()), func(c *content) bool { return c.rec.ID == idText(id) }) {
-		id = nextID(idText(id)) // an inode and a birth that were given out twice
+		id = nextID(idText(id), f) // an inode and a birth that were given out twice
 	}
 	if c := f.was; c != nil {
 		f.was = nil
-		if c.home == nil && c.src.Volume == f.src.Volume && t.holds(c) {
-			s.adopt(c, f, t)
+		if c.home == nil && c.src.Volume == f.src.Volume && s.adopt(c, f, t, whole) {
 			for _, copy := range c.copies { // it may not have looked like one had c been here
 				s.unpark(copy)
 				s.push(copy)
@@ -42,7 +45,7 @@ func (s *shard) identify(f *file, h *os.File, now time.Time) bool {
 			return true
 		}
 		if c.home == nil { // truncated while nobody looked
-			id = nextID(c.rec.ID)
+			id = nextID(c.rec.ID, f)
 			s.displace(c, now, "truncated", "it was truncated while podbeat was not running")
 		}
 	}
@@ -60,8 +63,8 @@ func (s *shard) identify(f *file, h *os.File, now time.Time) bool {
 		f.waits.Store(true)
 		return false
 	case c != nil:
-		s.adopt(c, f, t)
-		return true
+		f.wake.Store(true) // if it has changed meanwhile
+		return s.adopt(c, f, textOf(f, h), part)
 	}
 	c = newContent(f, id, s.run.cfg.NewReader(s.run.cfg.Format))
 	s.start(c, h)
@@ -72,9 +75,8 @@ func (s *shard) identify(f *file, h *os.File, now time.Time) bool {
 // file.
 func (s *shard) inherit(f, old *file, t *text) (ok bool) {
 	c := old.content
-	if ok = c != nil && c.src.Volume == f.src.Volume && c.rec.Head.Len > 0 && t.holds(c); ok {
+	if ok = c != nil && c.src.Volume == f.src.Volume && c.rec.Head.Len > 0 && s.adopt(c, f, t, whole); ok {
 		old.content = nil
-		s.adopt(c, f, t)
 	}
 	if f.was == nil {
 		f.was, old.was = old.was, nil
@@ -90,9 +92,9 @@ func (s *shard) inherit(f, old *file, t *text) (ok bool) {
 }
 
 // start makes c, which is new, its file's content.
-func (s *shard) start(c *content, h *os.File) {
+func (s *shard) start(c *content, h io.Seeker) {
 	f := c.home
-	f.content = c
+	f.content, f.before = c, ""
 	s.known(f)
 	s.list(c)
 	if at, err := h.Seek(0, unix.SEEK_DATA); !f.gz && err == nil {
@@ -116,10 +118,10 @@ func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool
 		case !c.rec.Head.matches(t):
 			continue
 		}
-		if t.size >= c.pos {
-			if t.holds(c) {
-				return c, false
-			}
+		if t.holds(c) {
+			return c, false
+		}
+		if !t.isPart(c) {
 			continue
 		}
 		if now.Sub(f.grew) < quiet {
@@ -160,20 +162,52 @@ func (s *shard) readFirst(f *file) {
 	}
 }
 
-// adopt makes f the file that holds c, and reading goes on there.
-func (s *shard) adopt(c *content, f *file, t *text) {
+// How much of a content a file must have to take it over.
+const (
+	whole = false // as far as it has been read
+	part  = true  // or less, if it is a copy
+)
+
+// adopt makes f the file that holds c, and reading goes on there; or it returns false, for f does not hold it.
+func (s *shard) adopt(c *content, f *file, t *text, less bool) bool {
+	// What is kept of the text is read first: that it is c's is known if it is so still afterwards.
+	before := func(pos int64) []byte { return t.read(max(0, pos-windowSize), int(min(pos, windowSize))) }
+	size, resume := c.pos, c.rec.Resume
+	if less {
+		size = t.upTo(c.pos)
+	}
+	var head, first, window, last []byte
+	if c.reader == nil {
+		head, first, window = t.read(c.rec.Head.At, c.rec.Head.Len), t.read(0, headSize), before(resume)
+	}
+	if size < c.pos {
+		last = before(size)
+	}
+	if size == c.pos && !t.holds(c) || size < c.pos && !t.isPart(c) {
+		return false
+	}
+	anew := c.reader == nil
+	if anew {
+		c.reader = s.run.cfg.NewReader(s.run.cfg.Format)
+		c.reader.Head(first)
+		c.hole, c.head = c.rec.Head.At, head
+	} else if size < c.pos {
+		s.flush(c)
+	}
+	if lost := c.size - max(c.pos, c.lost, t.size); !c.gone.IsZero() && lost > 0 {
+		s.run.abandon(c.src, c.rec.Path, lost, c.reason, c.why)
+		c.size -= lost
+	}
+	if size < c.pos {
+		c.cut(size, last)
+	}
+	if anew && resume <= c.pos {
+		c.pos, c.window = resume, window
+	}
 	c.home, c.gone, c.src = f, time.Time{}, f.src
-	f.content, f.copyOf = c, nil
+	f.content, f.copyOf, f.before = c, nil, ""
 	f.waits.Store(false)
 	s.known(f)
-	if c.reader == nil {
-		c.reader = s.run.cfg.NewReader(s.run.cfg.Format)
-		c.pos = c.rec.Resume
-		c.hole = c.rec.Head.At
-		c.head = t.read(c.hole, c.rec.Head.Len)
-		c.reader.Head(t.read(0, int(min(c.pos, headSize))))
-		c.window = t.read(max(0, c.pos-windowSize), int(min(c.pos, windowSize)))
-	}
 	f.pos.Store(c.pos)
 	c.mu.Lock()
 	f.done = f.gz && c.rec.Whole > 0 && c.rec.Done >= c.rec.Whole
@@ -187,6 +221,19 @@ func (s *shard) adopt(c *content, f *file, t *text) {
 	if c.log == "" {
 		s.list(c)
 	}
+	return true
+}
+
+// flush sends the messages of c that wait for more: nothing will come.
+func (s *shard) flush(c *content) {
+	if c.reader == nil || s.run.refused.Load() {
+		return
+	}
+	now := s.run.now()
+	s.out.begin(c, c.rec.Path, c.window, c.pos-int64(len(c.window)), now)
+	counted := c.reader.Counters
+	c.reader.Read(nil, c.pos, true, now, s.out.publish)
+	s.run.metrics.count(&counted, &c.reader.Counters)
 }
 
 // displace takes c from its file, for which a new content is to come under the same key.
@@ -196,13 +243,22 @@ func (s *shard) displace(c *content, now time.Time, reason, why string) {
 	s.release(c, now, reason, why)
 }
 
-// truncated gives f, which does not hold its content any more, a new one.
-func (s *shard) truncated(f *file, h *os.File, now time.Time) (again bool) {
+// truncated takes from f the content that it does not hold any more. What it holds now is new, or, if it was
+// a copy, its next turn tells: it may be another copy.
+func (s *shard) truncated(f *file, h io.Seeker, now time.Time) (again bool) {
 	old := f.content
-	next := newContent(f, nextID(old.rec.ID), s.run.cfg.NewReader(s.run.cfg.Format))
 	f.content, f.gzip, f.done = nil, nil, false
+	f.reading.Store(false)
+	f.pos.Store(0)
+	_, rotated := stem(f.path())
+	if rotated {
+		f.before = old.rec.ID
+		s.welcome(f)
+	}
 	s.displace(old, now, "truncated", "the file was truncated")
-	s.start(next, h)
+	if !rotated {
+		s.start(newContent(f, nextID(old.rec.ID, f), s.run.cfg.NewReader(s.run.cfg.Format)), h)
+	}
 	return true
 }
 
@@ -256,27 +312,38 @@ func (s *shard) unpark(f *file) {
 // release gives c, which its file does not hold any more, to a copy, or keeps it until one comes.
 func (s *shard) release(c *content, now time.Time, reason, why string) {
 	c.leave(now, reason, why)
-	for len(c.copies) > 0 {
-		f := c.copies[0]
-		c.copies = c.copies[1:]
-		f.copyOf = nil
-		f.waits.Store(false)
-		h, err := f.opened(s.run.finder)
-		if err != nil {
-			c.size = max(c.size, f.size.Load())
-			continue
-		}
-		s.adopt(c, f, textOf(f, h))
-		s.push(f)
-		return
-	}
-	if why == whyGivenUp[reason] {
+	if !s.handOver(c) && why == whyGivenUp[reason] {
 		s.lose(c, reason, why) // else a copy may yet come
 	}
 }
 
+// handOver gives c, which no file holds, to one of its copies, if any has it: rather to one with all of it.
+func (s *shard) handOver(c *content) bool {
+	for _, less := range []bool{whole, part} {
+		for _, f := range c.copies {
+			h, err := f.opened(s.run.finder)
+			if err == nil && s.adopt(c, f, textOf(f, h), less) {
+				c.copies = slices.DeleteFunc(slices.Clone(c.copies), func(o *file) bool { return o == f })
+				s.push(f)
+				return true
+			}
+		}
+	}
+	for _, f := range slices.Clone(c.copies) {
+		s.unpark(f)
+		if _, err := f.opened(s.run.finder); err != nil {
+			c.size = max(c.size, f.size.Load())
+			continue
+		}
+		s.welcome(f)
+		s.push(f) // it was written anew
+	}
+	return false
+}
+
 // lose counts what of c has not been read, and cannot be any more.
 func (s *shard) lose(c *content, reason, why string) {
+	s.flush(c)
 	if c.rec.Whole == 0 {
 		s.run.abandon(c.src, c.rec.Path, c.size-max(c.pos, c.lost), reason, why)
 	}

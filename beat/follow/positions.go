@@ -153,7 +153,12 @@ func (p *positions) acker() beat.ACKer {
 			c := m.content
 			c.mu.Lock()
 			c.inFlight--
-			c.rec.Resume, c.rec.Done, c.rec.Window = m.resume, m.end, m.window
+			at := *m
+			if c.older > 0 {
+				c.older--
+				at = at.upTo(c.end)
+			}
+			c.rec.Resume, c.rec.Done, c.rec.Window = at.resume, at.end, at.window
 			over, key := c.ended && c.inFlight == 0, c.rec.Key
 			p.changed(c)
 			c.mu.Unlock()

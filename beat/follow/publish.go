@@ -18,21 +18,21 @@ type publisher struct {
 	id     []byte // being made
 
 	// What begin was told.
-	file *file
-	path string
-	data []byte // that the messages end in …
-	base int64  // … and its offset in the file
-	now  time.Time
+	content *content
+	path    string
+	data    []byte // that the messages end in …
+	base    int64  // … and its offset in the file
+	now     time.Time
 }
 
-// begin says which file the messages to come are from; data are the bytes from offset base on.
-func (p *publisher) begin(f *file, data []byte, base int64, now time.Time) {
-	p.file, p.path, p.data, p.base, p.now = f, f.path(), data, base, now
+// begin says what the messages to come are from, and the file's name; data are the bytes from offset base on.
+func (p *publisher) begin(c *content, path string, data []byte, base int64, now time.Time) {
+	p.content, p.path, p.data, p.base, p.now = c, path, data, base, now
 }
 
 // publish sends one message, unless it was delivered before the last start.
 func (p *publisher) publish(m *lines.Message) {
-	c := p.file.content
+	c := p.content
 	p.run.metrics.messages.Inc()
 	if m.End <= c.skip || p.run.refused.Load() {
 		return

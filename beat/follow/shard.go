@@ -28,6 +28,8 @@ type shard struct {
 	logs map[string]*log // by stem
 	buf  []byte
 
+	again [windowSize]byte // for isStill
+
 	mu      sync.Mutex
 	some    *sync.Cond
 	queue   []job
@@ -150,15 +152,10 @@ func (s *shard) turn(f *file) (again bool) {
 	if f.tmpfs {
 		defer f.close() // whatever happens; read has closed it already
 	}
-	info, err := find.Stat(h)
+	info, grew, err := f.look(h, now)
 	if err != nil {
 		return s.failed(f, err)
 	}
-	grew := f.length != info.Size
-	if grew {
-		f.length, f.grew = info.Size, now
-	}
-	f.look(info, now)
 	if f.gz && info.Links > 0 && now.Sub(info.ModTime) < quiet {
 		f.wake.Store(true) // it is being compressed
 		return false
@@ -166,8 +163,13 @@ func (s *shard) turn(f *file) (again bool) {
 	if f.copyOf != nil && (grew || f.isDeleted()) && s.review(f) {
 		return false
 	}
-	if f.content == nil && (f.copyOf != nil || !s.identify(f, h, now)) {
-		return false
+	if f.content == nil {
+		if f.copyOf != nil || !s.identify(f, h, now) {
+			return false
+		}
+		if _, _, err := f.look(h, now); err != nil { // it may have been written to meanwhile
+			return s.failed(f, err)
+		}
 	}
 	s.renamed(f.content, f.path())
 	more, err := s.read(f, h, now)
@@ -177,9 +179,15 @@ func (s *shard) turn(f *file) (again bool) {
 	return more
 }
 
+// A handle is an open file.
+type handle interface {
+	io.ReaderAt
+	io.Seeker
+}
+
 // read reads a piece of f's content. The window before the piece must be what it was, else the
 // file has been truncated and written anew.
-func (s *shard) read(f *file, h *os.File, now time.Time) (again bool, err error) {
+func (s *shard) read(f *file, h handle, now time.Time) (again bool, err error) {
 	c := f.content
 	if f.gz {
 		return s.readGzip(f, h, now)
@@ -192,16 +200,21 @@ func (s *shard) read(f *file, h *os.File, now time.Time) (again bool, err error)
 	if f.tmpfs {
 		turn *= 4 // as much as may be, it may be the last
 	}
+	base := c.pos - int64(win)
 	data := s.buffer(win + turn + f.longer)
-	n, err := h.ReadAt(data, c.pos-int64(win))
+	n, err := h.ReadAt(data, base)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
-	if n < win || !bytes.Equal(data[:win], c.window) {
+	if !c.isBefore(data[:n], base) {
 		return s.truncated(f, h, now), nil
 	}
-	c.size = max(f.length, c.pos-int64(win)+int64(n))
-	f.pos.Store(c.pos - int64(win) + int64(n)) // it is in memory now
+	if !s.isStill(h, data[:n], base) {
+		c.size = max(c.size, f.length)
+		return s.truncated(f, h, now), nil
+	}
+	c.size = max(f.length, base+int64(n))
+	f.pos.Store(base + int64(n)) // it is in memory now
 	f.reading.Store(true)
 	if f.tmpfs {
 		f.close()
@@ -213,6 +226,15 @@ func (s *shard) read(f *file, h *os.File, now time.Time) (again bool, err error)
 		s.finish(f)
 	}
 	return again, nil
+}
+
+// isStill says whether the file begins at base as data, which was read before. If not, it was truncated
+// meanwhile, and the end of data may be of what was written then: reading takes several steps.
+func (s *shard) isStill(h handle, data []byte, base int64) bool {
+	holes := len(data) - len(bytes.TrimLeft(data, "\x00"))
+	data = solid(data[holes:min(len(data), holes+windowSize)])
+	n, _ := h.ReadAt(s.again[:len(data)], base+int64(holes))
+	return bytes.Equal(s.again[:n], data)
 }
 
 // isOver says whether nobody will write to f, which has been deleted: some write on in a file that
@@ -241,7 +263,7 @@ func (s *shard) take(f *file, data []byte, win int, atEnd, final bool, now time.
 		if c.extend(from, from+int64(len(fresh)), now) {
 			s.run.positions.set(c)
 		}
-		s.out.begin(f, data, from-int64(win), now)
+		s.out.begin(c, f.path(), data, from-int64(win), now)
 		counted := c.reader.Counters
 		consumed, more := c.reader.Read(fresh, from, final, now, s.out.publish)
 		s.run.metrics.count(&counted, &c.reader.Counters)
@@ -273,7 +295,7 @@ func (s *shard) atEnd(f *file, tail, data []byte, now time.Time) {
 	c := f.content
 	f.behind.Store(0)
 	if c.reader.Waiting() || len(tail) > 0 && s.run.cfg.PartialTimeout > 0 {
-		s.out.begin(f, data, c.pos+int64(len(tail))-int64(len(data)), now)
+		s.out.begin(c, f.path(), data, c.pos+int64(len(tail))-int64(len(data)), now)
 		counted := c.reader.Counters
 		n := c.reader.Expire(tail, c.pos, now, s.out.publish)
 		s.run.metrics.count(&counted, &c.reader.Counters)
@@ -304,12 +326,19 @@ func (s *shard) failed(f *file, err error) bool {
 	return false
 }
 
-// look notes what the file system says of f.
-func (f *file) look(info find.Info, now time.Time) {
+// look notes what the file system says of f, and whether its length has changed.
+func (f *file) look(h *os.File, now time.Time) (info find.Info, grew bool, err error) {
+	if info, err = find.Stat(h); err != nil {
+		return info, false, err
+	}
+	if grew = f.length != info.Size; grew {
+		f.length, f.grew = info.Size, now
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.used = now
 	f.note(info, now)
+	return info, grew, nil
 }
 
 // note is look for those who hold f.mu.

@@ -8,12 +8,16 @@ import (
 	"math"
 	"os"
 	"time"
+
+	"github.com/podbeat/podbeat/beat/find"
 )
 
-// A text is what a file holds, decompressed, for looking at parts of it.
+// A text is what a file holds, decompressed, for looking at parts of it. The file may be truncated
+// and written anew between any two looks.
 type text struct {
 	size int64 // of compressed files: more than there can be
 	read func(offset int64, n int) []byte
+	upTo func(most int64) int64 // the size, but at most so much
 }
 
 func textOf(f *file, h *os.File) *text {
@@ -26,13 +30,24 @@ func textOf(f *file, h *os.File) *text {
 			b := make([]byte, n)
 			n, _ = io.ReadFull(r, b)
 			return b[:n]
+		}, func(most int64) int64 {
+			r, err := newGzipReader(h, 0)
+			if err != nil {
+				return 0
+			}
+			n, _ := io.CopyN(io.Discard, r, most)
+			return n
 		}}
 	}
-	return &text{f.size.Load(), func(offset int64, n int) []byte {
+	size := f.size.Load()
+	if info, err := find.Stat(h); err == nil {
+		size = info.Size
+	}
+	return &text{size, func(offset int64, n int) []byte {
 		b := make([]byte, n)
 		n, _ = h.ReadAt(b, offset)
 		return b[:n]
-	}}
+	}, func(most int64) int64 { return min(size, most) }}
 }
 
 func (t *text) sum(offset int64, n int) sum { return sumOf(t.read(offset, n)) }
@@ -46,6 +61,11 @@ func (t *text) holds(c *content) bool {
 	return before.Len == 0 || t.sum(c.pos-int64(before.Len), before.Len) == before
 }
 
+// isPart says whether the text is how c begins, and ends before what has been read of it.
+func (t *text) isPart(c *content) bool {
+	return t.upTo(c.pos) < c.pos && c.rec.Head.Len > 0 && c.rec.Head.matches(t)
+}
+
 // gzipReader reads a compressed file in turns.
 type gzipReader struct {
 	*gzip.Reader
@@ -53,7 +73,7 @@ type gzipReader struct {
 }
 
 // newGzipReader reads what h holds, from offset on.
-func newGzipReader(h *os.File, offset int64) (*gzipReader, error) {
+func newGzipReader(h io.ReaderAt, offset int64) (*gzipReader, error) {
 	z, err := gzip.NewReader(bufio.NewReaderSize(io.NewSectionReader(h, 0, math.MaxInt64), 64<<10))
 	if err != nil {
 		return nil, err
@@ -65,7 +85,7 @@ func newGzipReader(h *os.File, offset int64) (*gzipReader, error) {
 }
 
 // readGzip is read for a compressed file. It has been quiet for a while, so its end is final.
-func (s *shard) readGzip(f *file, h *os.File, now time.Time) (again bool, err error) {
+func (s *shard) readGzip(f *file, h io.ReaderAt, now time.Time) (again bool, err error) {
 	c := f.content
 	if f.done {
 		f.close()
