@@ -5,6 +5,8 @@ package logapi
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,6 +52,14 @@ func exactly(names ...string) cobra.PositionalArgs {
 		}
 		return usage("got %d arguments, want %s", len(args), strings.Join(names, " "))
 	}
+}
+
+// makeFolder makes the folder of a file that holds secrets.
+func makeFolder(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("cannot make the folder of %q: %w", path, err)
+	}
+	return nil
 }
 
 // formFlag adds --output to a command that prints text or JSON.

@@ -68,6 +68,9 @@ A key that may be known to others is replaced with --leaked: all others end at o
 		if leaked {
 			r = token.Rotation{}
 		}
+		if err := makeFolder(path); err != nil {
+			return err
+		}
 		now := time.Now()
 		if err := token.Rotate(path, r, now); err != nil {
 			return err

@@ -104,6 +104,9 @@ func (u userCommand) addUser(cmd *cobra.Command, user access.User, p passwordFla
 	if err != nil {
 		return err
 	}
+	if err := makeFolder(path); err != nil {
+		return err
+	}
 	if err := access.Add(path, user, password); err != nil {
 		return err
 	}

@@ -156,7 +156,7 @@ func TestUserFileIsNotReplaced(t *testing.T) {
 		t.Errorf("the file is %s", got)
 	}
 	f(filepath.Join(path, "x"), "not a directory", "add", "a@b", "--no-password")
-	f(filepath.Join(filepath.Dir(path), "none", "x"), "no such file", "add", "a@b", "--no-password")
+	f(filepath.Join(filepath.Dir(path), "none", "x"), "`logapi user add` makes it", "list")
 	_, _, err := try(newUserCommand(func() (string, error) { return "", errors.New("no configuration") }), "", "list")
 	if err == nil || err.Error() != "no configuration" {
 		t.Errorf("got error %v", err)
