@@ -10,15 +10,15 @@ import (
 // syncNames does nothing: NTFS journals names, and a directory cannot be synced.
 func syncNames(*os.File) error { return nil }
 
-// freeSpace is how many bytes may still be written to the volume that dir is on.
-func freeSpace(dir string) (int64, error) {
+// diskSpace is how large the volume is that dir is on, and how many bytes may still be written to it.
+func diskSpace(dir string) (total, free int64, err error) {
 	path, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
-		return 0, fmt.Errorf("cannot tell the free space of %s: %w", dir, err)
+		return 0, 0, fmt.Errorf("cannot tell the free space of %s: %w", dir, err)
 	}
-	var free uint64
-	if err := windows.GetDiskFreeSpaceEx(path, &free, nil, nil); err != nil {
-		return 0, fmt.Errorf("cannot tell the free space of %s: %w", dir, err)
+	var left, all uint64
+	if err := windows.GetDiskFreeSpaceEx(path, &left, &all, nil); err != nil {
+		return 0, 0, fmt.Errorf("cannot tell the free space of %s: %w", dir, err)
 	}
-	return int64(free), nil
+	return int64(all), int64(left), nil
 }

@@ -90,14 +90,8 @@ func (g *spaceGuard) check() error {
 	return g.err
 }
 
-// Free gives how many bytes are free on the store's disk, and ErrFull if documents are refused for that.
-func (s *Store) Free() (int64, error) {
-	free, err := freeSpace(s.dir)
-	if err != nil {
-		return 0, err
-	}
-	return free, s.space.check()
-}
+// Full is ErrFull while documents are refused because too little is free on the store's disk.
+func (s *Store) Full() error { return s.space.check() }
 
 func errFull(dir string, free, least int64) error {
 	return &fullError{dir, option.Bytes(free), option.Bytes(least)}
