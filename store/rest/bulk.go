@@ -39,6 +39,7 @@ func (c *call) bulk() error {
 	if err := c.h.write(c.context(), p.items); err != nil {
 		return err
 	}
+	c.h.counters.count(p.items, time.Since(begun))
 	c.reply(200, bulkAnswer(p.items, time.Since(begun), forced))
 	return nil
 }

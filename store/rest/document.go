@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/podbeat/podbeat/es/body"
 	"github.com/podbeat/podbeat/store"
@@ -103,10 +104,11 @@ func (c *call) writeOne(it item) error {
 	if err := c.compareAndSet(&it); err != nil {
 		return err
 	}
-	items := []item{it}
+	items, begun := []item{it}, time.Now()
 	if err := c.h.write(c.context(), items); err != nil {
 		return err
 	}
+	c.h.counters.count(items, time.Since(begun))
 	it = items[0]
 	if it.err != nil {
 		return it.err

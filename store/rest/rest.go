@@ -92,6 +92,7 @@ type Handler struct {
 
 	writes, searches *gate
 	keeper           *search.Keeper
+	counters         counters
 
 	// change is held by who changes the set of indices, aliases or templates.
 	change    sync.Mutex

@@ -24,6 +24,10 @@ func (h *Handler) table() []*route {
 	add(h.documentRoutes())
 	add(h.adminRoutes())
 	add(h.templateRoutes())
+	add(h.aliasRoutes())
+	add(h.catRoutes())
+	add(h.clusterRoutes())
+	add(h.statsRoutes())
 	add(h.searchRoutes())
 	return all
 }
