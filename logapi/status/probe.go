@@ -186,9 +186,10 @@ func (s *Service) figures(context.Context) (*figures, error) {
 		f.Documents += int64(i.Docs)
 		f.Bytes += i.Bytes
 	}
-	free, err := s.Store.Free()
-	f.FreeBytes = free
-	if err != nil {
+	if _, f.FreeBytes, err = s.Store.Space(); err != nil {
+		return nil, err
+	}
+	if err := s.Store.Full(); err != nil {
 		f.Error = line(err.Error())
 	}
 	return f, nil
