@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -76,11 +77,11 @@ type directory struct {
 	hashes  []*hash // of all users that have one
 }
 
-// OpenUsers reads the users in the file at path.
+// OpenUsers reads the users in the file at path. There are none while there is no file.
 func OpenUsers(path string) (*Users, error) {
 	u := &Users{path: path, seed: maphash.MakeSeed(), looked: time.Now()}
 	list, held, err := readUsers(path)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	u.list.Store(newDirectory(list))
