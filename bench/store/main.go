@@ -1,102 +1,87 @@
-// Command store measures the embedded store by itself, without HTTP and queries' languages: documents of about 850 bytes, 2,000 a
-// transaction, each synced to the disk; then searches over all of them through View. It prints a Markdown table.
+// Command store measures the embedded store as its users meet it: over HTTP, in a process of its own. Documents of about 900 bytes are
+// written by _bulk, 2,000 a request, each answered when it is synced to the disk; then all of them are searched. It prints Markdown tables.
 //
 //	go run ./bench/store -n 1000000
 //
-// CPU seconds and milliseconds are those of the whole process, and say more than the wall's where other work runs beside. First
-// is a search after the store was opened anew, with the files in the system's cache; again is the median of those after it.
+// CPU seconds and milliseconds are those of the server's process, and say more than the wall's where other work runs beside. First
+// is a search in a server started anew, with the files in the system's cache: the index is opened by it. Again is the median of
+// those after it, worst the slowest of those. GOGC and GOMEMLIMIT reach the server.
 package main
 
 import (
-	"context"
+	"bytes"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"log"
-	"log/slog"
-	"math"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"time"
-
-	"github.com/podbeat/podbeat/store"
 )
 
+// options are what is measured.
+type options struct {
+	n, batch, writers, times int
+	only, dir                string
+	keep                     bool
+}
+
 func main() {
-	n := flag.Int("n", 1_000_000, "documents")
-	batch := flag.Int("batch", 2000, "documents in a transaction")
-	dir := flag.String("dir", "", "where the store is made; removed afterwards (default: a new directory under build/bench)")
+	if dir := os.Getenv(serverDir); dir != "" {
+		if err := serve(dir); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	var o options
+	flag.IntVar(&o.n, "n", 1_000_000, "documents")
+	flag.IntVar(&o.batch, "batch", 2000, "documents in a request")
+	flag.IntVar(&o.writers, "writers", 2, "requests at once")
+	flag.IntVar(&o.times, "times", 8, "how often each search is made")
+	flag.StringVar(&o.only, "only", "", "make only the searches with this in their name")
+	flag.StringVar(&o.dir, "dir", "", "where the store is (default: a new directory under build/bench, removed afterwards); what is in it already is only searched")
+	flag.BoolVar(&o.keep, "keep", false, "leave the store there")
 	flag.Parse()
-	if *dir == "" {
+	if o.dir == "" {
 		if err := os.MkdirAll("build/bench", 0o755); err != nil {
 			log.Fatal(err)
 		}
 		var err error
-		if *dir, err = os.MkdirTemp("build/bench", "store-"); err != nil {
+		if o.dir, err = os.MkdirTemp("build/bench", "store-"); err != nil {
 			log.Fatal(err)
 		}
 	}
-	err := run(*dir, *n, *batch)
-	if e := os.RemoveAll(*dir); err == nil {
-		err = e
+	err := run(o)
+	if !o.keep {
+		err = errors.Join(err, os.RemoveAll(o.dir))
 	}
 	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-const index = "logstash-bench-2026.11.21"
+const index, other = "logstash-bench-2026.11.21", "logstash-bench-2026.11.22"
 
-func run(dir string, n, batch int) error {
-	ctx := context.Background()
-	opts := store.Options{Cache: 64 << 20, FlushAfter: time.Second, Log: slog.New(slog.DiscardHandler)}
-	s, err := store.Open(dir, opts)
-	if err != nil {
-		return err
-	}
-	if err := s.Create(ctx, index); err != nil {
-		return err
-	}
-	fmt.Print("| ingest | |\n|---|---|\n")
-	if err := ingest(ctx, s, n, batch); err != nil {
-		return err
-	}
-	info, err := s.Info(index)
-	if err != nil {
-		return err
-	}
-	row("bytes a document, in / out of the store", "%.0f / %.0f", float64(info.SourceSize)/float64(n), float64(info.Bytes)/float64(n))
-	row("blocks", "%d", info.Blocks)
-	if err := s.Close(); err != nil {
-		return err
-	}
-	size, err := sizeOf(dir)
-	if err != nil {
-		return err
-	}
-	row("bytes a document, the whole directory when closed", "%.0f", float64(size)/float64(n))
-	row("peak memory after ingest", "%d MiB", peak()>>20)
-	start, used := time.Now(), cpu()
-	if s, err = store.Open(dir, opts); err != nil {
-		return err
-	}
-	defer s.Close()
-	r, err := s.Verify(ctx, index)
-	if err != nil || len(r.Problems) > 0 || r.Docs != n {
-		return fmt.Errorf("cannot go on: %d of %d documents are there: %q %v", r.Docs, n, r.Problems, err)
-	}
-	row("verify, wall / CPU", "%.1f s / %.1f s", time.Since(start).Seconds(), (cpu() - used).Seconds())
-	if err := resend(ctx, s, n, batch); err != nil {
-		return err
-	}
-	fmt.Print("\n| search | hits | first, wall / CPU ms | again, wall / CPU ms |\n|---|---|---|---|\n")
-	for _, q := range queries(n) {
-		if err := measure(dir, opts, &s, q); err != nil {
-			return fmt.Errorf("cannot search %s: %w", q.name, err)
+func run(o options) error {
+	if _, err := os.Stat(filepath.Join(o.dir, "catalog.db")); err != nil {
+		if err := ingest(o); err != nil {
+			return fmt.Errorf("cannot measure writing: %w", err)
 		}
 	}
-	fmt.Printf("\npeak memory %d MiB\n", peak()>>20)
+	all := slices.DeleteFunc(searches(o.n), func(q search) bool { return !strings.Contains(q.name, o.only) })
+	if err := searchEach(o, all); err != nil {
+		return fmt.Errorf("cannot measure searching: %w", err)
+	}
+	if err := searchAll(o, all); err != nil {
+		return fmt.Errorf("cannot measure searching while writing: %w", err)
+	}
 	return nil
 }
 
@@ -104,107 +89,226 @@ func row(name, format string, args ...any) {
 	fmt.Printf("| %s | %s |\n", name, fmt.Sprintf(format, args...))
 }
 
-// ingest writes the documents and waits until all are in blocks. What it takes to make the documents is measured alone, and taken off.
-func ingest(ctx context.Context, s *store.Store, n, batch int) error {
-	before := cpu()
-	alone := newGenerator(1)
-	for range n {
-		alone.next()
+// ingest writes the documents, and some of them again.
+func ingest(o options) error {
+	s, err := start(o.dir)
+	if err != nil {
+		return err
 	}
-	making := cpu() - before
+	defer s.stop()
+	if err := s.create(index); err != nil {
+		return err
+	}
+	before, err := s.usage()
+	if err != nil {
+		return err
+	}
+	wall, err := s.write(o, index, o.n, http.StatusCreated)
+	if err != nil {
+		return err
+	}
+	// All blocks are made.
+	if _, err := s.ask(http.MethodPost, "/"+index+"/_flush", nil); err != nil {
+		return err
+	}
+	after, err := s.usage()
+	if err != nil {
+		return err
+	}
+	fmt.Print("| writing | |\n|---|---|\n")
+	row("documents / s", "%.0f", float64(o.n)/wall.Seconds())
+	row("CPU s per million, all blocks made", "%.1f", float64(after.CPU-before.CPU)/1e9/float64(o.n)*1e6)
+	row("peak memory", "%d MiB", after.Peak>>20)
+	again := min(o.n, 100_000)
+	if wall, err = s.write(o, index, again, http.StatusConflict); err != nil {
+		return err
+	}
+	row("documents / s sent again, each a 409", "%.0f", float64(again)/wall.Seconds())
+	if err := s.stop(); err != nil {
+		return err
+	}
+	size, err := sizeOf(o.dir)
+	row("bytes a document on the disk", "%.0f", float64(size)/float64(o.n))
+	return err
+}
 
-	g := newGenerator(1)
-	var wall time.Duration
-	before = cpu()
-	for done := 0; done < n; {
-		ops := make([]store.Op, 0, batch)
-		for ; len(ops) < batch && done < n; done++ {
-			id, source, at := g.next()
-			ops = append(ops, store.Op{Kind: store.Create, ID: id, Source: source, Time: at.UnixNano()})
+// write sends the first n documents, some requests at once; all must be answered with the status.
+func (s *server) write(o options, index string, n, status int) (time.Duration, error) {
+	bodies := make(chan []byte, o.writers)
+	stop := make(chan struct{})
+	go func() {
+		defer close(bodies)
+		g := newGenerator(1)
+		for done := 0; done < n; {
+			var b []byte
+			for range min(o.batch, n-done) {
+				id, source, _ := g.next()
+				b = append(append(fmt.Appendf(b, "{\"create\":{\"_id\":\"%s\"}}\n", id), source...), '\n')
+				done++
+			}
+			select {
+			case bodies <- b:
+			case <-stop:
+				return
+			}
 		}
-		start := time.Now()
-		results, err := s.Bulk(ctx, index, ops)
+	}()
+	errs := make([]error, o.writers)
+	began := time.Now()
+	var writers sync.WaitGroup
+	var once sync.Once
+	for i := range errs {
+		writers.Go(func() {
+			for b := range bodies {
+				answer, err := s.ask(http.MethodPost, "/"+index+"/_bulk", b)
+				if got, want := bytes.Count(answer, fmt.Appendf(nil, `"status":%d`, status)), bytes.Count(b, []byte("\n{\"@timestamp\"")); err == nil && got != want {
+					err = fmt.Errorf("%d of %d documents are answered with %d: %.300s", got, want, status, answer)
+				}
+				if err != nil {
+					errs[i] = err
+					once.Do(func() { close(stop) })
+					return
+				}
+			}
+		})
+	}
+	writers.Wait()
+	return time.Since(began), errors.Join(errs...)
+}
+
+// searchEach makes each search in a server started anew, and then some more times.
+func searchEach(o options, all []search) error {
+	fmt.Print("\n| search | hits | first, wall / CPU ms | again, wall / CPU ms | worst, wall ms |\n|---|---|---|---|---|\n")
+	for _, q := range all {
+		s, err := start(o.dir)
 		if err != nil {
 			return err
 		}
-		wall += time.Since(start)
-		for _, r := range results {
-			if !r.Created {
-				return fmt.Errorf("cannot write %s: %+v", r.ID, r)
+		var walls, cpus []float64
+		total := 0
+		for range o.times {
+			wall, cpu, hits, err := s.search(q)
+			if err != nil {
+				return errors.Join(fmt.Errorf("%s: %w", q.name, err), s.stop())
 			}
+			walls, cpus, total = append(walls, wall), append(cpus, cpu), hits
 		}
+		if err := s.stop(); err != nil {
+			return err
+		}
+		first, firstCPU := walls[0], cpus[0]
+		if walls, cpus = walls[1:], cpus[1:]; len(walls) == 0 {
+			walls, cpus = []float64{first}, []float64{firstCPU}
+		}
+		slices.Sort(walls)
+		slices.Sort(cpus)
+		fmt.Printf("| %s | %d | %.1f / %.1f | %.1f / %.1f | %.1f |\n", q.name, total, first, firstCPU, walls[len(walls)/2], cpus[len(cpus)/2], walls[len(walls)-1])
 	}
-	start := time.Now()
-	if err := s.Flush(index); err != nil {
-		return err
-	}
-	wall += time.Since(start)
-	row("documents / s", "%.0f", float64(n)/wall.Seconds())
-	row("CPU s per million, all blocks made", "%.1f", (cpu()-before-making).Seconds()/float64(n)*1e6)
 	return nil
 }
 
-// resend writes the first documents again, as a shipper does that has lost its place: all of them are conflicts.
-func resend(ctx context.Context, s *store.Store, n, batch int) error {
-	g := newGenerator(1)
-	var wall time.Duration
-	sent := 0
-	for ; sent < min(n, 100_000); sent += batch {
-		ops := make([]store.Op, batch)
-		for i := range ops {
-			id, source, at := g.next()
-			ops[i] = store.Op{Kind: store.Create, ID: id, Source: source, Time: at.UnixNano()}
-		}
-		start := time.Now()
-		results, err := s.Bulk(ctx, index, ops)
-		if err != nil {
-			return err
-		}
-		wall += time.Since(start)
-		for i, r := range results {
-			if !r.Conflict && sent+i < n {
-				return fmt.Errorf("cannot find %s again: %+v", r.ID, r)
+// searchAll makes all searches in one server, and again while as many documents are written to another index.
+func searchAll(o options, all []search) error {
+	s, err := start(o.dir)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	for range 2 {
+		for _, q := range all {
+			if _, _, _, err := s.search(q); err != nil {
+				return err
 			}
 		}
 	}
-	row("documents / s sent again, each a 409", "%.0f", float64(sent)/wall.Seconds())
-	return nil
+	u, err := s.usage()
+	if err != nil {
+		return err
+	}
+	fmt.Print("\n| all in one process | |\n|---|---|\n")
+	row("peak memory of all searches, twice", "%d MiB", u.Peak>>20)
+	if err := s.create(other); err != nil {
+		return err
+	}
+	var wall time.Duration
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		wall, err = s.write(o, other, o.n, http.StatusCreated)
+		done <- err
+	}()
+	made, err := 0, error(nil)
+	for writing := true; writing; {
+		select {
+		case err = <-done:
+			writing = false
+		default:
+			_, _, _, err = s.search(all[made%len(all)])
+			made++
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if u, err = s.usage(); err != nil {
+		return err
+	}
+	row("documents / s while searching", "%.0f", float64(o.n)/wall.Seconds())
+	row("searches meanwhile", "%d", made)
+	row("peak memory of writing and searching", "%d MiB", u.Peak>>20)
+	if _, err := s.ask(http.MethodDelete, "/"+other, nil); err != nil {
+		return err
+	}
+	return s.stop()
 }
 
-// measure searches once in a store opened anew, and then some more times.
-func measure(dir string, opts store.Options, s **store.Store, q query) error {
-	if err := (*s).Close(); err != nil {
-		return err
+// search makes a search and returns the wall's and the server's CPU milliseconds.
+func (s *server) search(q search) (wall, cpu float64, hits int, err error) {
+	before, err := s.usage()
+	if err != nil {
+		return 0, 0, 0, err
 	}
-	var err error
-	if *s, err = store.Open(dir, opts); err != nil {
-		return err
+	began := time.Now()
+	answer, err := s.ask(http.MethodPost, "/"+index+"/_search", []byte(q.body))
+	wall = float64(time.Since(began).Microseconds()) / 1000
+	if err != nil {
+		return 0, 0, 0, err
 	}
-	var hits int
-	var walls, cpus []float64
-	for range 8 {
-		start, used := time.Now(), cpu()
-		v, err := (*s).View(index)
-		if err != nil {
-			return err
-		}
-		segments, err := v.Segments(math.MinInt64, math.MaxInt64)
-		if err == nil {
-			hits, err = q.run(segments)
-		}
-		v.Release()
-		if err != nil {
-			return err
-		}
-		walls = append(walls, float64(time.Since(start).Microseconds())/1000)
-		cpus = append(cpus, float64((cpu()-used).Microseconds())/1000)
+	after, err := s.usage()
+	if err != nil {
+		return 0, 0, 0, err
 	}
-	first, firstCPU := walls[0], cpus[0]
-	walls, cpus = walls[1:], cpus[1:]
-	slices.Sort(walls)
-	slices.Sort(cpus)
-	fmt.Printf("| %s | %d | %.1f / %.1f | %.1f / %.1f |\n", q.name, hits, first, firstCPU, walls[len(walls)/2], cpus[len(cpus)/2])
-	return nil
+	var r struct {
+		Hits struct{ Total struct{ Value int } }
+	}
+	if err := json.Unmarshal(answer, &r); err != nil {
+		return 0, 0, 0, fmt.Errorf("cannot read %.300s: %w", answer, err)
+	}
+	return wall, float64(after.CPU-before.CPU) / 1e6, r.Hits.Total.Value, nil
+}
+
+func (s *server) create(index string) error {
+	_, err := s.ask(http.MethodPut, "/"+index, []byte(`{"mappings":`+mappings+`}`))
+	return err
+}
+
+// ask sends a request, and returns what it is answered with 200.
+func (s *server) ask(method, path string, body []byte) ([]byte, error) {
+	r, err := http.NewRequest(method, s.url+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s %s: %s: %.500s", method, path, resp.Status, answer)
+	}
+	return answer, err
 }
 
 func sizeOf(dir string) (int64, error) {

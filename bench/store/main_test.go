@@ -1,10 +1,24 @@
 package main
 
-import "testing"
+import (
+	"log"
+	"os"
+	"testing"
+)
 
-// TestRun measures a small store: every document is found again, and every search runs.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(serverDir); dir != "" {
+		if err := serve(dir); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// TestRun measures a small store: every document is taken once, and every search runs.
 func TestRun(t *testing.T) {
-	if err := run(t.TempDir(), 5000, 500); err != nil {
+	if err := run(options{n: 5000, batch: 500, writers: 2, times: 2, dir: t.TempDir()}); err != nil {
 		t.Fatal(err)
 	}
 }
