@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 	"unsafe"
@@ -342,8 +343,12 @@ func unescape(s string) string { return string(appendUnescaped(make([]byte, 0, l
 func appendUnescaped(to []byte, s string) []byte {
 	for i := 0; i < len(s); i++ {
 		if s[i] != '\\' {
-			to = append(to, s[i])
-			continue
+			n := strings.IndexByte(s[i:], '\\')
+			if n < 0 {
+				return append(to, s[i:]...)
+			}
+			to = append(to, s[i:i+n]...)
+			i += n
 		}
 		if i++; i == len(s) {
 			break

@@ -192,10 +192,18 @@ func wildcard(pattern string, fold bool) func(string) bool {
 	if len(p) == 1 && p[0] == any {
 		return func(string) bool { return true }
 	}
-	if literal, ok := middleOf(p, any, one); ok && !fold {
-		return func(s string) bool { return strings.Contains(s, literal) }
+	literal, alone := longestPiece(p, any, one)
+	has := func(s string) bool { return strings.Contains(s, literal) }
+	if fold {
+		has = func(s string) bool { return indexFold(s, literal) >= 0 }
+	}
+	if alone {
+		return has
 	}
 	return func(s string) bool {
+		if !has(s) {
+			return false
+		}
 		i, star, back := 0, -1, 0
 		for pos := 0; ; {
 			if i < len(p) && p[i] == any {
@@ -229,18 +237,20 @@ func wildcard(pattern string, fold bool) func(string) bool {
 	}
 }
 
-// middleOf returns the text of a pattern *text*.
-func middleOf(p []rune, any, one rune) (string, bool) {
-	if len(p) < 3 || p[0] != any || p[len(p)-1] != any {
-		return "", false
-	}
-	inner := p[1 : len(p)-1]
-	for _, r := range inner {
-		if r == any || r == one {
-			return "", false
+// longestPiece returns the longest text without * and ? in a pattern; alone says that the pattern is *text*.
+func longestPiece(p []rune, any, one rune) (longest string, alone bool) {
+	for i := 0; i < len(p); i++ {
+		end := i
+		for end < len(p) && p[end] != any && p[end] != one {
+			end++
 		}
+		if piece := string(p[i:end]); len(piece) > len(longest) {
+			longest = piece
+			alone = i == 1 && p[0] == any && end == len(p)-1 && p[end] == any
+		}
+		i = end
 	}
-	return string(inner), true
+	return longest, alone
 }
 
 // luceneRegexp makes Go's of one of Lucene's regular expressions, which covers a whole term. Complement (~),

@@ -171,38 +171,58 @@ func mayContain(text, piece string) bool {
 	return !isASCII(piece) || indexFold(text, mapping.Standard.Fold(piece)) >= 0 || foldsToASCII(text)
 }
 
-// indexFold is strings.Index for a piece in lower case and a text in any.
+// indexFold is strings.Index for a piece in lower case (of ASCII) and a text in any.
 func indexFold(text, piece string) int {
 	if len(piece) == 0 {
 		return 0
 	}
-	low, up := piece[0], piece[0]
+	// The byte of the piece that is looked for is one that texts have seldom.
+	rare := 0
+	for i := range len(piece) {
+		if frequency(piece[i]) < frequency(piece[rare]) {
+			rare = i
+		}
+	}
+	low, up := piece[rare], piece[rare]
 	if 'a' <= low && low <= 'z' {
 		up = low - 'a' + 'A'
 	}
-	for at := 0; at+len(piece) <= len(text); at++ {
-		i := strings.IndexByte(text[at:], low)
-		if up != low {
-			limit := len(text) - at
-			if i >= 0 {
-				limit = i
-			}
-			if j := strings.IndexByte(text[at:at+limit], up); j >= 0 {
-				i = j
-			}
+	next := func(c byte, from int) int {
+		if i := strings.IndexByte(text[from:], c); i >= 0 {
+			return from + i
 		}
-		if i < 0 {
+		return len(text)
+	}
+	at, upAt := next(low, 0), len(text)
+	if up != low {
+		upAt = next(up, 0)
+	}
+	for {
+		found := min(at, upAt)
+		start := found - rare
+		if found == len(text) || start+len(piece) > len(text) {
 			return -1
 		}
-		at += i
-		if at+len(piece) > len(text) {
-			return -1
+		if start >= 0 && foldEqual(text[start:start+len(piece)], piece) {
+			return start
 		}
-		if foldEqual(text[at:at+len(piece)], piece) {
-			return at
+		if found == at {
+			at = next(low, at+1)
+		} else {
+			upAt = next(up, upAt+1)
 		}
 	}
-	return -1
+}
+
+// frequency says how often texts have a byte, roughly: what is not a letter is the rarest, then the letters as in English.
+func frequency(c byte) int {
+	switch {
+	case c == ' ':
+		return 100
+	case '0' <= c && c <= '9':
+		return 30
+	}
+	return 1 + strings.IndexByte("zqjxkvbywgpfmuclhrdsinoate", c)
 }
 
 func foldEqual(s, lower string) bool {
