@@ -102,7 +102,7 @@ func TestProgram(t *testing.T) {
 	f(all, "PUT", api+"/eu/system/log", 405, "want POST")
 	f(all, "DELETE", api+"/eu/es/logs-shop", 403, "only searches are")
 	for _, root := range []string{"/eu/es", "/eu/es/"} {
-		f(shop, "GET", api+root, 200, `"number")
+		f(shop, "GET", api+root, 200, `"number"`)
 		f("", "GET", api+root, 401, "")
 	}
 	f(all, "GET", api+"/eu/system/log/status", 200, `"timestemp"`)
