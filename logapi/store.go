@@ -145,7 +145,8 @@ func choose(all, asked []string) ([]string, error) {
 }
 
 // each does something with each of the indices asked for, and shows how far it is by what they take on the disk. Closed ones are left out.
-func (s *storeCommand) each(cmd *cobra.Command, what string, asked []string, do func(*store.Store, store.Info) error) (err error) {
+// do is told if an index cannot even be opened.
+func (s *storeCommand) each(cmd *cobra.Command, what string, asked []string, do func(*store.Store, store.Info, error) error) (err error) {
 	st, _, err := s.local(cmd, false)
 	if err != nil {
 		return err
@@ -155,19 +156,16 @@ func (s *storeCommand) each(cmd *cobra.Command, what string, asked []string, do 
 	if err != nil {
 		return err
 	}
-	var list []store.Info
+	infos, failed := make([]store.Info, len(names)), make([]error, len(names))
 	var done, total int64
-	for _, name := range names {
-		info, err := st.Info(name)
-		if err != nil {
-			return err
-		}
-		list = append(list, info)
-		total += info.Bytes
+	for i, name := range names {
+		infos[i], failed[i] = st.Info(name)
+		infos[i].Name = name
+		total += infos[i].Bytes
 	}
 	b := newBar(cmd.ErrOrStderr(), what)
 	defer b.clear()
-	for _, info := range list {
+	for i, info := range infos {
 		b.step(done, total, setting.Printable(info.Name))
 		if err := cmd.Context().Err(); err != nil {
 			return fmt.Errorf("interrupted: %w", err)
@@ -177,7 +175,7 @@ func (s *storeCommand) each(cmd *cobra.Command, what string, asked []string, do 
 			continue
 		}
 		b.clear()
-		if err := do(st, info); err != nil {
+		if err := do(st, info, failed[i]); err != nil {
 			return err
 		}
 		done += info.Bytes
@@ -196,8 +194,11 @@ id is there once. The exit code is 1 if anything is wrong. Nothing is changed.`,
 		ValidArgsFunction: s.completeIndices,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			wrong, n := 0, 0
-			err := s.each(cmd, "verify", args, func(st *store.Store, info store.Info) error {
-				r, err := st.Verify(cmd.Context(), info.Name)
+			err := s.each(cmd, "verify", args, func(st *store.Store, info store.Info, err error) error {
+				r := store.Report{Index: info.Name}
+				if err == nil {
+					r, err = st.Verify(cmd.Context(), info.Name)
+				}
 				if err != nil && cmd.Context().Err() != nil {
 					return err
 				}
@@ -213,7 +214,7 @@ id is there once. The exit code is 1 if anything is wrong. Nothing is changed.`,
 				return reported(cmd.OutOrStdout(), r)
 			})
 			if err == nil && wrong > 0 {
-				err = fmt.Errorf("%d of %d indices are damaged: `logapi store export` saves what can be read", wrong, n)
+				err = fmt.Errorf("%d of %d indices are damaged", wrong, n)
 			}
 			return err
 		},
@@ -244,7 +245,10 @@ index meanwhile. An index is whole at every moment: interrupted, it goes on the 
 		ValidArgsFunction: s.completeIndices,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var before, after int64
-			err := s.each(cmd, "compact", args, func(st *store.Store, info store.Info) error {
+			err := s.each(cmd, "compact", args, func(st *store.Store, info store.Info, err error) error {
+				if err != nil {
+					return err
+				}
 				if err := st.Compact(cmd.Context(), info.Name); err != nil {
 					return err
 				}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/podbeat/podbeat/test/services"
+)
+
+// tests stops the servers when they have run.
+type tests struct{ *testing.M }
+
+func (t tests) Run() int { return services.Main(t.M) }
+
+// TestMain makes this test binary be logapi when a script calls it.
+func TestMain(m *testing.M) {
+	testscript.Main(tests{m}, map[string]func(){"logapi": main})
+}
+
+// TestScripts runs the scripts in testdata/script against the program: one behaviour each.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", Cmds: commands})
+}
+
+// TestOnElasticsearch runs those in testdata/elasticsearch with each Elasticsearch: $ES is its URL, and each script keeps to indices
+// of its own.
+func TestOnElasticsearch(t *testing.T) {
+	for _, major := range []int{7, 8} {
+		t.Run(fmt.Sprint(major), func(t *testing.T) {
+			url := services.Elasticsearch(t, major)
+			testscript.Run(t, testscript.Params{
+				Dir:   "testdata/elasticsearch",
+				Setup: func(env *testscript.Env) error { env.Setenv("ES", url); return nil },
+				Cmds:  commands,
+			})
+		})
+	}
+}
+
+// commands are those that scripts have beyond testscript's.
+var commands = map[string]func(*testscript.TestScript, bool, []string){"http": call, "exits": exits}
+
+// exits is `exits CODE COMMAND...`: a command that has to end with that exit code.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	code := 0
+	err := ts.Exec(args[1], args[2:]...)
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// call is `http METHOD URL [FILE]`: a request, with the file as body, that has to succeed, or with ! to fail. Its answer is in the
+// file answer.
+func call(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: http METHOD URL [FILE]")
+	}
+	body := ""
+	if len(args) > 2 {
+		body = ts.ReadFile(args[2])
+	}
+	r, err := http.NewRequest(args[0], args[1], strings.NewReader(body))
+	ts.Check(err)
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(r)
+	ts.Check(err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("answer"), text, 0o600))
+	if failed := answer.StatusCode >= 400; failed != neg {
+		ts.Fatalf("%s %s: %s: %s", args[0], args[1], answer.Status, text)
+	}
+}
