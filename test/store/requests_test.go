@@ -289,6 +289,10 @@ var highlights = []string{
 	`{"query":{"bool":{"filter":[{"prefix":{"message.keyword":"cache"}}]}},"highlight":{"fields":{"message*":{}}},"_source":false,"size":30,"sort":["n"]}`,
 }
 
+// withAggregations goes with urls.
+const withAggregations = `{"size":4,"sort":["n","_index"],"aggs":{"a":{"terms":{"field":"tags"},"aggs":{"b":{"avg":{"field":"n"}},"c":{"date_histogram":{"field":"@timestamp","calendar_interval":"day"}}}},
+"d":{"terms":{"field":"numbers","shard_size":5000}},"e":{"terms":{"field":"ratio","size":2,"shard_size":90000}},"f":{"missing":{"field":"tags"}},"g":{"cardinality":{"field":"ok"}},"h":{"range":{"field":"n","ranges":[{"to":5}]}},"i":{"value_count":{"field":"n"}}}}`
+
 // urls are parameters of the URL, beside a body with aggregations.
 var urls = []string{
 	"typed_keys=true", "rest_total_hits_as_int=true", "rest_total_hits_as_int=true&track_total_hits=true", "rest_total_hits_as_int=true&track_total_hits=10", "track_total_hits=10", "track_total_hits=false",
