@@ -1,0 +1,189 @@
+package rest_test
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/podbeat/podbeat/store"
+	"github.com/podbeat/podbeat/store/rest"
+	"github.com/podbeat/podbeat/test/services"
+)
+
+func TestMain(m *testing.M) { os.Exit(services.Main(m)) }
+
+// serve returns the URL of a store that is empty.
+func serve(t testing.TB) string {
+	t.Helper()
+	url, _ := serveStore(t, rest.Options{Cluster: "test"})
+	return url
+}
+
+func serveStore(t testing.TB, o rest.Options) (url string, s *store.Store) {
+	t.Helper()
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	s, err := store.Open(t.TempDir(), store.Options{Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	o.Store, o.Log = s, quiet
+	h, err := rest.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(h)
+	t.Cleanup(func() {
+		server.Close()
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return server.URL, s
+}
+
+//go:embed testdata/requests.txt
+var requestsText string
+
+// A request is one of testdata/requests.txt.
+type request struct {
+	method, path, content string
+	rough                 bool // compare the status and the type of the error alone
+}
+
+var requestLine = regexp.MustCompile(`^(~?)(GET|HEAD|PUT|POST|DELETE|PATCH) (/\S*)$`)
+
+func readRequests(text string) []request {
+	var all []request
+	for line := range strings.SplitSeq(text, "\n") {
+		if m := requestLine.FindStringSubmatch(line); m != nil {
+			all = append(all, request{method: m[2], path: m[3], rough: m[1] != ""})
+		} else if n := len(all); n > 0 && !strings.HasPrefix(line, "#") {
+			all[n-1].content += line + "\n"
+		}
+	}
+	for i := range all {
+		content := strings.TrimSuffix(all[i].content, "\n\n") + "\n"
+		if strings.TrimSpace(content) == "" {
+			content = ""
+		}
+		all[i].content = content
+	}
+	return all
+}
+
+// send asks, and returns the status and the answer.
+func send(t testing.TB, url string, r request) (int, http.Header, []byte) {
+	t.Helper()
+	req, err := http.NewRequest(r.method, url+r.path, strings.NewReader(r.content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.content != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, raw
+}
+
+// varies are members whose values are never the same.
+var varies = map[string]bool{"took": true, "ingest_took": true, "uuid": true, "index_uuid": true, "creation_date": true, "index.creation_date": true, "index.uuid": true,
+	"line": true, "col": true, "_primary_term": true, "store.size": true, "pri.store.size": true, "verified_before_close": true, "task_max_waiting_in_queue_millis": true}
+
+var (
+	uuid  = regexp.MustCompile(`/[A-Za-z0-9_-]{22}\]`)
+	place = regexp.MustCompile(`\[\d+:\d+\] |\n? at \[Source:.*?column: \d+\]| at byte \d+`)
+)
+
+// same replaces what is never the same.
+func same(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, inner := range v {
+			if id, ok := inner.(string); varies[name] || name == "_id" && ok && (len(id) == 20) {
+				v[name] = "…"
+				continue
+			}
+			v[name] = same(inner)
+		}
+		if v["type"] == "json_parse_exception" || v["type"] == "json_e_o_f_exception" {
+			v["reason"] = "…"
+		}
+	case []any:
+		for i := range v {
+			v[i] = same(v[i])
+		}
+	case string:
+		return place.ReplaceAllString(uuid.ReplaceAllString(v, "/…]"), "")
+	}
+	return v
+}
+
+// outline is the type of an error.
+func outline(v any) any {
+	m, _ := v.(map[string]any)
+	e, _ := m["error"].(map[string]any)
+	return e["type"]
+}
+
+// comparable reads an answer, JSON or text.
+func comparable(raw []byte) any {
+	var v any
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil || d.More() {
+		return string(raw)
+	}
+	return same(v)
+}
+
+// The store answers requests that write and administer as Elasticsearch does.
+func TestAsElasticsearch(t *testing.T) {
+	theirs, ours := services.Elasticsearch(t, 7), serve(t)
+	all := readRequests(requestsText)
+	if len(all) < 300 {
+		t.Fatalf("only %d requests were read", len(all))
+	}
+	for _, r := range all {
+		status, header, raw := send(t, theirs, r)
+		got, gotHeader, answer := send(t, ours, r)
+		if status != got {
+			t.Errorf("%s %s %.300s\nElasticsearch answers %d: %.600s\nthe store %d: %.600s", r.method, r.path, r.content, status, raw, got, answer)
+			continue
+		}
+		want, have := comparable(raw), comparable(answer)
+		if r.rough {
+			want, have = outline(want), outline(have)
+		}
+		if diff := cmp.Diff(want, have); diff != "" {
+			t.Errorf("%s %s %.300s\n(- Elasticsearch, + store)\n%s", r.method, r.path, r.content, diff)
+		}
+		for _, name := range []string{"X-Elastic-Product", "Content-Type", "Location"} {
+			if a, b := header.Get(name), gotHeader.Get(name); a != b && !strings.Contains(a, "/_doc/") {
+				t.Errorf("%s %s: header %s is %q, not %q", r.method, r.path, name, b, a)
+			}
+		}
+	}
+}
