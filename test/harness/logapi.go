@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -112,33 +111,41 @@ func (l *Logapi) Start() {
 	}
 }
 
-// Token fetches an access token for the user by the API, as clients do. prefix is that of the API.
+// RootToken fetches a root token for the user by the API, as clients do. prefix is that of the API.
+func (l *Logapi) RootToken(prefix string) string {
+	l.t.Helper()
+	return l.login(prefix+"/auth/token_root", "", func(r *http.Request) { r.SetBasicAuth(Email, Password) })
+}
+
+// Token fetches an access token for the user.
 func (l *Logapi) Token(prefix string, access ...token.Access) string {
 	l.t.Helper()
-	ask := func(path, body string, login func(*http.Request)) string {
-		r, err := http.NewRequest("GET", l.URL+prefix+path, strings.NewReader(body))
-		if err != nil {
-			l.t.Fatal(err)
-		}
-		login(r)
-		resp, err := http.DefaultClient.Do(r)
-		if err != nil {
-			l.t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		text, _ := io.ReadAll(resp.Body)
-		var answer struct{ Token string }
-		if err := json.NewDecoder(bytes.NewReader(text)).Decode(&answer); err != nil || resp.StatusCode != http.StatusOK {
-			l.t.Fatalf("%s: %s: %s", path, resp.Status, text)
-		}
-		return answer.Token
-	}
-	root := ask("/auth/token_root", "", func(r *http.Request) { r.SetBasicAuth(Email, Password) })
+	root := l.RootToken(prefix)
 	wanted, err := json.Marshal(access)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return ask("/auth", string(wanted), func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+root) })
+	return l.login(prefix+"/auth", string(wanted), func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+root) })
+}
+
+func (l *Logapi) login(path, body string, as func(*http.Request)) string {
+	l.t.Helper()
+	r, err := http.NewRequest("GET", l.URL+path, strings.NewReader(body))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	as(r)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	var answer struct{ Token string }
+	if err := json.Unmarshal(text, &answer); err != nil || resp.StatusCode != http.StatusOK {
+		l.t.Fatalf("%s: %s: %s", path, resp.Status, text)
+	}
+	return answer.Token
 }
 
 // remove is the last thing that happens to an installation.

@@ -3,20 +3,21 @@ package logapi
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/podbeat/podbeat/es/body"
-	"github.com/podbeat/podbeat/logapi/search"
+	"github.com/podbeat/podbeat/test/harness"
+	"github.com/podbeat/podbeat/token"
 )
 
 // A recorder stands where Elasticsearch does, and keeps what it is asked.
@@ -32,6 +33,9 @@ type seen struct {
 	header                    http.Header
 }
 
+// own is where logapi keeps documents of its own, which no client may reach.
+const own = "/.podbeat-system/"
+
 // names are the recorder's indices and aliases. Team a's begin with team-a-; the alias team-a-sneaky is not among them.
 const names = `{".system":{"aliases":{}},"team-a-1":{"aliases":{"mine":{},"both":{}}},"team-a-2":{"aliases":{"filtered-a":{"filter":{"term":{"n":1}}}}},
 	"team-b-1":{"aliases":{"both":{},"team-a-sneaky":{},"filtered-b":{"filter":{"term":{"n":1}}}}},"shared":{"aliases":{}}}`
@@ -40,6 +44,10 @@ const names = `{".system":{"aliases":{}},"team-a-1":{"aliases":{"mine":{},"both"
 func record(t testing.TB) *recorder {
 	r := &recorder{}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Method == http.MethodGet && strings.HasPrefix(req.URL.EscapedPath(), own+"_doc/") { // the configuration, which logapi looks for by itself
+			http.Error(w, `{"found":false}`, http.StatusNotFound)
+			return
+		}
 		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 		w.Header().Set("X-Elastic-Product", "Elasticsearch")
 		w.Header().Set("Set-Cookie", "internal=1")
@@ -74,21 +82,28 @@ func (r *recorder) take() []seen {
 	return all
 }
 
-// front serves searches before the recorder as logapi does, for a client with these scopes.
-func front(t testing.TB, r *recorder, scopes ...search.Scope) string {
+// A client is somebody with a token of a logapi in front of a recorder.
+type client struct{ addr, token string }
+
+// front starts logapi before the recorder and returns a client whose token narrows searches by other.
+func front(t testing.TB, r *recorder, other string) client {
 	t.Helper()
-	u, _ := url.Parse(r.URL)
-	h, err := search.New(search.Options{URL: u, NamespaceField: "kubernetes.namespace", AppField: "service.id",
-		Log:  slog.New(slog.DiscardHandler),
-		Auth: func(req *http.Request) { req.SetBasicAuth("logapi", "backend password") }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		h.ServeHTTP(w, req.WithContext(search.WithSubject(search.WithScopes(req.Context(), scopes), "12203")))
-	}))
-	t.Cleanup(s.Close)
-	return strings.TrimPrefix(s.URL, "http://")
+	l := harness.NewLogapi(t, fmt.Sprintf("elasticsearch: {hosts: [%q], username: logapi, password: backend password}\nhttp.access_log: false\n", r.URL))
+	access := token.Access{Method: []string{"*"}, URL: []string{"{mscp_api_url}/default/es/**"}, Other: json.RawMessage(other)}
+	return client{strings.TrimPrefix(l.URL, "http://"), l.Token("", access)}
+}
+
+var requestLine = regexp.MustCompile(`(?m)^([A-Za-z]+ +)(\S*)( +HTTP/\d\.\d\r\n)`)
+
+// aim sends all that is in request to the searches of logapi, with the client's token.
+func (c client) aim(request string) string {
+	return requestLine.ReplaceAllStringFunc(request, func(line string) string {
+		m := requestLine.FindStringSubmatch(line)
+		if strings.HasPrefix(m[2], "/") || strings.HasPrefix(m[2], "?") {
+			m[2] = "/default/es" + m[2]
+		}
+		return m[1] + m[2] + m[3] + "Authorization: Bearer " + c.token + "\r\n"
+	})
 }
 
 // send writes request to a connection of its own and returns the answer's status, header and body; status 0: none
@@ -156,6 +171,10 @@ func allowed(s seen) error {
 	for name := range s.header {
 		switch name {
 		case "Accept", "Accept-Encoding", "Authorization", "Content-Length", "Content-Type", "User-Agent":
+		case "X-Opaque-Id":
+			if s.header.Get(name) != "podbeat-logapi" {
+				return fmt.Errorf("the X-Opaque-Id %q", s.header.Get(name))
+			}
 		default:
 			return fmt.Errorf("the header %s", name)
 		}
@@ -239,12 +258,15 @@ func ours(expression string) error {
 // Whatever a client of team a sends, nothing reaches the backend but reading calls on team a's indices.
 func TestAttacksOnIndices(t *testing.T) {
 	r := record(t)
-	addr := front(t, r, search.Scope{Indices: []string{"team-a-*"}})
+	team := front(t, r, `{"indices":["team-a-*"]}`)
 	refused, passed := 0, 0
 	list := attacksOnIndices()
 	for i, request := range append(list, incomplete...) {
-		status, header, text := send(t, addr, request, i >= len(list))
+		status, header, text := send(t, team.addr, team.aim(request), i >= len(list))
 		all := r.take()
+		if strings.Contains(request, own) && status < 400 {
+			t.Errorf("%.300q: %d %s", request, status, text)
+		}
 		for _, s := range all {
 			if err := allowed(s); err != nil {
 				t.Errorf("%.300q reached the backend as %s %s?%s %.300s: %v", request, s.method, s.path, s.query, s.body, err)
@@ -258,10 +280,8 @@ func TestAttacksOnIndices(t *testing.T) {
 		default:
 			passed++
 		}
-		for _, name := range []string{"Set-Cookie", "Www-Authenticate", "Authorization"} {
-			if header.Get(name) != "" {
-				t.Errorf("%.300q: the answer has %s", request, name)
-			}
+		if header.Get("Set-Cookie") != "" || header.Get("Authorization") != "" || strings.HasPrefix(header.Get("Www-Authenticate"), "Basic") {
+			t.Errorf("%.300q: the answer has the backend's header: %s", request, header)
 		}
 		if strings.Contains(text, "team-b-1") && !strings.Contains(request, "team-b-1") || strings.Contains(text, "password") || strings.Contains(text, "secret-uuid") || strings.Contains(text, "node-of-ours") {
 			t.Errorf("%.300q tells %s", request, text)
@@ -276,11 +296,11 @@ func TestAttacksOnIndices(t *testing.T) {
 // Behind a filter, whatever reaches the backend as a search has the filter around its query, and nothing that looks past it.
 func TestAttacksOnFilter(t *testing.T) {
 	r := record(t)
-	addr := front(t, r, search.Scope{Namespaces: []string{"a"}})
+	team := front(t, r, `{"namespaces":["a"]}`)
 	refused := 0
 	f := func(request string, pass bool) {
 		t.Helper()
-		status, _, text := send(t, addr, request, false)
+		status, _, text := send(t, team.addr, team.aim(request), false)
 		all := r.take()
 		if pass != (len(all) == 1 && status == 200) || !pass && (status < 400 || status >= 500 || len(all) > 0) {
 			t.Errorf("%.300q: %d %s, %d requests at the backend", request, status, text, len(all))

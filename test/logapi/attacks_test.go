@@ -13,7 +13,7 @@ func attacksOnIndices() []string {
 	get := func(path string) string { return plain("GET "+path, "") }
 	post := func(path, body string, header ...string) string { return plain("POST "+path, body, header...) }
 	all := []string{ // names
-		get("/_search"), get("/_all/_search"), get("/*/_search"), get("/**/_search"), get("/team-*/_search"), get("/*,-team-b-1/_search"), get("/*-1/_search"), get("/both/_search"),
+		get("/.podbeat-system/_doc/configuration"), get("/.podbeat-system/_search"), get("/_search"), get("/_all/_search"), get("/*/_search"), get("/**/_search"), get("/team-*/_search"), get("/*,-team-b-1/_search"), get("/*-1/_search"), get("/both/_search"),
 		get("/b*/_search"), get("/mine/_search"), get("/filtered-a/_search"), get("/filtered-b/_search"), get("/filtered-*/_search"), get("/team-a-sneaky/_search"), get("/team-a-*/_search"), get("/team-a-s*/_search"),
 		get("/team-b-1/_search"), get("/team-a-1,team-b-1/_search"), get("/team-b-1,team-a-1/_search"), get("/shared/_search"), get("/.system/_search"), get("/.*/_search"), get("/*,.system/_search"),
 		get("/-team-a-1/_search"), get("/+team-b-1/_search"), get("/-*/_search"), get("/team-a-1,-*,team-b-1/_search"), get("/team-a-1,/_search"), get("/,team-a-1/_search"), get("/,/_search"),
