@@ -46,7 +46,7 @@ func (c *call) createIndex() error {
 	}
 	v, ok, err := c.value()
 	if err != nil {
-		return err
+		return contentFailure(err)
 	}
 	if !ok {
 		v = object()
@@ -307,6 +307,10 @@ func (c *call) putMapping() error {
 // wrapMapping says of a mapping that cannot be read what Elasticsearch says.
 func wrapMapping(err error) error {
 	var e *mapping.Error
+	if errors.As(err, &e) && strings.HasPrefix(e.Reason, "Limit of total fields") {
+		reason, _, _ := strings.Cut(e.Reason, " while adding")
+		return &failure{typ: e.Type, reason: reason}
+	}
 	if errors.As(err, &e) && e.Type == "mapper_parsing_exception" && !strings.HasPrefix(e.Reason, "Failed to parse mapping") && !strings.HasPrefix(e.Reason, "Invalid [path]") {
 		return &failure{typ: e.Type, reason: "Failed to parse mapping [_doc]: " + e.Reason, cause: fromMapping(e)}
 	}
@@ -429,7 +433,9 @@ func (c *call) putSettings() error {
 
 // mayChange refuses settings that an index has for good.
 func (ix *indexState) mayChange(changes []body.Member) error {
-	lifts := !slices.ContainsFunc(changes, func(m body.Member) bool { return !strings.HasPrefix(m.Name, "index.blocks.") })
+	lifts := slices.ContainsFunc(changes, func(m body.Member) bool { // so that blocks can be taken away
+		return m.Name == "index.blocks.read_only" || m.Name == "index.blocks.read_only_allow_delete" || m.Name == "index.blocks.metadata" && len(changes) == 1
+	})
 	if f := ix.facts.Load().flags; !lifts && (f.readOnly || f.noMetadata || f.readOnlyDelete) {
 		return ix.blocked("metadata")
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func (h *Handler) bulkRoutes() []*route {
-	return with(routes("POST|PUT", "/_bulk,/{index}/_bulk,/{index}/{type}/_bulk",
+	return with(routes("POST|PUT", "/_bulk,/{index}/_bulk,/{index}/_doc/_bulk,/{index}/{type}/_bulk",
 		writeParams+"_source _source_includes _source_excludes type", (*call).bulk), true, h.writes)
 }
 

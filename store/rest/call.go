@@ -74,7 +74,7 @@ func (c *call) wrongMethod(allowed []string) error {
 	allowed = slices.Compact(allowed)
 	c.w.Header().Set("Allow", strings.Join(allowed, ","))
 	if c.r.Method == http.MethodOptions {
-		c.reply(http.StatusOK, nil)
+		c.send(http.StatusOK, "text/plain; charset=UTF-8", nil)
 		return nil
 	}
 	return &failure{plain: true, status: http.StatusMethodNotAllowed, reason: fmt.Sprintf("Incorrect HTTP method for uri [%s] and method [%s], allowed: [%s]",
@@ -129,9 +129,14 @@ func (c *call) readParameters() error {
 func checkParameter(name, value string) error {
 	switch typed[name] {
 	case 'b':
-		if value != "" && value != "true" && value != "false" {
-			return illegal("Failed to parse value [%s] as only [true] or [false] are allowed.", clip(value))
+		if value == "" || value == "true" || value == "false" {
+			return nil
 		}
+		f := illegal("Failed to parse value [%s] as only [true] or [false] are allowed.", clip(value))
+		if strings.Contains(indicesParams, " "+name+" ") {
+			return &failure{typ: f.typ, reason: fmt.Sprintf("Could not convert [%s] to boolean", name), cause: f}
+		}
+		return f
 	case 't':
 		if _, err := search.ParseDuration(value); err != nil {
 			return illegal("failed to parse setting [%s] with value [%s] as a time value: %s", name, clip(value), err)
@@ -317,13 +322,22 @@ func (c *call) objectBody() (body.Value, error) {
 	v, ok, err := c.value()
 	switch {
 	case err != nil:
-		return v, err
+		return v, contentFailure(err)
 	case !ok:
 		return v, &failure{typ: "parse_exception", reason: "request body is required"}
 	case v.Kind != body.Object:
 		return v, &failure{typ: "not_x_content_exception", reason: "Compressor detection can only be called on some xcontent bytes or compressed xcontent bytes"}
 	}
 	return v, nil
+}
+
+// contentFailure says of a body that is no JSON what Elasticsearch says where it wants an object.
+func contentFailure(err error) error {
+	var syntax *body.Error
+	if errors.As(err, &syntax) {
+		return &failure{typ: "parse_exception", reason: "Failed to parse content to map", cause: syntaxFailure(syntax)}
+	}
+	return err
 }
 
 // noBody refuses a body where none is taken.
@@ -354,9 +368,7 @@ func (c *call) reply(status int, text []byte) {
 func (c *call) send(status int, media string, text []byte) {
 	c.replied = true
 	header := c.w.Header()
-	if len(text) > 0 {
-		header.Set("Content-Type", media)
-	}
+	header.Set("Content-Type", media)
 	if len(text) > 512 && c.r.Method != http.MethodHead && takesGzip(c.r.Header.Get("Accept-Encoding")) {
 		header.Set("Content-Encoding", "gzip")
 		c.w.WriteHeader(status)

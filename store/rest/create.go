@@ -74,9 +74,6 @@ func (h *Handler) prepare(s *snapshot, name string, request body.Value) (*facts,
 		if err := s.checkAlias(a.name, name); err != nil {
 			return nil, err
 		}
-		if a.name == name {
-			return nil, &failure{typ: "invalid_alias_name_exception", reason: fmt.Sprintf("Invalid alias name [%s]: an index or data stream exists with the same name as the alias", clip(name))}
-		}
 		if a.write != nil && *a.write {
 			if err := s.secondWriter(a.name, name); err != nil {
 				return nil, err

@@ -94,7 +94,7 @@ func (c *call) writeOne(it item) error {
 	if c.params["version"] != "" || c.params["version_type"] != "" && c.params["version_type"] != "internal" {
 		return notServed("[version] of a write: use [if_seq_no] and [if_primary_term], which")
 	}
-	it.index, it.id = c.names["index"], c.names["id"]
+	it.index, it.id, it.alone = c.names["index"], c.names["id"], true
 	it.requireAlias = c.flag("require_alias", false)
 	if _, it.hasID = c.names["id"]; it.hasID {
 		if err := checkID(it.id); err != nil {

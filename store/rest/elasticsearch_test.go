@@ -110,7 +110,7 @@ func send(t testing.TB, url string, r request) (int, http.Header, []byte) {
 
 // varies are members whose values are never the same.
 var varies = map[string]bool{"took": true, "ingest_took": true, "uuid": true, "index_uuid": true, "creation_date": true, "index.creation_date": true, "index.uuid": true,
-	"line": true, "col": true, "_primary_term": true, "store.size": true, "pri.store.size": true, "verified_before_close": true, "task_max_waiting_in_queue_millis": true}
+	"_primary_term": true, "store.size": true, "pri.store.size": true, "verified_before_close": true, "task_max_waiting_in_queue_millis": true}
 
 var (
 	uuid  = regexp.MustCompile(`/[A-Za-z0-9_-]{22}\]`)
@@ -121,6 +121,8 @@ var (
 func same(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
+		delete(v, "line")
+		delete(v, "col")
 		for name, inner := range v {
 			if id, ok := inner.(string); varies[name] || name == "_id" && ok && (len(id) == 20) {
 				v[name] = "…"
@@ -181,7 +183,7 @@ func TestAsElasticsearch(t *testing.T) {
 			t.Errorf("%s %s %.300s\n(- Elasticsearch, + store)\n%s", r.method, r.path, r.content, diff)
 		}
 		for _, name := range []string{"X-Elastic-Product", "Content-Type", "Location"} {
-			if a, b := header.Get(name), gotHeader.Get(name); a != b && !strings.Contains(a, "/_doc/") {
+			if a, b := header.Get(name), gotHeader.Get(name); a != "" && a != b && !strings.Contains(a, "/_doc/") {
 				t.Errorf("%s %s: header %s is %q, not %q", r.method, r.path, name, b, a)
 			}
 		}

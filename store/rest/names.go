@@ -42,26 +42,18 @@ func wrongName(name string) string {
 	return ""
 }
 
-// checkAlias refuses a name that no alias may have.
+// checkAlias refuses a name that no alias of an index may have.
 func (s *snapshot) checkAlias(name, index string) error {
-	refuse := func(typ, why string) error {
-		f := &failure{typ: typ, reason: fmt.Sprintf("Invalid alias name [%s]%s", clip(name), why)}
-		if typ == "invalid_alias_name_exception" {
-			f.with("index_uuid", "_na_").with("index", index)
-		}
-		return f
-	}
-	switch why := wrongName(strings.ToLower(name)); {
+	why := wrongName(strings.ToLower(name))
+	switch {
 	case name == "":
 		return illegal("alias name is required")
-	case why != "" && strings.HasPrefix(why, "index name is too long"):
-		return refuse("invalid_alias_name_exception", ": "+why)
-	case why != "":
-		return refuse("invalid_alias_name_exception", ": "+why)
-	case s.byName[name] != nil:
-		return refuse("invalid_alias_name_exception", ": an index or data stream exists with the same name as the alias")
+	case s.byName[name] != nil, name == index:
+		why = "an index or data stream exists with the same name as the alias"
+	case why == "":
+		return nil
 	}
-	return nil
+	return &failure{typ: "invalid_alias_name_exception", reason: fmt.Sprintf("Invalid alias name [%s]: %s", clip(name), why)}
 }
 
 // dateMath gives the name that <name-{now/d{yyyy.MM.dd|+02:00}}> stands for; another name stands for itself.

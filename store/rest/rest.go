@@ -246,16 +246,21 @@ func index(all []*route) map[int][]*route {
 	return byLength
 }
 
-// find returns the route of a path: of several the one whose earlier segments are named. If there is none for the
-// method, allowed are those that there are for the path.
+// find returns the route of a path: of several the one whose earlier segments are named. If that is not for the
+// method, allowed are those that it is for.
 func (h *Handler) find(method string, segments []string) (found *route, allowed []string) {
+	var best *route
 	for _, r := range h.routes[len(segments)] {
-		if !r.covers(segments) {
+		switch {
+		case !r.covers(segments):
+			continue
+		case best == nil || r.before(best):
+			best, found, allowed = r, nil, nil
+		case best.before(r):
 			continue
 		}
-		if r.method != method {
-			allowed = append(allowed, r.method)
-		} else if found == nil || r.before(found) {
+		allowed = append(allowed, r.method)
+		if r.method == method {
 			found = r
 		}
 	}

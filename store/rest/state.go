@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/podbeat/podbeat/es/body"
@@ -86,9 +87,8 @@ func (s *clusterSettings) read() error {
 // mayCreate says whether a document may make an index of that name.
 func (s *clusterSettings) mayCreate(name string) error {
 	refuse := func(why string) error {
-		f := noIndex(name)
-		f.reason += " and " + why
-		return f
+		f := &failure{status: http.StatusNotFound, typ: "index_not_found_exception", reason: fmt.Sprintf("no such index [%s] and %s", clip(name), why)}
+		return f.with("index_uuid", "_na_").with("index", name)
 	}
 	switch s.autoCreate {
 	case "true", "":

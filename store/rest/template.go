@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -61,6 +62,11 @@ func (c *call) putTemplate(k templateKind) error {
 	if err != nil {
 		return err
 	}
+	if !k.composable && !k.component {
+		if v, err = legacyTemplate(v, c.flag("include_type_name", false)); err != nil {
+			return err
+		}
+	}
 	if v, err = normalTemplate(v, k.composable || k.component); err != nil {
 		return err
 	}
@@ -83,6 +89,9 @@ func (c *call) putTemplate(k templateKind) error {
 			return nil, illegal("%s [%s] already exists", kind, clip(name))
 		}
 		if err := t.Check(name, v, k.composable, k.component); err != nil {
+			if strings.Contains(err.Error(), "that do not exist") {
+				err = &failure{typ: "invalid_index_template_exception", reason: fmt.Sprintf("index_template [%s] invalid, cause [%s]", name, err)}
+			}
 			return nil, err
 		}
 		all[name] = v
@@ -112,6 +121,25 @@ func checkUsers(t *mapping.Templates, component string) error {
 	return nil
 }
 
+// legacyTemplate checks the members of a template of _template, and takes the type off its mapping.
+func legacyTemplate(v body.Value, typed bool) (body.Value, error) {
+	out := object()
+	for _, m := range v.Members {
+		switch m.Name {
+		case "index_patterns", "order", "version", "settings", "aliases":
+		case "mappings":
+			var err error
+			if m.Value, err = untyped(m.Value, typed); err != nil {
+				return out, err
+			}
+		default:
+			return out, &failure{typ: "parse_exception", reason: fmt.Sprintf("unknown key [%s] in the template ", clip(m.Name))}
+		}
+		out.Members = append(out.Members, m)
+	}
+	return out, nil
+}
+
 // normalTemplate gives a template the form that it is shown in: settings nested, with values as texts.
 func normalTemplate(v body.Value, inner bool) (body.Value, error) {
 	out := object()
@@ -129,10 +157,6 @@ func normalTemplate(v body.Value, inner bool) (body.Value, error) {
 			_, err = readAliases(m.Value, "index")
 		case m.Name == "index_patterns" && m.Value.Kind == body.String:
 			m.Value = list(m.Value)
-		case m.Name == "template" && m.Value.Kind == body.String: // as it was called before Elasticsearch 6
-			m = body.Member{Name: "index_patterns", Value: list(m.Value)}
-		case m.Name == "mappings" && m.Value.Kind == body.Object && len(m.Value.Members) == 1 && m.Value.Members[0].Name == "_doc":
-			m.Value = m.Value.Members[0].Value
 		}
 		if err != nil {
 			return out, err
@@ -205,6 +229,10 @@ func (c *call) getTemplates(k templateKind) error {
 	expression := c.names["name"]
 	found := named(all, expression)
 	exact := expression != "" && !strings.ContainsAny(expression, "*,")
+	missing := 0
+	if expression != "" && len(found) == 0 {
+		missing = http.StatusNotFound
+	}
 	if k.composable || k.component {
 		what, inside := "index", "index_template"
 		if k.component {
@@ -217,17 +245,14 @@ func (c *call) getTemplates(k templateKind) error {
 		for _, name := range found {
 			items.Items = append(items.Items, object("name", name, inside, shownComposable(all[name], c.flag("flat_settings", false), k.component)))
 		}
-		return c.answer(object(inside+"s", items))
+		c.reply(cmp.Or(missing, http.StatusOK), object(inside+"s", items).Append(nil))
+		return nil
 	}
 	out := object()
 	for _, name := range found {
 		out.Members = append(out.Members, body.Member{Name: name, Value: shownLegacy(all[name], c.flag("flat_settings", false), c.flag("include_type_name", false))})
 	}
-	status := http.StatusOK
-	if expression != "" && len(found) == 0 && !strings.Contains(expression, "*") {
-		status = http.StatusNotFound
-	}
-	c.reply(status, out.Append(nil))
+	c.reply(cmp.Or(missing, http.StatusOK), out.Append(nil))
 	return nil
 }
 
@@ -343,13 +368,19 @@ func (c *call) simulateIndex() error {
 		return notServed("the body of _simulate_index")
 	}
 	t := c.h.templates.Load()
-	covered := false
-	for _, v := range t.Composable {
+	covers := func(v body.Value) bool {
 		patterns, _ := v.Get("index_patterns")
-		covered = covered || slices.ContainsFunc(patterns.Items, func(p body.Value) bool { return mapping.Like(p.Text, c.names["name"]) })
+		return slices.ContainsFunc(patterns.Items, func(p body.Value) bool { return mapping.Like(p.Text, c.names["name"]) })
 	}
-	if !covered {
+	if !slices.ContainsFunc(slices.Collect(maps.Values(t.Composable)), covers) {
 		return c.answer(object())
+	}
+	overlapping := list()
+	for _, name := range named(t.Legacy, "") {
+		if covers(t.Legacy[name]) {
+			patterns, _ := t.Legacy[name].Get("index_patterns")
+			overlapping.Items = append(overlapping.Items, object("name", name, "index_patterns", patterns))
+		}
 	}
 	s, err := c.h.snapshot()
 	if err != nil {
@@ -359,5 +390,5 @@ func (c *call) simulateIndex() error {
 	if err != nil {
 		return err
 	}
-	return c.answer(object("template", object("settings", f.settings, "mappings", f.mapping.JSON(), "aliases", f.aliasesValue()), "overlapping", list()))
+	return c.answer(object("template", object("settings", f.settings, "mappings", f.mapping.JSON(), "aliases", f.aliasesValue()), "overlapping", overlapping))
 }

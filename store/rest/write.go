@@ -31,6 +31,7 @@ type item struct {
 	ix     *indexState // where it goes
 	result store.Result
 	noop   bool
+	alone  bool     // it is all that its request asks for
 	err    *failure // why it was not done
 }
 
@@ -286,7 +287,7 @@ func (it *item) append(to []byte, refreshed bool) []byte {
 	to = strconv.AppendInt(append(to, `,"_version":`...), it.result.Version, 10)
 	to = append(append(append(to, `,"result":"`...), it.outcome()...), '"')
 	switch {
-	case it.noop:
+	case it.noop && it.alone:
 		to = append(to, `,"_shards":{"total":0,"successful":0,"failed":0}`...)
 	case refreshed:
 		to = append(to, `,"forced_refresh":true,"_shards":{"total":1,"successful":1,"failed":0}`...)
@@ -331,7 +332,9 @@ func checkActive(text string) error {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
-		return illegal("cannot parse ActiveShardCount[%s]", clip(text))
+		f := illegal("cannot parse ActiveShardCount[%s]", clip(text))
+		f.cause = &failure{typ: "number_format_exception", reason: fmt.Sprintf("For input string: %q", clip(text))}
+		return f
 	}
 	if n < 0 {
 		return illegal("shard count cannot be a negative value")
