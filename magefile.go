@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/magefile/mage/mg"
@@ -146,10 +147,15 @@ func Bench() error {
 	return errors.Join(sh.RunV("go", "run", "./bench/curator", "-url", "http://127.0.0.1:"+port), sh.RunV("bash", script, "stop", port, dir))
 }
 
-// Demo ships a journal kept in this repository, and this machine's own if it may be read, and says what became of it.
+// Demo runs podbeat and logapi on this machine: a journal, log files and what is pushed go into logapi's store, and are searched there.
 func Demo() error {
 	mg.Deps(Build)
-	return sh.RunV("go", "run", "./demo", "build/podbeat")
+	program, err := exec.LookPath("go")
+	if err != nil {
+		return err
+	}
+	// In mage's place: mage would end five seconds after a Ctrl-C, whatever the programs have still to finish.
+	return syscall.Exec(program, []string{"go", "run", "./demo", "build"}, os.Environ())
 }
 
 // Package makes build/podbeat-<version>-linux-<arch>.tar.gz with the programs, their configuration and the systemd unit.
