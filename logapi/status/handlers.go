@@ -188,7 +188,7 @@ func (s *Service) look(ctx context.Context) (*findings, error) {
 	f := s.gather(ctx)
 	var err error
 	if f.state, err = st(); err != nil {
-		return nil, refuseWith(http.StatusServiceUnavailable, "backend", fmt.Errorf("nothing has been changed: the configuration cannot be read: %s", line(err.Error())))
+		return nil, refuseWith(http.StatusServiceUnavailable, "backend", fmt.Errorf("nothing has been changed: the configuration cannot be read: %s", brief(err)))
 	}
 	f.stateErr = nil
 	return f, nil
@@ -320,7 +320,7 @@ func (s *Service) refuse(w http.ResponseWriter, err error) {
 	var r *refusal
 	if !errors.As(err, &r) {
 		s.Log.Error("a request could not be answered", "error", err)
-		r = refuseWith(http.StatusServiceUnavailable, "backend", errors.New(line(err.Error())))
+		r = refuseWith(http.StatusServiceUnavailable, "backend", errors.New(brief(err)))
 		if errors.Is(err, errUnfinished) {
 			r.reason = "unfinished"
 		}

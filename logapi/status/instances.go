@@ -91,6 +91,7 @@ func (in *instance) collects(name string, now time.Time) (status, detail string)
 	}
 	status = in.status(now)
 	switch {
+	case c.State == heartbeat.Off:
 	case status == "down", c.State == heartbeat.Running && status == "late":
 		return status, "last heard of " + in.Seen.UTC().Format(time.RFC3339)
 	case c.State == heartbeat.Running:

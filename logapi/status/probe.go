@@ -3,7 +3,6 @@ package status
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,10 +15,10 @@ import (
 )
 
 // errSlow is that of a probe that has not come back in time.
-var errSlow = fmt.Errorf("no answer within %v", probeTime)
+var errSlow = errors.New("no answer in time")
 
-// ask starts f and returns what waits for its answer, no longer than ctx lasts. An f that does not heed ctx is left
-// behind.
+// ask starts f and returns what waits for its answer, no longer than ctx lasts. f has a little less time, to hand in what
+// it has found by then; if it does not heed that, it is left behind.
 func ask[T any](ctx context.Context, f func(context.Context) (T, error)) func() (T, error) {
 	type answer struct {
 		value T
@@ -27,18 +26,28 @@ func ask[T any](ctx context.Context, f func(context.Context) (T, error)) func() 
 	}
 	answers := make(chan answer, 1)
 	go func() {
-		value, err := f(ctx)
+		inner, cancel := ctx, func() {}
+		if end, ok := ctx.Deadline(); ok {
+			inner, cancel = context.WithDeadline(ctx, end.Add(-handIn))
+		}
+		defer cancel()
+		value, err := f(inner)
+		if err != nil && inner.Err() != nil {
+			err = errSlow
+		}
 		answers <- answer{value, err}
 	}()
 	return func() (T, error) {
-		var none T
 		select {
 		case a := <-answers:
-			if a.err != nil && ctx.Err() != nil {
-				return none, errSlow
-			}
 			return a.value, a.err
 		case <-ctx.Done():
+		}
+		select { // it may have come while others were waited for
+		case a := <-answers:
+			return a.value, a.err
+		default:
+			var none T
 			return none, errSlow
 		}
 	}

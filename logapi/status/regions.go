@@ -94,7 +94,7 @@ func unknownRegion(name string, now int64, why error) body.Value {
 		{Name: "status", Value: body.Text(red)},
 		{Name: "timestemp", Value: body.Int(now)},
 		{Name: "region", Value: body.Text(name)},
-		{Name: "detail", Value: body.Value{Kind: body.Array, Items: []body.Value{body.Text("the region does not answer: " + line(why.Error()))}}},
+		{Name: "detail", Value: body.Value{Kind: body.Array, Items: []body.Value{body.Text("the region does not answer: " + brief(why))}}},
 	}}
 }
 

@@ -1,7 +1,9 @@
 package status
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -155,7 +157,15 @@ func failed(what string, err error) string {
 	if err == nil {
 		return ""
 	}
-	return what + ": " + line(err.Error())
+	return what + ": " + brief(err)
+}
+
+// brief says what has gone wrong, without the address where it has.
+func brief(err error) string {
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		return line(op.Op + ": " + op.Err.Error())
+	}
+	return line(err.Error())
 }
 
 // unless is err, but nil if there is another one that explains it.

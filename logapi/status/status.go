@@ -120,6 +120,7 @@ type Expected struct {
 // The times that make a whole answer take less than a second.
 const (
 	probeTime = 650 * time.Millisecond // all probes of this region
+	handIn    = 50 * time.Millisecond  // of that, to put together what has been found
 	peerTime  = 900 * time.Millisecond // another region, whose own probes take probeTime
 )
 

@@ -1,0 +1,733 @@
+package status
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/podbeat/podbeat/curator/retention"
+	"github.com/podbeat/podbeat/curator/system"
+	"github.com/podbeat/podbeat/es"
+	"github.com/podbeat/podbeat/heartbeat"
+	"github.com/podbeat/podbeat/test/services"
+)
+
+func TestMain(m *testing.M) { os.Exit(services.Main(m)) }
+
+// A bench is a Service behind the routes of logapi, and the cluster it speaks to.
+type bench struct {
+	*Service
+	t       testing.TB
+	url     string // of the API
+	cluster string // of Elasticsearch, not through any wire
+	log     *lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+// clean brings a cluster back to where nothing has been configured.
+func clean(t testing.TB, cluster string) {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodDelete, cluster+"/"+system.Index+"?ignore_unavailable=true", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	services.Call(t, "PUT", cluster+"/_cluster/settings", `{"persistent":{"cluster.*":null,"indices.*":null,"action.*":null,"search.*":null},"transient":{"*":null}}`, 200)
+}
+
+// open opens a Service. through is how it reaches the cluster; "" is directly.
+func open(t testing.TB, cluster, through string, o Options) *bench {
+	t.Helper()
+	if through == "" {
+		through = cluster
+	}
+	client, err := es.New(es.Config{Hosts: strings.Split(through, ","), Timeout: 30 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, cluster: cluster, log: &lockedBuffer{}}
+	o.ES, o.Log = client, slog.New(slog.NewTextHandler(b.log, nil))
+	if o.Region == "" {
+		o.Region = "eu"
+	}
+	if o.User == nil {
+		o.User = func(r *http.Request) string { return r.Header.Get("X-User") }
+	}
+	if b.Service, err = New(o); err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/{region}/system/log/status", b.Status())
+	mux.Handle("/api/{region}/system/log", b.Configure())
+	mux.Handle("/api/{region}/system/log/history", b.History())
+	mux.Handle("/api/{region}/system/log/heartbeat", b.Heartbeat())
+	s := httptest.NewServer(mux)
+	b.url = s.URL + "/api"
+	t.Cleanup(func() {
+		s.Close()
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+type answer struct {
+	code   int
+	header http.Header
+	text   string
+}
+
+func (b *bench) call(method, path, body string, header ...string) answer {
+	b.t.Helper()
+	request, err := http.NewRequest(method, b.url+path, strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer the.clients.token")
+	for i := 0; i < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(request)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(text)}
+}
+
+// get is the status of the bench's region, as a client has it.
+func (b *bench) get() (map[string]any, http.Header) {
+	b.t.Helper()
+	a := b.call("GET", "/eu/system/log/status", "")
+	return one(b.t, a), a.header
+}
+
+func one(t testing.TB, a answer) map[string]any {
+	t.Helper()
+	var list []map[string]any
+	if err := json.Unmarshal([]byte(a.text), &list); err != nil || a.code != 200 || len(list) != 1 {
+		t.Fatalf("got %d %s", a.code, a.text)
+	}
+	return list[0]
+}
+
+// post posts a document and wants a status.
+func (b *bench) post(want int, document any, header ...string) answer {
+	b.t.Helper()
+	text, ok := document.(string)
+	if !ok {
+		raw, err := json.Marshal(document)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		text = string(raw)
+	}
+	a := b.call("POST", "/eu/system/log", text, header...)
+	if a.code != want {
+		b.t.Fatalf("POST %.300s: got %d %s, want %d", text, a.code, a.text, want)
+	}
+	return a
+}
+
+// at is the value of a member; dots go into objects.
+func at(doc any, path string) any {
+	for _, name := range strings.Split(path, ".") {
+		m, ok := doc.(map[string]any)
+		if !ok {
+			return nil
+		}
+		if v, ok := m[name]; ok {
+			doc = v
+			continue
+		}
+		return nil
+	}
+	return doc
+}
+
+// set sets a member.
+func set(doc map[string]any, path string, value any) {
+	names := strings.Split(path, ".")
+	for _, name := range names[:len(names)-1] {
+		doc = doc[name].(map[string]any)
+	}
+	doc[names[len(names)-1]] = value
+}
+
+func (b *bench) beat(instance, node string, change func(*heartbeat.Beat)) heartbeat.Wanted {
+	b.t.Helper()
+	beat := heartbeat.Beat{Instance: instance, Role: heartbeat.Collector, Node: node, PodID: "pod-" + node, Sent: time.Now(), Every: 10 * time.Second,
+		Inputs: []heartbeat.Input{
+			{ID: "j", Type: "journal", Collector: heartbeat.Journalbeat, State: heartbeat.Running},
+			{ID: "f", Type: "emptydir", Collector: heartbeat.Filebeat, State: heartbeat.Running},
+			{ID: "p", Type: "push", Collector: heartbeat.HTTPGateway, State: heartbeat.Running},
+		}}
+	if change != nil {
+		change(&beat)
+	}
+	a := b.call("POST", "/eu/system/log/heartbeat", string(beat.Append(nil)))
+	if a.code != 200 {
+		b.t.Fatalf("a heartbeat: got %d %s", a.code, a.text)
+	}
+	w, err := heartbeat.ReadWanted([]byte(a.text))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return w
+}
+
+func uuidOf(n int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", n) }
+
+func until(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(90 * time.Second); !condition(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within 90 s", what)
+		}
+	}
+}
+
+// The members that the description has, with their kinds, in their order.
+func TestShape(t *testing.T) {
+	cluster := services.Elasticsearch(t, 7)
+	clean(t, cluster)
+	b := open(t, cluster, "", Options{})
+	b.beat(uuidOf(1), "node1", nil)
+	a := b.call("GET", "/eu/system/log/status", "")
+	var list []struct {
+		Status    string
+		Timestemp int64
+		Rotate    struct {
+			Enabled bool
+			Age     float64
+		}
+		Collector struct {
+			Journalbeat, Filebeat, HTTP_Gateway struct {
+				Enabled   bool
+				Status    struct{ Scheduled, Up int }
+				Instances []struct {
+					Node   string
+					PodID  string `json:"pod_id"`
+					Status string
+				}
+			}
+		}
+		Elasticsearch struct {
+			Status struct {
+				Master, Client, Data struct{ Scheduled, Up int }
+			}
+			Health map[string]any
+		}
+	}
+	if err := json.Unmarshal([]byte(a.text), &list); err != nil {
+		t.Fatal(err)
+	}
+	d := list[0]
+	if d.Timestemp < time.Now().Unix()-60 || d.Collector.Journalbeat.Status.Up != 1 || d.Collector.HTTP_Gateway.Status.Scheduled != 1 || d.Collector.HTTP_Gateway.Instances != nil ||
+		d.Collector.Filebeat.Instances[0].Node != "node1" || d.Collector.Filebeat.Instances[0].PodID != "pod-node1" || d.Collector.Filebeat.Instances[0].Status != "up" ||
+		d.Elasticsearch.Status.Master.Up != 1 || d.Elasticsearch.Status.Data.Scheduled != 1 || d.Elasticsearch.Status.Client.Up != 0 {
+		t.Errorf("got %s", a.text)
+	}
+	for _, name := range healthNames {
+		if _, ok := d.Elasticsearch.Health[name]; !ok {
+			t.Errorf("elasticsearch.health has no %s", name)
+		}
+	}
+	order := []string{`[{"status":`, `"timestemp":`, `"rotate":{"enabled":`, `"age":`, `"collector":{"journalbeat":{"enabled":`, `"status":{"scheduled":`, `"up":`,
+		`"instances":[{"node":`, `"pod_id":`, `"status":"up"`, `"filebeat":{`, `"http_gateway":{"enabled":`, `"parser":{"status":{`, `"shipper":{"status":{`, `"kafka":{"health_check":`,
+		`"zookeeper":{"status":{`, `"broker":{"status":{`, `"elasticsearch":{"status":{"master":{`, `"client":{`, `"data":{`, `"health":{"cluster_name":`, `"active_shards_percent_as_number":`}
+	rest := a.text
+	for _, part := range order {
+		_, after, found := strings.Cut(rest, part)
+		if !found {
+			t.Fatalf("no %s after what comes before it in %s", part, a.text)
+		}
+		rest = after
+	}
+	health := services.Call(t, "GET", cluster+"/_cluster/health", "", 200)
+	var real map[string]any
+	if err := json.Unmarshal(health, &real); err != nil {
+		t.Fatal(err)
+	}
+	if got := slices.Sorted(maps.Keys(d.Elasticsearch.Health)); !slices.Equal(got, slices.Sorted(maps.Keys(real))) {
+		t.Errorf("got health with %v", got)
+	}
+}
+
+// What is posted takes effect where it is read: the curator's policy, the heartbeats, the cluster.
+func TestConfigure(t *testing.T) {
+	for _, major := range []int{7, 8} {
+		t.Run(fmt.Sprint(major), func(t *testing.T) { testConfigure(t, services.Elasticsearch(t, major)) })
+	}
+}
+
+func testConfigure(t *testing.T, cluster string) {
+	clean(t, cluster)
+	b := open(t, cluster, "", Options{})
+	if w := b.beat(uuidOf(1), "node1", nil); w.Version != 0 || len(w.Collectors) > 0 {
+		t.Errorf("nothing has been configured: got %+v", w)
+	}
+	doc, header := b.get()
+	if at(doc, "configuration.version") != 0.0 || at(doc, "rotate.enabled") != false || header.Get("ETag") == "" {
+		t.Errorf("got %v, ETag %q", doc, header.Get("ETag"))
+	}
+
+	set(doc, "rotate.enabled", true)
+	set(doc, "rotate.age", 14)
+	set(doc, "collector.filebeat.enabled", false)
+	set(doc, "elasticsearch.settings", map[string]any{"cluster.routing.allocation.enable": "primaries", "indices": map[string]any{"recovery": map[string]any{"max_bytes_per_sec": "20mb"}}})
+	a := b.post(200, []any{doc}, "X-User", "anna@example.com", "If-Match", header.Get("ETag"))
+	got := one(t, a)
+	if at(got, "configuration.version") != 1.0 || at(got, "rotate.age") != 14.0 || at(got, "collector.filebeat.enabled") != false || at(got, "collector.journalbeat.enabled") != true ||
+		at(got, "configuration.updated_by") != "anna@example.com" || got["elasticsearch"].(map[string]any)["settings"].(map[string]any)["cluster.routing.allocation.enable"] != "primaries" {
+		t.Errorf("got %s", a.text)
+	}
+	if a.header.Get("ETag") == header.Get("ETag") {
+		t.Error("the entity tag has not changed")
+	}
+
+	d, err := retention.Load(t.Context(), b.ES)
+	if err != nil || *d.Rotate != (retention.Rotate{Enabled: true, Age: 14}) || d.UpdatedBy != "anna@example.com" {
+		t.Errorf("curator reads %+v, %v", d, err)
+	}
+	settings := string(services.Call(t, "GET", cluster+"/_cluster/settings?flat_settings=true", "", 200))
+	if !strings.Contains(settings, `"persistent":{"cluster.routing.allocation.enable":"primaries","indices.recovery.max_bytes_per_sec":"20mb"}`) {
+		t.Errorf("the cluster has %s", settings)
+	}
+	until(t, "filebeat switched off", func() bool {
+		w := b.beat(uuidOf(1), "node1", nil)
+		return w.Version == 1 && !w.Enabled(heartbeat.Filebeat) && w.Enabled(heartbeat.Journalbeat)
+	})
+
+	// Only what is named changes.
+	b.post(200, `{"rotate":{"enabled":false}}`, "X-User", "berta")
+	if d, err = retention.Load(t.Context(), b.ES); err != nil || *d.Rotate != (retention.Rotate{Enabled: false, Age: 14}) {
+		t.Errorf("curator reads %+v, %v", d.Rotate, err)
+	}
+	b.post(200, `{"elasticsearch":{"settings":{"indices.recovery.max_bytes_per_sec":null}}}`)
+	b.post(200, `{}`)
+	b.post(200, `[{"rotate":{"age":14}}]`)
+
+	var history []entry
+	a = b.call("GET", "/eu/system/log/history", "")
+	if err := json.Unmarshal([]byte(a.text), &history); err != nil {
+		t.Fatal(err)
+	}
+	if len(history) != 3 || history[0].Version != 3 || history[0].Changes[0].From != "20mb" || history[0].Changes[0].To != nil ||
+		history[1].By != "berta" || history[1].Changes[0] != (change{"rotate.enabled", true, false}) || history[2].By != "anna@example.com" || len(history[2].Changes) != 5 {
+		t.Errorf("got %s", a.text)
+	}
+}
+
+// Nothing of what is refused is done.
+func TestRefused(t *testing.T) {
+	cluster := services.Elasticsearch(t, 7)
+	clean(t, cluster)
+	b := open(t, cluster, "", Options{})
+	b.post(200, `{"rotate":{"enabled":true,"age":7}}`)
+	before, header := b.get()
+
+	f := func(status int, body, want string, headers ...string) {
+		t.Helper()
+		a := b.post(status, body, headers...)
+		if !strings.Contains(a.text, want) {
+			t.Errorf("POST %s: got %s, want %q", body, a.text, want)
+		}
+	}
+	f(400, `{"rotate":{"age":0.001}}`, "rotate.age")
+	f(400, `{"rotate":{"age":0}}`, "rotate.age")
+	f(400, `{"rotate":{"age":1e9},"collector":{"filebeat":{"enabled":false}}}`, "rotate.age")
+	f(400, `{"rotate":{"age":"7d","enabled":1},"collector":{"filebeat":{"enabled":"no"}}}`, `"mistakes":["\"rotate.age\" must be a number of days","\"rotate.enabled\" must be true or false","\"collector.filebeat.enabled\" must be`)
+	f(400, `{"collector":{"filebeat":{"enabled":false},"flebeat":{"enabled":false}}}`, `unknown member \"collector.flebeat\", did you mean \"collector.filebeat\"?`)
+	f(400, `{"parser":{"enabled":false}}`, `unknown member \"parser.enabled\"`)
+	f(400, `{"status":"red"}`, `\"status\" cannot be changed`)
+	f(400, `{"elasticsearch":{"health":{"number_of_nodes":99}}}`, `\"elasticsearch.health.number_of_nodes\" cannot be changed`)
+	f(400, `{"elasticsearch":{"settings":{"cluster.routing.allocation.enabel":"all"}}}`, `did you mean \"cluster.routing.allocation.enable\"?`)
+	f(400, `{"elasticsearch":{"settings":{"cluster.blocks.read_only":true}}}`, `unknown setting \"cluster.blocks.read_only\"`)
+	f(400, `{"elasticsearch":{"settings":{"cluster.routing.allocation.enable":"some"}},"rotate":{"age":30}}`, "must be all, primaries")
+	f(400, `{"elasticsearch":{"settings":{"cluster.routing.allocation.disk.watermark.low":"99%","cluster.routing.allocation.disk.watermark.high":"50%"}},"rotate":{"age":30}}`, "Elasticsearch refuses the settings")
+	f(400, `{"rotate":{"age":30},"rotate":{"age":31}}`, "cannot read the body")
+	f(400, `{"rotate":null}`, "rotate")
+	f(400, `[]`, "not a list of 0")
+	f(400, `[{},{}]`, "not a list of 2")
+	f(400, `7`, "must be an object")
+	f(400, ``, "cannot read the body")
+	f(400, `{"region":"us"}`, `\"region\" cannot be changed`)
+	f(409, `{"configuration":{"version":0},"rotate":{"age":30}}`, "configuration.version")
+	f(412, `{"rotate":{"age":30}}`, "If-Match", "If-Match", `"0-1"`)
+	f(412, `{"rotate":{"age":30}}`, "If-Match", "If-Match", `W/`+header.Get("ETag"))
+	f(415, `{"rotate":{"age":30}}`, "Content-Type", "Content-Type", "application/yaml")
+	f(415, `{"rotate":{"age":30}}`, "Content-Encoding", "Content-Encoding", "gzip")
+	f(413, strings.Repeat(" ", maxDocument+1), "longer than")
+
+	after, _ := b.get()
+	for _, path := range []string{"rotate", "collector", "elasticsearch.settings", "configuration.version"} {
+		if fmt.Sprint(at(after, path)) != fmt.Sprint(at(before, path)) {
+			t.Errorf("%s was %v and is %v", path, at(before, path), at(after, path))
+		}
+	}
+	if a := b.call("DELETE", "/eu/system/log", ""); a.code != 405 || a.header.Get("Allow") != "POST" {
+		t.Errorf("DELETE: got %d, Allow %q", a.code, a.header.Get("Allow"))
+	}
+	if a := b.call("GET", "/eu/system/log/status?prety=true", ""); a.code != 400 || !strings.Contains(a.text, "prety") {
+		t.Errorf("an unknown parameter: got %d %s", a.code, a.text)
+	}
+}
+
+// A document that was given, edited and posted later is taken, whatever has changed by itself meanwhile; and what is
+// edited in it and cannot be changed is named.
+func TestEdit(t *testing.T) {
+	cluster := services.Elasticsearch(t, 7)
+	clean(t, cluster)
+	b := open(t, cluster, "", Options{})
+	b.beat(uuidOf(1), "node1", nil)
+	doc, _ := b.get()
+	b.beat(uuidOf(2), "node2", nil)
+	services.Call(t, "PUT", cluster+"/one-more", `{"settings":{"number_of_replicas":0}}`, 200)
+	t.Cleanup(func() { services.Call(t, "DELETE", cluster+"/one-more", "", 200) })
+	b.post(200, `{"rotate":{"enabled":true,"age":9}}`)
+
+	set(doc, "collector.filebeat.enabled", false)
+	got := one(t, b.post(200, doc))
+	if at(got, "collector.filebeat.enabled") != false || at(got, "rotate.age") != 9.0 || at(got, "rotate.enabled") != true {
+		t.Errorf("got %v", got)
+	}
+	set(doc, "rotate.age", 30)
+	if a := b.post(409, doc); !strings.Contains(a.text, "rotate.age") {
+		t.Errorf("got %s", a.text)
+	}
+	set(doc, "rotate.age", 9) // as it is meanwhile
+	b.post(200, doc)
+
+	for _, path := range []string{"status", "timestemp", "collector.filebeat.status.up", "collector.journalbeat.instances", "kafka.health_check", "elasticsearch.health.number_of_nodes", "region", "configuration.version"} {
+		doc, _ := b.get()
+		was := at(doc, path)
+		switch was.(type) {
+		case float64:
+			set(doc, path, was.(float64)+1)
+		case bool:
+			set(doc, path, !was.(bool))
+		case string:
+			set(doc, path, was.(string)+"x")
+		default:
+			set(doc, path, []any{})
+		}
+		set(doc, "rotate.age", 77)
+		if a := b.post(400, doc); !strings.Contains(a.text, path) {
+			t.Errorf("%s was edited: got %s", path, a.text)
+		}
+	}
+	if doc, _ = b.get(); at(doc, "rotate.age") != 9.0 {
+		t.Error("what was refused has been done")
+	}
+
+	// A client that knows the description alone drops what is ours.
+	for _, name := range []string{"configuration", "detail", "checked_at", "region", "store"} {
+		delete(doc, name)
+	}
+	b.beat(uuidOf(3), "node3", nil)
+	set(doc, "rotate.age", 10)
+	b.post(200, doc)
+	set(doc, "rotate.age", 9) // stale: as it was when it was given
+	set(doc, "rotate.enabled", false)
+	if got := one(t, b.post(200, doc)); at(got, "rotate.age") != 10.0 || at(got, "rotate.enabled") != false {
+		t.Errorf("got %v", at(got, "rotate"))
+	}
+}
+
+// Of writers at once without If-Match everything gets in, each of two for one member in some order; with it, one of
+// those that saw the same.
+func TestWriters(t *testing.T) {
+	cluster := services.Elasticsearch(t, 7)
+	clean(t, cluster)
+	first := open(t, cluster, "", Options{})
+	second := open(t, cluster, "", Options{}) // a replica
+	first.post(200, `{"rotate":{"enabled":true,"age":1}}`)
+
+	const rounds = 15
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := range rounds {
+			first.post(200, fmt.Sprintf(`{"rotate":{"age":%d}}`, i+2), "X-User", "first")
+		}
+	})
+	wg.Go(func() {
+		for i := range rounds {
+			second.post(200, fmt.Sprintf(`{"collector":{"journalbeat":{"enabled":%v}},"elasticsearch":{"settings":{"search.max_buckets":%d}}}`, i%2 == 0, 1000+i), "X-User", "second")
+		}
+	})
+	wg.Wait()
+	doc, _ := first.get()
+	if at(doc, "configuration.version") != 1.0+2*rounds || at(doc, "rotate.age") != 1.0+rounds || at(doc, "collector.journalbeat.enabled") != (rounds%2 == 1) ||
+		doc["elasticsearch"].(map[string]any)["settings"].(map[string]any)["search.max_buckets"] != fmt.Sprint(1000+rounds-1) {
+		t.Errorf("got %v", doc)
+	}
+
+	for i := range rounds {
+		_, header := first.get()
+		codes := make([]int, 2)
+		for n, b := range []*bench{first, second} {
+			wg.Go(func() {
+				codes[n] = b.call("POST", "/eu/system/log", fmt.Sprintf(`{"rotate":{"age":%d}}`, 100+2*i+n), "If-Match", header.Get("ETag")).code
+			})
+		}
+		wg.Wait()
+		if slices.Sort(codes); !slices.Equal(codes, []int{200, 412}) {
+			t.Fatalf("two writers with the same If-Match: got %v", codes)
+		}
+	}
+	for i := range rounds {
+		docs := [2]map[string]any{}
+		docs[0], _ = first.get()
+		docs[1], _ = second.get()
+		codes := make([]int, 2)
+		for n, b := range []*bench{first, second} {
+			set(docs[n], "rotate.age", 200+2*i+n)
+			raw, _ := json.Marshal(docs[n])
+			wg.Go(func() { codes[n] = b.call("POST", "/eu/system/log", string(raw)).code })
+		}
+		wg.Wait()
+		if slices.Sort(codes); !slices.Equal(codes, []int{200, 409}) {
+			t.Fatalf("two writers of documents that were given: got %v", codes)
+		}
+	}
+	d, err := retention.Load(t.Context(), first.ES)
+	doc, _ = second.get()
+	if err != nil || d.Rotate.Age != at(doc, "rotate.age") {
+		t.Errorf("curator reads %+v, %v; the status says %v", d.Rotate, err, at(doc, "rotate"))
+	}
+}
+
+// A change that somebody has begun and left is finished by another.
+func TestLeft(t *testing.T) {
+	cluster := services.Elasticsearch(t, 7)
+	clean(t, cluster)
+	b := open(t, cluster, "", Options{})
+	b.post(200, `{"rotate":{"enabled":true,"age":7}}`)
+	var st state
+	if err := b.config.readRecord(t.Context(), b.ES, &st); err != nil {
+		t.Fatal(err)
+	}
+	left := st.record
+	left.Pending = &entry{ID: "left", Version: 2, At: time.Now().UTC(), By: "gone", Changes: []change{
+		{"rotate.age", 7.0, 21.0}, {"collector.filebeat.enabled", true, false}, {"elasticsearch.settings.search.max_buckets", nil, "4242"}}}
+	if _, err := system.Put(t.Context(), b.ES, recordID, left, st.place); err != nil {
+		t.Fatal(err)
+	}
+	doc, _ := b.get()
+	if doc["status"] != "yellow" || !strings.Contains(fmt.Sprint(doc["detail"]), "gone") || at(doc, "collector.filebeat.enabled") != true {
+		t.Errorf("got %v %v", doc["status"], doc["detail"])
+	}
+	if a := b.post(409, `{"rotate":{"age":30}}`); a.header.Get("Retry-After") == "" || !strings.Contains(a.text, "gone") {
+		t.Errorf("got %s", a.text)
+	}
+	until(t, "what was left is finished", func() bool {
+		doc, _ = b.get()
+		return at(doc, "configuration.version") == 2.0
+	})
+	settings := doc["elasticsearch"].(map[string]any)["settings"].(map[string]any)
+	if at(doc, "rotate.age") != 21.0 || at(doc, "collector.filebeat.enabled") != false || settings["search.max_buckets"] != "4242" || strings.Contains(fmt.Sprint(doc["detail"]), "gone") {
+		t.Errorf("got %v", doc)
+	}
+}
+
+// The wanted state outlasts logapi and its backend, and is never off by accident.
+func TestWanted(t *testing.T) {
+	cluster := services.Elasticsearch(t, 7)
+	clean(t, cluster)
+	w := newWire(t, cluster)
+	b := open(t, cluster, w.url(), Options{})
+	b.post(200, `{"collector":{"journalbeat":{"enabled":false}}}`)
+	again := open(t, cluster, w.url(), Options{})
+	if got := again.beat(uuidOf(1), "node1", nil); got.Version != 1 || got.Enabled(heartbeat.Journalbeat) {
+		t.Errorf("after a restart: got %+v", got)
+	}
+	for name, down := range map[string]func(){"dead": w.cut, "mute": w.swallow} {
+		down()
+		if got := again.beat(uuidOf(1), "node1", nil); got.Version != 1 || got.Enabled(heartbeat.Journalbeat) || !got.Enabled(heartbeat.Filebeat) {
+			t.Errorf("%s: got %+v", name, got)
+		}
+		fresh := open(t, cluster, w.url(), Options{})
+		if got := fresh.beat(uuidOf(1), "node1", nil); got.Version != 0 || got.Collectors != nil {
+			t.Errorf("%s and nothing known: got %+v", name, got)
+		}
+		w.join()
+	}
+	b.post(200, `{"collector":{"journalbeat":{"enabled":true}}}`)
+	until(t, "journalbeat on again", func() bool { return again.beat(uuidOf(1), "node1", nil).Enabled(heartbeat.Journalbeat) })
+}
+
+func TestHeartbeats(t *testing.T) {
+	cluster := services.Elasticsearch(t, 7)
+	clean(t, cluster)
+	now := time.Now()
+	var mu sync.Mutex
+	b := open(t, cluster, "", Options{Now: func() time.Time { mu.Lock(); defer mu.Unlock(); return now }})
+	later := func(d time.Duration) { mu.Lock(); now = now.Add(d); mu.Unlock() }
+	f := func(body string, want int) {
+		t.Helper()
+		if a := b.call("POST", "/eu/system/log/heartbeat", body); a.code != want {
+			t.Errorf("%.100s: got %d %s, want %d", body, a.code, a.text, want)
+		}
+	}
+	f(``, 400)
+	f(`{}`, 400)
+	f(`{"instance":"`+uuidOf(1)+`","role":"collector","node":"\u001b[2J"}`, 400)
+	f(`{"instance":"`+uuidOf(1)+`","role":"collector","node":"a","inputs":`+strings.Repeat("[", 5000)+`}`, 400)
+	f(strings.Repeat("x", heartbeat.MaxBody+1), 413)
+	doc, _ := b.get()
+	if n := len(at(doc, "collector.journalbeat.instances").([]any)); n != 0 {
+		t.Errorf("got %d instances", n)
+	}
+
+	b.beat(uuidOf(1), "node1", nil)
+	b.beat(uuidOf(1), "node2", nil) // a copy of the machine
+	b.beat(uuidOf(3), "node3", func(h *heartbeat.Beat) {
+		h.Inputs[0].State, h.Inputs[0].Error = heartbeat.Failed, "no journal \x1b[31m here"
+		h.Inputs[1].State = heartbeat.Off
+	})
+	b.beat(uuidOf(4), "node4", func(h *heartbeat.Beat) {
+		h.Role, h.Inputs = heartbeat.Shipper, []heartbeat.Input{{Type: "kafka", State: heartbeat.Running}}
+		h.Output = &heartbeat.Output{Type: "elasticsearch", Failing: true, Error: "refused"}
+	})
+	check := func(status, journal string, up, scheduled, shippers float64) {
+		t.Helper()
+		doc, _ := b.get()
+		var states []string
+		for _, in := range at(doc, "collector.journalbeat.instances").([]any) {
+			states = append(states, at(in, "status").(string))
+		}
+		if got := strings.Join(states, " "); got != journal || doc["status"] != status || at(doc, "collector.filebeat.status.up") != up || at(doc, "collector.filebeat.status.scheduled") != scheduled || at(doc, "shipper.status.up") != shippers {
+			t.Errorf("got journalbeat %s, status %v, filebeat %v, shipper %v, detail %v", got, doc["status"], at(doc, "collector.filebeat.status"), at(doc, "shipper.status"), doc["detail"])
+		}
+		if text := fmt.Sprint(doc); strings.ContainsRune(text, 0x1b) {
+			t.Error("the status holds a control character")
+		}
+	}
+	check("yellow", "up up failed", 2, 2, 1)
+	later(25 * time.Second)
+	b.beat(uuidOf(1), "node1", nil)
+	later(10 * time.Second)
+	check("red", "up late failed", 1, 2, 0) // the shipper is late, and is the only one
+	later(30 * time.Second)
+	check("red", "late down down", 0, 2, 0)
+	b.beat(uuidOf(1), "node1", nil)
+	later(61 * time.Minute)
+	b.beat(uuidOf(1), "node1", nil)
+	check("green", "up", 1, 1, 0)
+}
+
+func TestPeers(t *testing.T) {
+	cluster := services.Elasticsearch(t, 7)
+	clean(t, cluster)
+	us := open(t, cluster, "", Options{Region: "us"})
+	slow := newWire(t, us.url)
+	slow.swallow()
+	liar := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `[{"status":"green","region":"elsewhere"}]`)
+	}))
+	defer liar.Close()
+	var mu sync.Mutex
+	var tokens []string
+	seen := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		tokens = append(tokens, r.Header.Get("Authorization"))
+		mu.Unlock()
+		http.Redirect(w, r, liar.URL, http.StatusTemporaryRedirect)
+	}))
+	defer seen.Close()
+	b := open(t, cluster, "", Options{
+		Peers:   map[string]string{"us": us.url, "dead": "http://127.0.0.1:1/x", "mute": "http://" + slow.addr, "liar": liar.URL, "seen": seen.URL},
+		Allowed: func(r *http.Request, method, path string) bool { return path != "/liar/system/log/status" },
+	})
+	regions := func(path string) string {
+		t.Helper()
+		a := b.call("GET", "/"+path+"/system/log/status", "")
+		if a.code != 200 {
+			return fmt.Sprint(a.code)
+		}
+		var list []map[string]any
+		if err := json.Unmarshal([]byte(a.text), &list); err != nil {
+			t.Fatal(err)
+		}
+		var all []string
+		for _, d := range list {
+			if d["status"] != "red" {
+				d["status"] = "up"
+			}
+			all = append(all, fmt.Sprint(d["region"], " ", d["status"]))
+			if strings.Contains(a.text, "127.0.0.1:1/") || strings.Contains(a.text, "the.clients.token") {
+				t.Errorf("the answer shows how a peer is reached: %s", a.text)
+			}
+		}
+		return strings.Join(all, ", ")
+	}
+	f := func(path, want string) {
+		t.Helper()
+		if got := regions(path); got != want {
+			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
+	}
+	f("eu", "eu up")
+	f("us", "us up")
+	f("us,eu", "us up, eu up")
+	f("_all", "eu up, dead red, mute red, seen red, us up")
+	f("liar,eu", "403")
+	f("liar", "liar red")
+	f("eu,nowhere", "404")
+	f("nowhere", "404")
+	f("eu,eu", "400")
+	f(strings.Repeat("eu,", 100)+"eu", "400")
+	mu.Lock()
+	defer mu.Unlock()
+	if len(tokens) != 1 || tokens[0] != "Bearer the.clients.token" {
+		t.Errorf("the peer got %q", tokens)
+	}
+	if a := b.call("GET", "/_all/system/log/status", "", peerHeader, "us"); strings.Count(a.text, `"timestemp"`) != 1 {
+		t.Errorf("a peer asks, and its question goes on: %s", a.text)
+	}
+}
+
+// Ready says whether the backend answers.
+func TestReady(t *testing.T) {
+	cluster := services.Elasticsearch(t, 7)
+	w := newWire(t, cluster)
+	b := open(t, cluster, w.url(), Options{})
+	if err := b.Ready(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if w.cut(); b.Ready(context.Background()) == nil {
+		t.Error("it is ready without a backend")
+	}
+}
