@@ -33,6 +33,24 @@ func OwnKafka(t testing.TB) *Broker {
 // Kill9 ends the broker with SIGKILL and waits until it is gone.
 func (b *Broker) Kill9() {
 	b.t.Helper()
+	b.signal(syscall.SIGKILL)
+	b.script("stop") // says that it does not run
+}
+
+// Freeze stops the broker where it is: connections to it are made, and nothing is answered, until Thaw.
+func (b *Broker) Freeze() {
+	b.t.Helper()
+	b.signal(syscall.SIGSTOP)
+}
+
+// Thaw lets the broker go on.
+func (b *Broker) Thaw() {
+	b.t.Helper()
+	b.signal(syscall.SIGCONT)
+}
+
+func (b *Broker) signal(s syscall.Signal) {
+	b.t.Helper()
 	data, err := os.ReadFile(filepath.Join(b.dir, "kafka.pid"))
 	if err != nil {
 		b.t.Fatal(err)
@@ -41,10 +59,9 @@ func (b *Broker) Kill9() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		b.t.Fatalf("cannot kill the broker: %v", err)
+	if err := syscall.Kill(pid, s); err != nil {
+		b.t.Fatalf("cannot send the broker %v: %v", s, err)
 	}
-	b.script("stop") // says that it does not run
 }
 
 // Start starts the broker again and waits until it answers.
