@@ -267,7 +267,11 @@ func (a *api) record(r *http.Request, v *visit, out *counted, took time.Duration
 	if v.detail != "" {
 		fields = append(fields, "detail", clip(v.detail))
 	}
-	a.log.Info("request", fields...)
+	level := slog.LevelInfo
+	if v.route == "heartbeat" && out.status == http.StatusOK { // each podbeat sends one every few seconds
+		level = slog.LevelDebug
+	}
+	a.log.Log(r.Context(), level, "request", fields...)
 }
 
 func clip(s string) string {
