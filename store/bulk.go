@@ -187,9 +187,11 @@ func (ix *index) commit(all []*request) error {
 		return nil
 	}
 	records := c.records()
+	room := recordRooms.Get().(*recordRoom)
+	defer room.free()
 	err := transact(ix.conn, func(tx *sql.Tx) error {
 		for i, r := range records {
-			if _, err := tx.Exec("INSERT INTO recent VALUES(?,?)", ix.nextRecord+int64(i), r.bytes()); err != nil {
+			if _, err := tx.Exec("INSERT INTO recent VALUES(?,?)", ix.nextRecord+int64(i), r.bytes(room)); err != nil {
 				return err
 			}
 		}

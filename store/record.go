@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
+	"sync"
 
 	"github.com/klauspost/compress/s2"
 
@@ -27,12 +29,22 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errRecord = errors.New("a record of recent documents is damaged")
 
-func (r *record) bytes() []byte {
-	size := 16 + 10*len(r.dead)
-	for _, d := range r.docs {
-		size += len(d.ID) + len(d.Source) + 50
+// recordRoom is what records are put together in, one after the other.
+type recordRoom struct{ plain, packed []byte }
+
+// recordRooms are used again: requests are mostly of one size.
+var recordRooms = sync.Pool{New: func() any { return new(recordRoom) }}
+
+// free gives the room back, unless it has become larger than most need.
+func (room *recordRoom) free() {
+	if cap(room.plain) <= 2*chunkBytes {
+		recordRooms.Put(room)
 	}
-	b := binary.AppendVarint(make([]byte, 0, size), r.last)
+}
+
+// bytes are valid until the room is used again.
+func (r *record) bytes(room *recordRoom) []byte {
+	b := binary.AppendVarint(room.plain[:0], r.last)
 	b = binary.AppendUvarint(b, uint64(len(r.docs)))
 	for _, d := range r.docs {
 		b = binary.AppendUvarint(b, uint64(len(d.ID)))
@@ -47,8 +59,10 @@ func (r *record) bytes() []byte {
 	for _, seq := range r.dead {
 		b = binary.AppendVarint(b, seq)
 	}
-	out := make([]byte, 4, 4+s2.MaxEncodedLen(len(b)))
-	packed := s2.Encode(out[4:cap(out)], b)
+	room.plain = b
+	room.packed = slices.Grow(room.packed[:0], 4+s2.MaxEncodedLen(len(b)))
+	out := room.packed[:cap(room.packed)]
+	packed := s2.Encode(out[4:], b)
 	out = out[:4+len(packed)]
 	binary.LittleEndian.PutUint32(out, crc32.Checksum(packed, castagnoli))
 	return out

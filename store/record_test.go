@@ -15,7 +15,7 @@ func TestRecord(t *testing.T) {
 	for i := range 3 {
 		r.docs = append(r.docs, block.Doc{ID: fmt.Sprint(i), Source: []byte(`{}`), Time: -int64(i), Seq: int64(i), Version: 1})
 	}
-	b := r.bytes()
+	b := r.bytes(new(recordRoom))
 	got, err := readRecord(b)
 	if err != nil || fmt.Sprint(*got) != fmt.Sprint(r) {
 		t.Error(got, err)
@@ -64,7 +64,7 @@ func TestIDTable(t *testing.T) {
 // FuzzRecord takes any bytes for a record.
 func FuzzRecord(f *testing.F) {
 	r := record{last: 9, dead: []int64{3, 1}, docs: []block.Doc{{ID: "a", Source: []byte(`{}`), Time: 5, Seq: 7, Version: 1}}}
-	f.Add(r.bytes()[4:])
+	f.Add(r.bytes(new(recordRoom))[4:])
 	f.Add([]byte{0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		sealed := binary.LittleEndian.AppendUint32(nil, crc32.Checksum(b, castagnoli))
@@ -72,7 +72,7 @@ func FuzzRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if again, err := readRecord(r.bytes()); err != nil || fmt.Sprint(again) != fmt.Sprint(r) {
+		if again, err := readRecord(r.bytes(new(recordRoom))); err != nil || fmt.Sprint(again) != fmt.Sprint(r) {
 			t.Errorf("%v, want %v (%v)", again, r, err)
 		}
 	})

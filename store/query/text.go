@@ -179,7 +179,7 @@ func indexFold(text, piece string) int {
 	// The byte of the piece that is looked for is one that texts have seldom.
 	rare := 0
 	for i := range len(piece) {
-		if frequency(piece[i]) < frequency(piece[rare]) {
+		if frequency[piece[i]] < frequency[piece[rare]] {
 			rare = i
 		}
 	}
@@ -214,16 +214,17 @@ func indexFold(text, piece string) int {
 	}
 }
 
-// frequency says how often texts have a byte, roughly: what is not a letter is the rarest, then the letters as in English.
-func frequency(c byte) int {
-	switch {
-	case c == ' ':
-		return 100
-	case '0' <= c && c <= '9':
-		return 30
+// frequency says how often texts have a byte, roughly: what is no letter is the rarest, then the letters as in English.
+var frequency = func() (f [256]uint8) {
+	for i, c := range []byte("zqjxkvbywgpfmuclhrdsinoate") {
+		f[c] = uint8(i + 1)
 	}
-	return 1 + strings.IndexByte("zqjxkvbywgpfmuclhrdsinoate", c)
-}
+	for c := '0'; c <= '9'; c++ {
+		f[c] = 30
+	}
+	f[' '] = 100
+	return f
+}()
 
 func foldEqual(s, lower string) bool {
 	for i := range len(s) {
