@@ -14,6 +14,7 @@ import (
 type Context struct {
 	Mapping *mapping.Mapping
 	Index   string    // the index's name, for queries on _index
+	Aliases []string  // its other names, likewise
 	Now     time.Time // of the request, the same for all its indices
 }
 
@@ -142,16 +143,16 @@ func (c *compiler) field(name, kind string) (*mapping.Field, error) {
 
 // metadata answers what is asked of _id, _index and _type, by a test for their text. ok is false for other fields.
 func (c *compiler) metadata(field string, test func(text string) bool) (n node, ok bool) {
-	text := ""
+	var texts []string
 	switch field {
 	case "_index":
-		text = c.Index
+		texts = append([]string{c.Index}, c.Aliases...)
 	case "_type":
-		text = "_doc"
+		texts = []string{"_doc"}
 	default:
 		return nil, false
 	}
-	if test(text) {
+	if slices.ContainsFunc(texts, test) {
 		return all{}, true
 	}
 	return none{}, true
@@ -388,7 +389,7 @@ func (q Phrase) on(f *mapping.Field, c *compiler) (node, error) {
 func (q MultiMatch) compile(c *compiler) (node, error) {
 	fields, wide := c.fields(q.Fields)
 	m := q.Match
-	m.Lenient = m.Lenient || wide
+	m.Lenient = m.Lenient || wide && !m.Strict
 	var nodes []node
 	for _, f := range fields {
 		n, err := m.typed(f, q.Type, c)

@@ -18,10 +18,12 @@ type QueryString struct {
 	Type            string   // of words, as of multi_match
 	Minimum         string
 	Lenient         bool
+	Strict          bool // lenient is false, and not by default
 	LeadingWildcard bool // allow_leading_wildcard
 	Zone            string
 	Analyzer        mapping.Analyzer
 	root            []clause
+	wrong           *Error // why it cannot be read, for whoever compiles it
 }
 
 func (p *parser) queryString(v body.Value) Query {
@@ -54,6 +56,7 @@ func (p *parser) queryString(v body.Value) Query {
 			}
 		case "lenient":
 			q.Lenient = p.flag(m.Name, m.Value)
+			q.Strict = !q.Lenient
 		case "allow_leading_wildcard":
 			q.LeadingWildcard = p.flag(m.Name, m.Value)
 		case "time_zone":
@@ -83,7 +86,8 @@ func (p *parser) queryString(v body.Value) Query {
 	}
 	var err error
 	if q.root, err = parseLucene(text); err != nil {
-		p.fail(failed(illegal("Failed to parse query [%s]: %v", clip(text), err)))
+		q.wrong = &Error{Type: "query_shard_exception", Reason: fmt.Sprintf("Failed to parse query [%s]", clip(text)),
+			Cause: &Error{Type: "parse_exception", Reason: fmt.Sprintf("Cannot parse '%s': %v", clip(text), err)}}
 	}
 	return q
 }

@@ -346,6 +346,7 @@ func (p *parser) member(q *Match, m body.Member) {
 		}
 	case "lenient":
 		q.Lenient = p.flag(m.Name, m.Value)
+		q.Strict = !q.Lenient
 	case "analyzer":
 		q.Analyzer = p.analyzer(m.Value)
 	case "zero_terms_query":

@@ -66,6 +66,7 @@ type (
 		And         bool      // operator
 		Minimum     string    // minimum_should_match
 		Lenient     bool
+		Strict      bool // lenient is false, and not by default
 		ZeroAll     bool // zero_terms_query: all
 		Analyzer    mapping.Analyzer
 	}
@@ -75,6 +76,7 @@ type (
 		Kind        body.Kind
 		Prefix      bool
 		Lenient     bool
+		Strict      bool // lenient is false, and not by default
 		ZeroAll     bool
 		Analyzer    mapping.Analyzer
 	}
@@ -110,6 +112,9 @@ func illegal(format string, args ...any) *Error {
 func failed(cause error) *Error {
 	if e, ok := cause.(*Error); ok && e.Type == "query_shard_exception" {
 		return e
+	}
+	if strings.HasPrefix(cause.Error(), "failed to parse date field") {
+		return &Error{Type: "parse_exception", Reason: cause.Error() + ": [" + cause.Error() + "]", Cause: illegal("%s", cause.Error())}
 	}
 	return &Error{Type: "query_shard_exception", Reason: "failed to create query: " + cause.Error(), Cause: illegal("%s", cause.Error())}
 }

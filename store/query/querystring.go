@@ -15,10 +15,13 @@ type queryString struct {
 }
 
 func (q QueryString) compile(c *compiler) (node, error) {
+	if q.wrong != nil {
+		return nil, q.wrong
+	}
 	s := queryString{QueryString: q, c: c}
 	var wide bool
 	s.fields, wide = c.fields(q.Fields)
-	s.Lenient = s.Lenient || wide
+	s.Lenient = s.Lenient || wide && !s.Strict
 	if len(q.root) == 0 {
 		return none{}, nil
 	}

@@ -15,6 +15,7 @@ type SimpleQueryString struct {
 	And      bool // default_operator
 	Minimum  string
 	Lenient  bool
+	Strict   bool     // lenient is false, and not by default
 	Without  []string // flags that are off: AND, OR, NOT, PREFIX …
 	Analyzer mapping.Analyzer
 }
@@ -39,6 +40,7 @@ func (p *parser) simpleQueryString(v body.Value) Query {
 			}
 		case "lenient":
 			q.Lenient = p.flag(m.Name, m.Value)
+			q.Strict = !q.Lenient
 		case "flags":
 			q.Without = p.simpleFlags(m.Value)
 		case "analyzer":
@@ -115,7 +117,7 @@ func (q SimpleQueryString) compile(c *compiler) (node, error) {
 	}
 	var wide bool
 	s.fields, wide = c.fields(q.Fields)
-	q.Lenient = q.Lenient || wide
+	q.Lenient = q.Lenient || wide && !q.Strict
 	if err := s.read(); err != nil {
 		return nil, err
 	}

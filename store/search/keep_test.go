@@ -62,7 +62,7 @@ func (l *logs) over(t testing.TB) []Index {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return []Index{{v, l.fields}}
+	return []Index{{View: v, Mapping: l.fields}}
 }
 
 func ask(t *testing.T, request string) *Request {
@@ -286,7 +286,7 @@ func TestPartial(t *testing.T) {
 	defer empty.Release()
 	full := l.over(t)[0]
 	defer full.View.Release()
-	over := []Index{full, {empty, mapping.New(mapping.DefaultSettings)}}
+	over := []Index{full, {View: empty, Mapping: mapping.New(mapping.DefaultSettings)}}
 	r := ask(t, `{"sort":["n"]}`)
 	response, err := Run(t.Context(), over, r, time.Now())
 	if err != nil || response.Total != 3 || response.Indices != 2 || len(response.Failures) != 1 || response.Failures[0].Index != "other" {

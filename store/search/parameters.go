@@ -15,7 +15,11 @@ func (r *Request) Set(name, value string) (known bool, err error) {
 	v := body.Text(value)
 	switch name {
 	case "from", "size", "track_total_hits", "track_scores", "timeout", "version", "seq_no_primary_term", "terminate_after", "explain":
-		if value == "" && name != "from" && name != "size" {
+		switch {
+		case value != "" || name == "from" || name == "size":
+		case name == "version" || name == "seq_no_primary_term":
+			return true, nil // as if it were not there
+		default:
 			v.Text = "true"
 		}
 		r.setMember(p, name, v)
@@ -28,20 +32,8 @@ func (r *Request) Set(name, value string) (known bool, err error) {
 			}
 			r.Sort = append(r.Sort, s)
 		}
-	case "_source":
-		switch value {
-		case "true", "false":
-			v = body.Boolean(value == "true")
-		default:
-			v = list(value)
-		}
-		r.Fetch.source(p, v)
-	case "_source_includes", "_source_include":
-		r.Fetch.NoSource, r.Fetch.sourceAsked = false, true
-		r.Fetch.Includes = strings.Split(value, ",")
-	case "_source_excludes", "_source_exclude":
-		r.Fetch.NoSource, r.Fetch.sourceAsked = false, true
-		r.Fetch.Excludes = strings.Split(value, ",")
+	case "_source", "_source_includes", "_source_excludes":
+		r.url.set(name, value)
 	case "stored_fields":
 		r.Fetch.stored(strings.Split(value, ","))
 	case "docvalue_fields":
@@ -51,10 +43,7 @@ func (r *Request) Set(name, value string) (known bool, err error) {
 	case "typed_keys":
 		r.TypedKeys = value == "" || p.flag(name, v)
 	case "q", "df", "default_operator", "analyze_wildcard", "analyzer", "lenient":
-		if r.url == nil {
-			r.url = make(map[string]string)
-		}
-		r.url[name] = value
+		r.url.set(name, value)
 	case "allow_partial_search_results":
 		r.Whole = !p.flag(name, v)
 	case "preference", "routing", "search_type", "request_cache", "batched_reduce_size", "max_concurrent_shard_requests", "pre_filter_shard_size",
@@ -81,8 +70,41 @@ func list(value string) body.Value {
 	return v
 }
 
+// given are parameters that mean something together.
+type given map[string]string
+
+func (g *given) set(name, value string) {
+	if *g == nil {
+		*g = make(given)
+	}
+	(*g)[name] = value
+}
+
+// source takes what the URL says of _source, in place of the body.
+func (r *Request) source() {
+	var f Fetch
+	for _, name := range []string{"_source", "_source_includes", "_source_excludes"} {
+		value := r.url[name]
+		switch {
+		case value == "":
+			continue
+		case name == "_source_excludes":
+			f.Excludes = strings.Split(value, ",")
+		case value == "false" && name == "_source":
+			f.NoSource = true
+		case value != "true" || name != "_source":
+			f.Includes = strings.Split(value, ",")
+		}
+		f.sourceAsked = true
+	}
+	if f.sourceAsked {
+		r.Fetch.NoSource, r.Fetch.Includes, r.Fetch.Excludes, r.Fetch.sourceAsked = f.NoSource, f.Includes, f.Excludes, true
+	}
+}
+
 // Finish makes the query of q, and checks that the parameters go with the body.
 func (r *Request) Finish() error {
+	r.source()
 	if _, ok := r.url["q"]; ok {
 		q, err := QueryString(r.url)
 		if err != nil {

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -30,12 +31,12 @@ type Request struct {
 	PIT       string // the id of a point in time
 	KeepAlive time.Duration
 
-	score      float64           // of each hit
-	trackAsked bool              // TrackTotal was asked for
-	resume     *hit              // of a scroll: the hit behind which to go on
-	counted    *int64            // of a scroll: the hits there are
-	seqOrder   bool              // the place among all writes is part of the sort: of points in time and scrolls
-	url        map[string]string // q of the URL and what goes with it
+	score      float64 // of each hit
+	trackAsked bool    // TrackTotal was asked for
+	resume     *hit    // of a scroll: the hit behind which to go on
+	counted    *int64  // of a scroll: the hits there are
+	seqOrder   bool    // the place among all writes is part of the sort: of points in time and scrolls
+	url        given   // of the URL: q and _source, with what goes with them
 }
 
 // What TrackTotal can be beside a number.
@@ -127,9 +128,9 @@ func (r *Request) member(p *parser, name string, v body.Value) {
 		r.PostFilter, err = query.Parse(v)
 		p.fail(err)
 	case "from":
-		r.From = p.int(name, v, 0, 1<<31-1)
+		r.From = max(0, p.atLeast(name, v))
 	case "size":
-		if r.Size = p.int(name, v, -1, 1<<31-1); r.Size < 0 {
+		if r.Size = p.atLeast(name, v); r.Size < 0 {
 			r.Size = 10
 		}
 	case "sort":
@@ -178,6 +179,15 @@ func score(v body.Value) float64 {
 	return 1
 }
 
+// atLeast reads a number that may be -1, which says nothing, but not less.
+func (p *parser) atLeast(name string, v body.Value) int {
+	n := p.int(name, v, -1<<31, 1<<31-1)
+	if n < -1 {
+		p.fail(illegal("[%s] parameter cannot be negative, found [%d]", name, n))
+	}
+	return n
+}
+
 func (p *parser) track(v body.Value) int {
 	switch {
 	case v.Scalar() && v.Text == "true":
@@ -198,11 +208,11 @@ func (r *Request) pit(p *parser, v body.Value) {
 		case "keep_alive":
 			r.KeepAlive = p.duration(m.Name, m.Value)
 		default:
-			p.fail(malformed("[pit] unknown field [%s]", clip(m.Name)))
+			p.fail(&Error{Type: "x_content_parse_exception", Reason: fmt.Sprintf("[pit] unknown field [%s]", clip(m.Name))})
 		}
 	}
 	if r.PIT == "" {
-		p.fail(malformed("Required [id]"))
+		p.fail(illegal("point in time id is not provided"))
 	}
 	r.seqOrder = true
 }

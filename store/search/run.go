@@ -113,7 +113,7 @@ func (x *running) prepare(over []Index) error {
 }
 
 func (x *running) compile(ix *indexed, q query.Query) (*query.Plan, error) {
-	return query.Compile(q, query.Context{Mapping: ix.Mapping, Index: ix.View.Index(), Now: x.now})
+	return query.Compile(q, query.Context{Mapping: ix.Mapping, Index: ix.View.Index(), Aliases: ix.Aliases, Now: x.now})
 }
 
 // segments are those that hits can be in, in the order that finds the best hits first.

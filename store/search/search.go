@@ -31,6 +31,7 @@ import (
 type Index struct {
 	View    *store.View
 	Mapping *mapping.Mapping
+	Aliases []string // which it is known by in queries on _index too
 }
 
 // Error is a refusal as Elasticsearch words it, answered with 400 unless [Status] says otherwise.

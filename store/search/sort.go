@@ -2,6 +2,7 @@ package search
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -86,7 +87,7 @@ func (p *parser) sort(field string, v body.Value) Sort {
 				p.fail(notServed("[numeric_type] [%s] of a sort", clip(t)))
 			}
 		default:
-			p.fail(malformed("[field_sort] unknown field [%s]", clip(m.Name)))
+			p.fail(&Error{Type: "x_content_parse_exception", Reason: fmt.Sprintf("[field_sort] unknown field [%s]", clip(m.Name))})
 		}
 	}
 	return s
@@ -99,7 +100,8 @@ func (p *parser) order(v body.Value) (desc bool) {
 	case "desc":
 		return true
 	}
-	p.fail(illegal("No enum constant org.elasticsearch.search.sort.SortOrder.%s", clip(strings.ToUpper(v.Text))))
+	p.fail(&Error{Type: "x_content_parse_exception", Reason: "[field_sort] failed to parse field [order]",
+		Cause: illegal("No enum constant org.elasticsearch.search.sort.SortOrder.%s", clip(strings.ToUpper(v.Text)))})
 	return false
 }
 
