@@ -89,7 +89,7 @@ var typed = map[string]byte{"pretty": 'b', "human": 'b', "error_trace": 'b', "ig
 	"include_defaults": 'b', "local": 'b', "include_type_name": 'b', "create": 'b', "realtime": 'b', "require_alias": 'b', "v": 'b', "help": 'b',
 	"wait_if_ongoing": 'b', "force": 'b', "flush": 'b', "only_expunge_deletes": 'b', "preserve_existing": 'b', "write_index_only": 'b',
 	"include_unloaded_segments": 'b', "include_segment_file_sizes": 'b', "wait_for_no_initializing_shards": 'b', "wait_for_no_relocating_shards": 'b',
-	"explain": 'b', "rewrite": 'b', "all_shards": 'b', "track_scores": 'b', "version": 'v', "timeout": 't', "master_timeout": 't', "scroll": 't',
+	"explain": 'b', "analyze_wildcard": 'b', "lenient": 'b', "rewrite": 'b', "all_shards": 'b', "track_scores": 'b', "version": 'v', "timeout": 't', "master_timeout": 't', "scroll": 't',
 	"keep_alive": 't', "wait_for_timeout": 't', "if_seq_no": 'n', "if_primary_term": 'n', "max_num_segments": 'n', "ignore_throttled": 'b', "order": 'o'}
 
 // readParameters takes the parameters of the URL. One that the route does not know, or that is there twice, is

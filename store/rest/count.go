@@ -9,7 +9,7 @@ import (
 	"github.com/podbeat/podbeat/store/search"
 )
 
-// queryOf reads a body that holds a query and nothing else, or the parameter q; with neither it is all.
+// queryOf reads a body that holds a query and nothing else, nil if it is not there; or the parameter q; with neither it is all.
 func (c *call) queryOf() (query.Query, error) {
 	v, ok, err := c.value()
 	if err != nil {
@@ -36,7 +36,7 @@ func (c *call) queryOf() (query.Query, error) {
 	if v.Kind != body.Object {
 		return nil, &failure{typ: "parsing_exception", reason: "Expected [START_OBJECT] but found [" + v.Kind.String() + "]"}
 	}
-	q := query.Query(query.All{})
+	var q query.Query
 	for _, m := range v.Members {
 		if m.Name != "query" {
 			return nil, &failure{typ: "parsing_exception", reason: "request does not support [" + clip(m.Name) + "]"}
@@ -53,6 +53,9 @@ func (c *call) count() error {
 	q, err := c.queryOf()
 	if err != nil {
 		return err
+	}
+	if q == nil {
+		q = query.All{}
 	}
 	if err := checkPreference(c.params["preference"]); err != nil {
 		return err
@@ -85,7 +88,7 @@ func (c *call) validate() error {
 	q, err := c.queryOf()
 	if err != nil {
 		f := asFailure(err)
-		if f.code() != http.StatusBadRequest || strings.HasPrefix(f.reason, "request [") {
+		if f.code() != http.StatusBadRequest || f.typ == "action_request_validation_exception" || strings.HasPrefix(f.reason, "request [") {
 			return err
 		}
 		v := object("valid", false)
@@ -93,6 +96,9 @@ func (c *call) validate() error {
 			v.Members = append(v.Members, body.Member{Name: "error", Value: body.Text(f.nested())})
 		}
 		return c.answer(v)
+	}
+	if q == nil {
+		return invalid("query cannot be null")
 	}
 	o := searchOptions
 	o.allowNone = false
@@ -105,7 +111,7 @@ func (c *call) validate() error {
 		if f.typ != "index_closed_exception" {
 			return err
 		}
-		why := "index is blocked by: [FORBIDDEN/4/index closed];"
+		why := "index [" + f.meta[1].Value.Text + "] blocked by: [FORBIDDEN/4/index closed];"
 		return c.answer(object("_shards", object("total", 0, "successful", 0, "failed", 0), "valid", false,
 			"explanations", list(object("valid", false, "error", why))))
 	}
@@ -119,7 +125,8 @@ func (c *call) validate() error {
 		if c.flag("all_shards", false) {
 			one.Members = append(one.Members, body.Member{Name: "shard", Value: body.Int(0)})
 		}
-		_, err = query.Compile(q, query.Context{Mapping: ix.facts.Load().mapping, Index: name, Now: now})
+		f := ix.facts.Load()
+		_, err = query.Compile(q, query.Context{Mapping: f.mapping, Index: name, Aliases: f.aliasNames(), Now: now})
 		valid = valid && err == nil
 		one.Members = append(one.Members, body.Member{Name: "valid", Value: body.Boolean(err == nil)})
 		if err == nil {

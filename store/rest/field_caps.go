@@ -58,6 +58,7 @@ func capabilities(m *mapping.Mapping, patterns []string) map[string]capability {
 			return
 		}
 		out[name] = capabilityOf(f)
+		name = f.Path // of an alias that of its field
 		for {
 			dot := strings.LastIndexByte(name, '.')
 			if dot < 0 {
@@ -128,8 +129,9 @@ func (c *call) fieldCaps() error {
 		if ix.closed {
 			return &failure{status: http.StatusForbidden, typ: "cluster_block_exception", reason: "index [" + name + "] blocked by: [FORBIDDEN/4/index closed];"}
 		}
-		m := ix.facts.Load().mapping
-		if may, err := c.mayMatch(filter, name, m); err != nil {
+		f := ix.facts.Load()
+		m := f.mapping
+		if may, err := c.mayMatch(filter, name, m, f.aliasNames()); err != nil {
 			return err
 		} else if !may {
 			continue
@@ -170,11 +172,11 @@ func (c *call) indexFilter() (query.Query, error) {
 
 // mayMatch says whether an index could have a document that a query finds: by its name and its times, as Elasticsearch
 // does where it can tell without a search.
-func (c *call) mayMatch(q query.Query, name string, m *mapping.Mapping) (bool, error) {
+func (c *call) mayMatch(q query.Query, name string, m *mapping.Mapping, aliases []string) (bool, error) {
 	if q == nil {
 		return true, nil
 	}
-	plan, err := query.Compile(q, query.Context{Mapping: m, Index: name, Now: c.h.now()})
+	plan, err := query.Compile(q, query.Context{Mapping: m, Index: name, Aliases: aliases, Now: c.h.now()})
 	if err != nil {
 		return true, nil //nolint:nilerr // Elasticsearch takes an index that it cannot ask for one that may
 	}

@@ -183,15 +183,23 @@ func (h *Handler) view(names []string) (over []search.Index, release func(), err
 			}
 			return nil, nil, err
 		}
-		m, err := h.mapping(name) // behind the view: documents come behind the mapping that they need
+		ix, err := h.lookup(name) // behind the view: documents come behind the mapping that they need
 		if err != nil {
 			v.Release()
 			release()
 			return nil, nil, err
 		}
-		over = append(over, search.Index{View: v, Mapping: m})
+		f := ix.facts.Load()
+		over = append(over, search.Index{View: v, Mapping: f.mapping, Aliases: f.aliasNames()})
 	}
 	return over, release, nil
+}
+
+func (f *facts) aliasNames() (names []string) {
+	for _, a := range f.aliases {
+		names = append(names, a.name)
+	}
+	return names
 }
 
 // change replaces the facts of an index, in the store first. f gets those that there are, and returns what they
@@ -307,7 +315,7 @@ func (h *Handler) resolve(expression string, o indicesOptions) ([]string, error)
 		return nil, err
 	}
 	if len(chosen) == 0 && !o.allowNone {
-		f := noIndex(expression)
+		f := missing(expression)
 		if len(parts) > 1 {
 			f.meta[1].Value = jsonOf(parts)
 		}

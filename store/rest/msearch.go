@@ -95,7 +95,7 @@ func readSearches(content []byte, expression string, o indicesOptions, finish fu
 	content = bytes.TrimPrefix(content, []byte("\n")) // as Elasticsearch does
 	lines := bytes.Split(content, []byte("\n"))
 	if len(lines[len(lines)-1]) > 0 {
-		return nil, illegal(`The msearch request must be terminated by a newline [\n]`)
+		return nil, illegal("The msearch request must be terminated by a newline [\n]")
 	}
 	lines = lines[:len(lines)-1]
 	switch {

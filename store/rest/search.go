@@ -127,7 +127,10 @@ func (c *call) run(r *search.Request, expression string, o indicesOptions) (*sea
 func (h *Handler) open(expression string, o indicesOptions) (over []search.Index, release func(), err error) {
 	for range 5 {
 		var names []string
-		if names, err = h.resolve(expression, o); err != nil {
+		if names, err = h.resolve(expression, o); err == nil {
+			names, err = h.openOnes(names, o)
+		}
+		if err != nil {
 			return nil, nil, err
 		}
 		var gone *failure
@@ -137,6 +140,21 @@ func (h *Handler) open(expression string, o indicesOptions) (over []search.Index
 		}
 	}
 	return over, release, err
+}
+
+// openOnes leaves out closed indices, which a pattern may stand for, or refuses them.
+func (h *Handler) openOnes(names []string, o indicesOptions) ([]string, error) {
+	var out []string
+	for _, name := range names {
+		ix, err := h.lookup(name)
+		switch {
+		case err != nil || !ix.closed:
+			out = append(out, name)
+		case !o.ignoreUnavailable:
+			return nil, closedIndex(ix)
+		}
+	}
+	return out, nil
 }
 
 // setAll gives the parameters of the URL to a search.
