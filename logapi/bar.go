@@ -98,14 +98,15 @@ func (b *bar) note(format string, args ...any) {
 
 // sizeText is a number of bytes for people: 812 B, 12.3 MiB.
 func sizeText(bytes int64) string {
-	n := float64(bytes)
-	for _, unit := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if n /= 1024; n < 1000 {
-			if bytes < 1024 {
-				break
-			}
-			return strconv.FormatFloat(n, 'f', 1, 64) + " " + unit
-		}
+	if bytes < 1024 {
+		return strconv.FormatInt(bytes, 10) + " B"
 	}
-	return strconv.FormatInt(bytes, 10) + " B"
+	n, unit := float64(bytes)/1024, "KiB"
+	for _, larger := range []string{"MiB", "GiB", "TiB"} {
+		if n < 1000 {
+			break
+		}
+		n, unit = n/1024, larger
+	}
+	return strconv.FormatFloat(n, 'f', 1, 64) + " " + unit
 }

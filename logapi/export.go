@@ -28,7 +28,7 @@ import (
 // pageBytes is about how much of a search's answer is asked for at once, and pageDocs how many documents at most.
 const (
 	pageBytes = 8 << 20
-	pageDocs  = 5000
+	pageDocs  = 10_000
 	keepOpen  = "10m" // how long a point in time may wait for whoever reads the export
 )
 
@@ -139,14 +139,11 @@ func (x *exporter) to(cmd *cobra.Command, output string, force bool, indices []s
 		err := x.run(cmd.Context(), indices)
 		return errors.Join(err, x.out.Flush()) // what was written goes out in either case; its end says whether it is all
 	}
-	if _, err := os.Lstat(output); err == nil && !force {
-		return fmt.Errorf("cannot export to %q: it is there already; --force replaces it", output)
-	}
-	f, err := os.CreateTemp(filepath.Dir(output), ".export-*") // 0600
+	f, finish, err := outputFile(output, force)
 	if err != nil {
 		return fmt.Errorf("cannot export to %q: %w", output, err)
 	}
-	defer os.Remove(f.Name())
+	defer os.Remove(f.Name()) // which is there no more if all went well
 	defer f.Close()
 	packed, err := packer(f, output)
 	if err == nil {
@@ -157,13 +154,32 @@ func (x *exporter) to(cmd *cobra.Command, output string, force bool, indices []s
 		err = errors.Join(x.out.Flush(), packed.Close(), f.Sync(), f.Close())
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), output)
+		err = finish()
 	}
 	if err != nil {
 		return fmt.Errorf("cannot export to %q: %w", output, err)
 	}
 	x.bar.note("exported %d documents of %d indices to %s", x.documents, x.indices, output)
 	return nil
+}
+
+// outputFile makes a file beside the one that is to be, for its owner alone; finish gives it its name.
+func outputFile(name string, force bool) (f *os.File, finish func() error, err error) {
+	if st, err := os.Stat(name); err == nil {
+		switch {
+		case !st.Mode().IsRegular():
+			return nil, nil, errors.New("it is there and no regular file; - is standard output")
+		case !force:
+			return nil, nil, errors.New("it is there already; --force replaces it")
+		}
+		if name, err = filepath.EvalSymlinks(name); err != nil {
+			return nil, nil, err
+		}
+	}
+	if f, err = os.CreateTemp(filepath.Dir(name), ".export-*"); err != nil {
+		return nil, nil, err
+	}
+	return f, func() error { return os.Rename(f.Name(), name) }, nil
 }
 
 // packer packs what is written to w as the name of the file says.

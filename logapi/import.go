@@ -362,7 +362,7 @@ func (m *importer) flush(ctx context.Context) error {
 	again, err := m.send(ctx, m.batch)
 	for i, wait := 1, firstWait; err == nil && len(again) > 0; i, wait = i+1, 2*wait {
 		if i == rounds {
-			return fmt.Errorf("line %d: %w; import again when there is: what was imported is left as it is", again[0].line, errNoRoom)
+			return errNoRoom
 		}
 		select {
 		case <-ctx.Done():
@@ -378,7 +378,7 @@ func (m *importer) flush(ctx context.Context) error {
 	return err
 }
 
-var errNoRoom = errors.New("the server has no room for more (429)")
+var errNoRoom = errors.New("the server takes no more (429), perhaps as its disk is full; import the file again when it does: what is there is left as it is")
 
 // send sends documents, and returns those that may be sent again later.
 func (m *importer) send(ctx context.Context, docs []pending) (again []pending, err error) {
@@ -406,8 +406,11 @@ func (m *importer) send(ctx context.Context, docs []pending) (again []pending, e
 		} `json:"items"`
 	}
 	err = m.client.Do(ctx, http.MethodPost, "/_bulk", url.Values{"filter_path": {"items.*.status,items.*.error"}}, text, &said)
-	if status := es.Status(err); status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge {
+	switch es.Status(err) {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
 		return m.halve(ctx, docs, err)
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return docs, nil
 	}
 	if err != nil {
 		return nil, err

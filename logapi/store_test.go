@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/podbeat/podbeat/store"
-	"github.com/podbeat/podbeat/store/rest"
 )
 
 // A shop is a folder with a store, and the commands on it.
@@ -81,7 +79,7 @@ func filled(n int, indices ...string) string {
 	return b.String()
 }
 
-// pairs are the documents of an export with their actions, sorted.
+// documentsOf are the documents of an export with their actions, sorted.
 func documentsOf(text string) []string {
 	var list []string
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
@@ -306,8 +304,3 @@ func TestStoreKeeps(t *testing.T) {
 	s.run("", "ok", "verify")
 	s.run("", "old", "list")
 }
-
-var (
-	_ = httptest.NewServer
-	_ = rest.New
-)
