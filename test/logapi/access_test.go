@@ -223,3 +223,76 @@ func TestAttacksOnPaths(t *testing.T) {
 	}
 	t.Logf("%d requests refused", refused)
 }
+
+// What is posted to the configuration and as a heartbeat changes something as a whole, or nothing.
+func TestAttacksOnManagement(t *testing.T) {
+	l := harness.NewLogapi(t, "http.access_log: false\n")
+	addr := strings.TrimPrefix(l.URL, "http://")
+	admin := l.Token("", everything)
+	reader := l.Token("", token.Access{Method: []string{"GET"}, URL: []string{"{mscp_api_url}/default/system/log/*"}})
+	ask := func(raw, line, body string, headers ...string) (int, string) {
+		t.Helper()
+		status, _, text := send(t, addr, plain(line, body, append(headers, "Authorization: Bearer "+raw)...), false)
+		return status, text
+	}
+	const post, beat = "POST /default/system/log", "POST /default/system/log/heartbeat"
+	if status, text := ask(admin, post, `{"rotate":{"enabled":true,"age":7},"collector":{"filebeat":{"enabled":false}}}`); status != 200 {
+		t.Fatalf("%d %s", status, text)
+	}
+	settled := func() string { // what may be changed
+		_, text := ask(admin, "GET /default/system/log/status", "")
+		var doc []struct {
+			Rotate    struct{ Enabled, Age any }
+			Collector map[string]struct{ Enabled any }
+		}
+		if err := json.Unmarshal([]byte(text), &doc); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		return fmt.Sprint(doc)
+	}
+	before, refused := settled(), 0
+	f := func(raw, line, body string, headers ...string) {
+		t.Helper()
+		status, text := ask(raw, line, body, headers...)
+		if status < 400 || status >= 500 {
+			t.Errorf("%s %.200s: %d %.200s", line, body, status, text)
+		}
+		if now := settled(); now != before {
+			t.Errorf("%s %.200s: changed to %s", line, body, now)
+		}
+		refused++
+	}
+	for _, body := range []string{`{"rotate":{"enabled":false}}`, `{}`} {
+		f(reader, post, body)
+		f("x.y.z", post, body)
+		f(reader, beat, body)
+	}
+	for _, body := range []string{
+		``, `null`, `[]`, `[{},{}]`, `[[{}]]`, `"x"`, `1`, `{`, `{"rotate":}`, `{"rotate":{"enabled":false}}{}`, `{"rotate":{"enabled":false},"rotate":{"enabled":true}}`, `{/**/"rotate":{"enabled":false}}`, `{'rotate':{}}`,
+		strings.Repeat(`{"rotate":`, 200) + `1` + strings.Repeat(`}`, 200), `{"rotate":` + strings.Repeat(`[`, 100_000), "\xef\xbb\xbf{}", "{\"rotate\":{\"enabled\":\"\xff\"}}",
+		`{"rotate":{"enabled":"false"}}`, `{"rotate":{"enabled":0}}`, `{"rotate":{"enabled":null}}`, `{"rotate":{"enabled":[false]}}`, `{"rotate":null}`, `{"rotate":[]}`, `{"rotate":false}`, `{"Rotate":{"enabled":false}}`, `{"rotate":{"Enabled":false}}`,
+		`{"rotate":{"age":-1}}`, `{"rotate":{"age":"1"}}`, `{"rotate":{"age":1e999}}`, `{"rotate":{"age":NaN}}`, `{"rotate":{"age":1e300}}`, `{"rotate":{"age":null}}`, `{"rotate":{"age":{}}}`, `{"rotate":{"enabled":false,"max":1}}`, `{"rotate":{"enabled":false},"retention":{}}`,
+		`{"collector":{"filebeat":{"enabled":"true"}}}`, `{"collector":{"filebeat":{"enabled":1}}}`, `{"collector":{"filebeat":true}}`, `{"collector":{"winlogbeat":{"enabled":true}}}`, `{"collector":{"filebeat":{"enabled":true},"winlogbeat":{}}}`,
+		`{"collector":{"filebeat":{"enabled":true,"instances":[{"node":"x","pod_id":"","status":"up"}]}}}`, `{"rotate":{"enabled":false},"status":"red","timestemp":0,"kafka":{"health_check":true}}`, `{"rotate":{"enabled":false},"elasticsearch":{"health":{"cluster_name":"mine"}}}`,
+		`{"elasticsearch":{"settings":{"cluster.routing.allocation.enable":{"a":1}}}}`, `{"elasticsearch":{"settings":{"script.painless.regex.enabled":true}}}`, `{"elasticsearch":{"settings":{"xpack.security.enabled":false}}}`, `{"elasticsearch":{"settings":{"action.destructive_requires_names":false}}}`,
+		`{"elasticsearch":{"settings":{"persistent":{"cluster.blocks.read_only":true}}}}`, `{"elasticsearch":{"settings":{"*":null}}}`, `{"elasticsearch":{"settings":{"cluster.*":null}}}`, `{"rotate":{"enabled":false},"elasticsearch":{"settings":{"cluster.blocks.read_only":true}}}`,
+		`{"elasticsearch":{"settings":"x"}}`, `{"configuration":{"seal":"x"},"rotate":{"enabled":false}}`, `{"configuration":{"version":99},"rotate":{"enabled":false}}`, `{"region":"us","rotate":{"enabled":false}}`,
+	} {
+		f(admin, post, body)
+	}
+	f(admin, post, `{"rotate":{"enabled":false}}`, `If-Match: "0"`)
+	f(admin, post, `{"rotate":{"enabled":false}}`, "Content-Type: text/plain")
+	f(admin, post, `{"rotate":{"enabled":false}}`, "Content-Encoding: gzip")
+	f(admin, post, `{"rotate":{"enabled":false,"age":`+strings.Repeat(" ", 9<<20)+`7}}`)
+	for _, line := range []string{"PUT /default/system/log", "PATCH /default/system/log", "DELETE /default/system/log", "POST /default/system/log/status", "POST /default/system/log/history", "GET /default/system/log/heartbeat", "POST /default/system/log/",
+		"POST /default/system/log/../log", "POST /default,us/system/log", "POST /_all/system/log", "POST /us/system/log"} {
+		f(admin, line, `{"rotate":{"enabled":false}}`)
+	}
+	for _, body := range []string{``, `null`, `[]`, `{`, `{"instance":""}`, `{"instance":"` + strings.Repeat("x", 10_000) + `"}`, `{"instance":1}`, `{"inputs":[` + strings.Repeat(`{},`, 5000) + `{}]}`, strings.Repeat(`[`, 100_000), `{"node":"\u001b[2J"}`, strings.Repeat(" ", 2<<20) + "{}"} {
+		f(admin, beat, body)
+	}
+	if refused < 80 {
+		t.Errorf("%d requests refused: the list is not what it was", refused)
+	}
+	t.Logf("%d requests refused", refused)
+}
