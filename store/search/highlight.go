@@ -73,9 +73,9 @@ func (p *parser) highlightOption(f *HighlightField, name string, v body.Value) {
 	case "number_of_fragments":
 		f.Fragments = p.int(name, v, 0, 1000)
 	case "fragment_size":
-		f.Size = p.int(name, v, 0, 1<<20)
+		f.Size = min(p.int(name, v, 0, 1<<31-1), 1<<20) // Kibana and Grafana ask for the greatest there is
 	case "no_match_size":
-		f.NoMatch = p.int(name, v, 0, 1<<20)
+		f.NoMatch = min(p.int(name, v, 0, 1<<31-1), 1<<20)
 	case "require_field_match":
 		f.AnyField = !p.flag(name, v)
 	case "encoder":
