@@ -24,7 +24,7 @@ func (h *Handler) documentRoutes() []*route {
 	add := func(some []*route) { all = append(all, some...) }
 	add(with(routes("POST", "/{index}/_doc", casParams+"op_type", (*call).index), true, h.writes))
 	add(with(routes("POST|PUT", "/{index}/_doc/{id}", casParams+"op_type", (*call).index), true, h.writes))
-	add(with(routes("POST|PUT", "/{index}/_create/{id}", casParams, (*call).createDocument), true, h.writes))
+	add(with(routes("POST|PUT", "/{index}/_create/{id},/{index}/_doc/{id}/_create", casParams, (*call).createDocument), true, h.writes))
 	add(with(routes("DELETE", "/{index}/_doc/{id}", casParams, (*call).deleteDocument), false, h.writes))
 	add(with(routes("POST", "/{index}/_update/{id}", casParams+sourceParams+"retry_on_conflict lang", (*call).updateDocument), true, h.writes))
 	add(routes("GET|HEAD", "/{index}/_doc/{id}", readParams, (*call).get))
