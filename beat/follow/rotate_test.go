@@ -35,6 +35,18 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// A log that was rotated while it was empty keeps nobody from reading on.
+func TestEmptyRotated(t *testing.T) {
+	n := newNode(t)
+	n.do(os.MkdirAll(n.path("p"), 0o755))
+	n.do(os.WriteFile(n.path("p/app.log.1"), nil, 0o644))
+	old := time.Now().Add(-time.Minute)
+	n.do(os.Chtimes(n.path("p/app.log.1"), old, old))
+	all := n.write("p/app.log", "behind an empty file", 0, 10)
+	n.start()
+	n.want(all)
+}
+
 // Every way of rotation, while podbeat follows, while it cannot send, and while it is not there.
 func TestRotation(t *testing.T) {
 	rotate := map[string]func(n *node, i int){

@@ -140,7 +140,11 @@ func (s *shard) turn(f *file) (again bool) {
 	if a := f.after; a != nil && a.shard == s {
 		if a.unread() {
 			s.push(a)
-			return true // after a
+			if !a.wake.Load() {
+				return true // after a
+			}
+			f.wake.Store(true)
+			return false // a waits itself
 		}
 		f.after = nil
 	}
@@ -362,7 +366,7 @@ func (f *file) isDeleted() bool {
 func (f *file) unread() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.open != nil && f.copyOf == nil && !f.caughtUp
+	return f.open != nil && f.copyOf == nil && !f.caughtUp && f.size.Load() > 0
 }
 
 // buffer is the shard's buffer, made longer if need be.
