@@ -98,7 +98,6 @@ var calls = []string{
 	`GET /_nope/_search`,
 	`GET /a/_search?allow_no_indices=maybe`,
 	`GET /%3Ca%3E/_search?size=0`,
-	`GET /%3Cnope-%7B2020-01-01%7C%7C%2Fd%7D%3E/_search`,
 	`GET /x:a/_search`,
 	`GET /a,,b/_search`,
 	`GET /%20/_search`,
@@ -107,7 +106,6 @@ var calls = []string{
 	`DELETE /a/_search`,
 	`PATCH /a/_search`,
 	`PUT /a/_count`,
-	`DELETE /_msearch`,
 	`PUT /a/_field_caps`,
 	`GET /a/_pit`,
 	`PUT /_search/scroll`,
@@ -146,13 +144,11 @@ var calls = []string{
 	`GET /a/_search?q=log.level:error&size=0&analyze_wildcard=maybe`,
 	`GET /a/_search?df=n`,
 	`GET /a/_search?sort=nope`,
-	`GET /a,other/_search?sort=n&size=0`,
 	`GET /a,b,other/_search?size=0&q=n:5`,
 	`GET /nope/_search?pretty`,
 	`GET /a/_search?sort=n&size=1&track_scores`,
 	`GET /a/_search?rest_total_hits_as_int=maybe`,
 	`GET /a/_search?track_total_hits=maybe`,
-	`GET /a/_search?typed_keys=maybe`,
 	`GET /a/_search?source={"size":0}&source_content_type=application/json`,
 	`GET /a/_search?source={"size":0}`,
 	`POST /a/_search
@@ -189,16 +185,6 @@ var calls = []string{
 "x"`,
 	`POST /a/_search
 {"sort":["message"]}`,
-	`POST /a/_search
-{"query":{"match_phrase":{"nope":{"query":"x","slop":"y"}}}}`,
-	`POST /a,b,other/_search
-{"sort":["n"],"size":3,"query":{"range":{"n":{"lt":10}}}}`,
-	`POST /a,other/_search?allow_partial_search_results=false
-{"sort":["n"],"size":3,"query":{"range":{"n":{"lt":10}}}}`,
-	`POST /a,b,other/_search
-{"sort":[{"lower":"desc"},"n"],"size":3}`,
-	`POST /a,other/_search?allow_partial_search_results=false
-{"sort":[{"lower":"desc"},"n"],"size":3}`,
 	`POST /a,b,other/_search
 {"size":0,"query":{"term":{"n":"x"}}}`,
 	`POST /a,other/_search?allow_partial_search_results=false
@@ -225,11 +211,7 @@ var calls = []string{
 {"sort":["message"]}`,
 	`POST /a,b,other/_search
 {"sort":["nope"]}`,
-	`POST /a,other/_search?allow_partial_search_results=false
-{"sort":["nope"]}`,
 	`POST /a,b,other/_search
-{"from":9999,"size":10}`,
-	`POST /a,other/_search?allow_partial_search_results=false
 {"from":9999,"size":10}`,
 	`POST /a,b/_search
 {"size":0,"query":{"bool":{"filter":[{"match_all":{}},{"bool":{"should":[{"bool":{"filter":[{"terms":{"log.level":["error"]}},{"terms":{"_index":["a","b"]}}]}}],"minimum_should_match":1,"must_not":[{"terms":{"_index":["other"]}}]}}]}},"track_total_hits":true}`,
@@ -508,8 +490,6 @@ var calls = []string{
 	`POST /a,b,other/_field_caps?fields=n
 {"index_filter":{"match_none":{}}}`,
 	`POST /a,b,other/_field_caps?fields=n
-{"index_filter":{"bool":{"must_not":{"terms":{"_index":["a"]}}}}}`,
-	`POST /a,b,other/_field_caps?fields=n
 {"index_filter":{"term":{"log.level":"nowhere"}}}`,
 	`POST /a,b,other/_field_caps?fields=n
 {"index_filter":{"bool":{"filter":[{"range":{"@timestamp":{"gte":"2019","lt":"2021"}}}]}}}`,
@@ -635,7 +615,7 @@ func (p *pair) comparePages(t *testing.T) {
 	same("a point in time", points(p.elasticsearch), points(p.store))
 	for _, search := range []string{
 		`{"size":7,"sort":["n","_index"],"query":{"term":{"log.level":"error"}}}`,
-		`{"size":100,"query":{"bool":{"filter":[{"term":{"tags":"a"}},{"range":{"n":{"lt":300}}}]}}}`,
+		`{"size":40,"query":{"bool":{"filter":[{"term":{"tags":"a"}},{"range":{"n":{"lt":300}}}]}}}`,
 		`{"size":50,"sort":["_doc"],"query":{"range":{"n":{"lt":60}}}}`,
 	} {
 		same("a scroll of "+search, scrolls(p.elasticsearch, search), scrolls(p.store, search))

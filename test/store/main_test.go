@@ -117,7 +117,8 @@ type pair struct {
 	engine               *store.Store
 }
 
-func newPair(t *testing.T, docs int) *pair {
+// serve starts both.
+func serve(t *testing.T) *pair {
 	t.Helper()
 	engine, err := store.Open(t.TempDir(), store.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -131,7 +132,12 @@ func newPair(t *testing.T, docs int) *pair {
 	t.Cleanup(func() { h.Close() })
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
-	p := &pair{elasticsearch: services.Elasticsearch(t, 7), store: s.URL, engine: engine}
+	return &pair{elasticsearch: services.Elasticsearch(t, 7), store: s.URL, engine: engine}
+}
+
+func newPair(t *testing.T, docs int) *pair {
+	t.Helper()
+	p := serve(t)
 	r := rand.New(rand.NewPCG(7, 17))
 	p.fill(t, r, "a", docs*3/4)
 	p.fill(t, r, "b", docs/4)
@@ -283,8 +289,11 @@ func plain(v any) any {
 				v[name] = plain(inner)
 			}
 		}
-		if reason, ok := v["reason"].(string); ok && v["type"] != nil {
+		if reason, ok := v["reason"].(string); ok {
 			v["reason"] = place.ReplaceAllString(reason, "")
+		}
+		if reason, ok := v["error"].(string); ok {
+			v["error"] = allowed.ReplaceAllString(reason, "allowed: some")
 		}
 	case []any:
 		for i := range v {
@@ -294,8 +303,11 @@ func plain(v any) any {
 	return v
 }
 
-// place is where something is wrong in a text, which Elasticsearch names.
-var place = regexp.MustCompile(`^\[\d+:\d+\] `)
+// place is where something is wrong in a text, and what else its writer might have meant.
+var place = regexp.MustCompile(`^\[\d+:\d+\] | -> did you mean [^?]*\?`)
+
+// allowed are methods, in any order.
+var allowed = regexp.MustCompile(`allowed: \[.*\]`)
 
 func TestAsElasticsearch(t *testing.T) {
 	docs := 2000
