@@ -31,6 +31,7 @@ type call struct {
 	content []byte            // the body, once it was read
 	read    bool
 	buffer  *bytes.Buffer
+	held    int64 // bytes of it that count among those of all requests
 	replied bool
 }
 
@@ -43,7 +44,8 @@ func (c *call) free() {
 	if c.buffer != nil && c.buffer.Cap() <= keptBuffer {
 		buffers.Put(c.buffer)
 	}
-	c.buffer, c.content = nil, nil
+	c.h.held.Add(-c.held)
+	c.buffer, c.content, c.held = nil, nil, 0
 }
 
 func (c *call) context() context.Context { return c.r.Context() }
@@ -234,10 +236,8 @@ func (c *call) checkMedia() error {
 	if c.r.ContentLength == 0 {
 		return nil
 	}
-	media, params, err := mime.ParseMediaType(header)
-	ok := err == nil && (media == "application/json" || media == "application/x-ndjson" ||
-		(media == "application/vnd.elasticsearch+json" || media == "application/vnd.elasticsearch+x-ndjson") && params["compatible-with"] == "7")
-	if !ok {
+	media, _, err := mime.ParseMediaType(header)
+	if err != nil || !slices.Contains([]string{"application/json", "application/x-ndjson", "application/vnd.elasticsearch+json", "application/vnd.elasticsearch+x-ndjson"}, media) {
 		return &failure{plain: true, status: http.StatusNotAcceptable, reason: fmt.Sprintf("Content-Type header [%s] is not supported", clip(header))}
 	}
 	return nil
@@ -291,18 +291,37 @@ func (c *call) readBody() error {
 	if n := c.r.ContentLength; n > 0 && from == io.Reader(c.r.Body) {
 		c.buffer.Grow(int(n) + bytes.MinRead)
 	}
-	n, err := c.buffer.ReadFrom(io.LimitReader(from, limit+1))
+	n, err := c.buffer.ReadFrom(&counted{io.LimitReader(from, limit+1), c})
 	if n > limit {
 		return tooLarge
 	}
-	if err != nil {
-		if errors.Is(err, c.context().Err()) {
-			return c.context().Err()
-		}
+	var f *failure
+	switch {
+	case errors.As(err, &f):
+		return err
+	case c.context().Err() != nil:
+		return c.context().Err()
+	case err != nil:
 		return illegal("cannot read the body: %s", err)
 	}
 	c.content = c.buffer.Bytes()
 	return nil
+}
+
+// counted counts what is read of a body among those of all requests, which together have a limit.
+type counted struct {
+	from io.Reader
+	c    *call
+}
+
+func (r *counted) Read(b []byte) (int, error) {
+	n, err := r.from.Read(b)
+	r.c.held += int64(n)
+	if sum, most := r.c.h.held.Add(int64(n)), int64(r.c.h.limits.Bodies); sum > most {
+		return n, &failure{status: http.StatusTooManyRequests, typ: "circuit_breaking_exception",
+			reason: fmt.Sprintf("Data too large: the bodies of all requests under way are longer than %d bytes", most)}
+	}
+	return n, err
 }
 
 var unzippers = sync.Pool{New: func() any { return new(gzip.Reader) }}
@@ -357,11 +376,7 @@ func (c *call) answer(v body.Value) error {
 
 // reply sends JSON, shaped as the parameters ask for it.
 func (c *call) reply(status int, text []byte) {
-	media := "application/json; charset=UTF-8"
-	if strings.HasPrefix(c.r.Header.Get("Accept"), "application/vnd.elasticsearch+json") {
-		media = "application/vnd.elasticsearch+json;compatible-with=7"
-	}
-	c.send(status, media, c.shaped(text))
+	c.send(status, "application/json; charset=UTF-8", c.shaped(text))
 }
 
 // send sends an answer of any type.

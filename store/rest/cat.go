@@ -57,7 +57,7 @@ func (c *call) cat(columns []column, fill func(*table) error) error {
 		return err
 	}
 	shown := t.chosen(c.params["h"])
-	if c.params["format"] == "json" || c.params["format"] == "" && strings.HasPrefix(c.r.Header.Get("Accept"), "application/json") {
+	if c.params["format"] == "json" || c.params["format"] == "" && (strings.HasPrefix(c.r.Header.Get("Accept"), "application/json") || strings.HasPrefix(c.r.Header.Get("Accept"), "application/vnd.elasticsearch+json")) {
 		c.reply(http.StatusOK, t.json(shown, c.params["bytes"]))
 		return nil
 	}

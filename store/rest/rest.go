@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,6 +42,8 @@ type Options struct {
 type Limits struct {
 	// The longest body of a request, unpacked.
 	Body option.Bytes `config:"body" default:"100MiB"`
+	// The longest that the bodies of all requests under way may be together, unpacked.
+	Bodies option.Bytes `config:"bodies" default:"512MiB"`
 	// How many requests may write at once; 0 is two for each processor.
 	Writes int `config:"writes"`
 	// How many searches may run at once; 0 is two for each processor.
@@ -55,7 +58,7 @@ type Limits struct {
 
 // Validate refuses what makes no sense.
 func (l Limits) Validate() error {
-	if l.Body < 0 || l.Writes < 0 || l.Searches < 0 || l.Waiting < 0 || l.Contexts < 0 || l.Indices < 0 {
+	if l.Body < 0 || l.Bodies < 0 || l.Writes < 0 || l.Searches < 0 || l.Waiting < 0 || l.Contexts < 0 || l.Indices < 0 {
 		return errors.New("cannot use a limit below 0")
 	}
 	return nil
@@ -69,6 +72,9 @@ func (l Limits) filled() Limits {
 	}
 	if l.Body == 0 {
 		l.Body = 100 << 20
+	}
+	if l.Bodies == 0 {
+		l.Bodies = 512 << 20
 	}
 	set(&l.Writes, 2*runtime.GOMAXPROCS(0))
 	set(&l.Searches, 2*runtime.GOMAXPROCS(0))
@@ -93,6 +99,7 @@ type Handler struct {
 	writes, searches *gate
 	keeper           *search.Keeper
 	counters         counters
+	held             atomic.Int64 // bytes of bodies
 
 	// change is held by who changes the set of indices, aliases or templates.
 	change    sync.Mutex
@@ -167,7 +174,7 @@ func (c *call) serve() error {
 	}
 	found, allowed := c.h.find(c.r.Method, segments)
 	switch {
-	case found == nil && len(allowed) > 0:
+	case found == nil && len(allowed) > 0 && !(len(segments) == 1 && strings.HasPrefix(segments[0], "_") && c.h.unnamed(segments[0])):
 		return c.wrongMethod(allowed)
 	case found == nil:
 		return c.noRoute()
@@ -186,6 +193,9 @@ func (c *call) serve() error {
 		return err
 	}
 	if found.gate != nil {
+		if _, err := c.body(); err != nil { // first, so that nobody waits for who sends slowly
+			return err
+		}
 		leave, err := found.gate.enter(c.r.Context())
 		if err != nil {
 			return err
@@ -265,6 +275,11 @@ func (h *Handler) find(method string, segments []string) (found *route, allowed 
 		}
 	}
 	return found, allowed
+}
+
+// unnamed says that no route is named so: such a path of one segment is an index's.
+func (h *Handler) unnamed(segment string) bool {
+	return !slices.ContainsFunc(h.routes[1], func(r *route) bool { return r.segments[0] == segment })
 }
 
 func (r *route) covers(segments []string) bool {

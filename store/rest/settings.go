@@ -48,7 +48,7 @@ var known = []setting{
 	{"load_fixed_bitset_filters_eagerly", 'b', true, 0}, {"shard.check_on_startup", 's', true, 0}, {"warmer.enabled", 'b', false, 0},
 	{"lifecycle.name", 's', false, 0}, {"lifecycle.rollover_alias", 's', false, 0}, {"lifecycle.indexing_complete", 'b', false, 0},
 	{"lifecycle.origination_date", 's', false, 0}, {"lifecycle.parse_origination_date", 'b', false, 0}, {"data_path", 's', true, 0},
-	{"default_pipeline", 's', false, 0}, {"final_pipeline", 's', false, 0}, {"format", 's', false, 0}, {"creation_date", 'i', true, 0},
+	{"default_pipeline", 's', false, 0}, {"final_pipeline", 's', false, 0}, {"format", 's', false, 0},
 	{"optimize_auto_generated_id", 'b', false, 0}, {"sort.field", 'l', true, 0}, {"sort.order", 'l', true, 0}, {"sort.mode", 'l', true, 0}, {"sort.missing", 'l', true, 0},
 }
 
