@@ -159,6 +159,9 @@ func (s *Store) removeStrays(files []string, known []entry) error {
 	return nil
 }
 
+// Dir is the folder that was opened.
+func (s *Store) Dir() string { return s.dir }
+
 func indexPath(dir, uuid string) string { return filepath.Join(dir, "indices", uuid+".db") }
 
 // Close waits for what is being written and closes all files. Views that are still open are of no use afterwards.

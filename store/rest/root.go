@@ -29,5 +29,6 @@ func (h *Handler) table() []*route {
 	add(h.clusterRoutes())
 	add(h.statsRoutes())
 	add(h.searchRoutes())
+	add(h.backupRoutes())
 	return all
 }
