@@ -118,8 +118,8 @@ func (c *call) validate() error {
 	valid, explanations, now := true, list(), c.h.now()
 	for _, name := range names {
 		ix, err := c.h.lookup(name)
-		if err != nil {
-			return err
+		if err != nil { // it has gone since
+			continue
 		}
 		one := object("index", name)
 		if c.flag("all_shards", false) {
@@ -136,7 +136,7 @@ func (c *call) validate() error {
 		}
 		explanations.Items = append(explanations.Items, one)
 	}
-	v := object("_shards", object("total", len(names), "successful", len(names), "failed", 0), "valid", valid)
+	v := object("_shards", object("total", len(explanations.Items), "successful", len(explanations.Items), "failed", 0), "valid", valid)
 	if explain {
 		v.Members = append(v.Members, body.Member{Name: "explanations", Value: explanations})
 	}

@@ -110,7 +110,9 @@ var foreign = map[string]bool{"illegal_argument_exception": true, "illegal_state
 
 // root is what Elasticsearch takes for the first of all causes.
 func (f *failure) root() *failure {
-	lucene := func(f *failure) bool { return f.typ == "parse_exception" && strings.HasPrefix(f.reason, "Cannot parse '") }
+	lucene := func(f *failure) bool {
+		return f.typ == "parse_exception" && strings.HasPrefix(f.reason, "Cannot parse '")
+	}
 	for f.cause != nil && (!foreign[f.cause.typ] && !lucene(f.cause) || f.typ == "x_content_parse_exception") {
 		f = f.cause
 	}

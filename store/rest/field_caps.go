@@ -123,8 +123,8 @@ func (c *call) fieldCaps() error {
 	known := make(map[*mapping.Mapping]map[string]capability) // indices may share their mapping
 	for _, name := range names {
 		ix, err := c.h.lookup(name)
-		if err != nil {
-			return err
+		if err != nil { // it has gone since
+			continue
 		}
 		if ix.closed {
 			return &failure{status: http.StatusForbidden, typ: "cluster_block_exception", reason: "index [" + name + "] blocked by: [FORBIDDEN/4/index closed];"}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/podbeat/podbeat/es/body"
+	"github.com/podbeat/podbeat/store"
 	"github.com/podbeat/podbeat/store/mapping"
 	"github.com/podbeat/podbeat/store/search"
 )
@@ -122,7 +123,7 @@ func (c *call) run(r *search.Request, expression string, o indicesOptions) (*sea
 	return response, nil
 }
 
-// open opens the indices of an expression. One that goes meanwhile, as by retention, was none of those that a pattern
+// open opens the indices of an expression. One that goes or is closed meanwhile, as by retention, was none of those that a pattern
 // stands for.
 func (h *Handler) open(expression string, o indicesOptions) (over []search.Index, release func(), err error) {
 	for range 5 {
@@ -135,7 +136,7 @@ func (h *Handler) open(expression string, o indicesOptions) (over []search.Index
 		}
 		var gone *failure
 		over, release, err = h.view(names)
-		if !errors.As(err, &gone) || gone.status != http.StatusNotFound {
+		if !(errors.As(err, &gone) && gone.status == http.StatusNotFound) && !errors.Is(err, store.ErrClosed) {
 			break
 		}
 	}
