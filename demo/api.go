@@ -67,7 +67,9 @@ type hit struct {
 			Namespace string
 			Pod       struct{ Name string }
 		}
-		Service struct{ ID string }
+		Log struct {
+			Syslog struct{ Appname string }
+		}
 	} `json:"_source"`
 }
 
@@ -98,10 +100,10 @@ func (a *api) search(ctx context.Context, token, path string, query any) (*answe
 	return &found, err
 }
 
-// all calls f with each document that has this tag.
-func (a *api) all(ctx context.Context, tag string, f func(*hit)) error {
+// all calls f with each document that has this tag. fields is what a search takes as _source.
+func (a *api) all(ctx context.Context, tag string, fields any, f func(*hit)) error {
 	page, err := a.search(ctx, a.token, "logstash-*/_search?scroll=1m", map[string]any{
-		"size": 2000, "query": tagged(tag), "_source": []string{"message"}})
+		"size": 5000, "_source": fields, "query": map[string]any{"term": map[string]any{"tags": tag}}})
 	for ; err == nil && len(page.Hits.Hits) > 0; page, err = a.search(ctx, a.token, "_search/scroll", map[string]any{
 		"scroll": "1m", "scroll_id": page.ScrollID}) {
 		for i := range page.Hits.Hits {
@@ -109,10 +111,6 @@ func (a *api) all(ctx context.Context, tag string, f func(*hit)) error {
 		}
 	}
 	return err
-}
-
-func tagged(tag string) map[string]any {
-	return map[string]any{"term": map[string]any{"tags": tag}}
 }
 
 // get reads what is at a URL that wants no token.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -43,7 +44,11 @@ func (d *demo) report(ctx context.Context) error {
 func (d *demo) count(ctx context.Context, s *source) error {
 	found := map[string]bool{}
 	s.documents = 0
-	err := d.api.all(ctx, s.name, func(h *hit) {
+	var fields any = false
+	if !s.byID {
+		fields = "message"
+	}
+	err := d.api.all(ctx, s.name, fields, func(h *hit) {
 		s.documents++
 		if s.byID {
 			found[h.ID] = true
@@ -89,10 +94,9 @@ func (d *demo) searches(ctx context.Context) error {
 		return err
 	}
 	for _, h := range found.Hits.Hits {
-		from := "-"
-		if k := h.Source.Kubernetes; k.Namespace != "" {
-			from = strings.TrimSuffix(k.Namespace+"/"+k.Pod.Name, "/")
-		}
+		k := h.Source.Kubernetes
+		from := strings.TrimSuffix(k.Namespace+"/"+k.Pod.Name, "/")
+		from = cmp.Or(from, h.Source.Log.Syslog.Appname, "-")
 		fmt.Printf("  %s  %-32s %s\n", h.Source.Time.Local().Format("15:04:05.000"), plain(from, 32), plain(h.Source.Message, 74))
 	}
 	everything, err := d.namespaces(ctx, d.api.token, "all documents")

@@ -20,8 +20,9 @@ type source struct {
 	input string // its figures in /stats
 	// want are the messages that have to be in the store, and byID says whether they are known by their ids or their texts. Of nil only
 	// their number is known: as many as podbeat has delivered.
-	want map[string]bool
-	byID bool
+	want   map[string]bool
+	byID   bool
+	pauses int // messages of pause containers beside want, which pausedrop drops
 
 	read, joined, gaps, dropped, acked int // as podbeat counts them
 	documents, lost, doubled           int // as the store has them
@@ -84,12 +85,14 @@ func (d *demo) writeSample() (*source, error) {
 	for line := range bytes.Lines(messages) {
 		var m struct {
 			First uint64 // from 0
-			Pause bool   // of a pause container: pausedrop drops it
+			Pause bool   // of a pause container
 		}
 		if err := json.Unmarshal(line, &m); err != nil {
 			return nil, err
 		}
-		if !m.Pause {
+		if m.Pause {
+			s.pauses++
+		} else {
 			s.want[fmt.Sprintf("%x-%d", chain, m.First+1)] = true
 		}
 	}
@@ -150,12 +153,14 @@ func (d *demo) settle(ctx context.Context) error {
 	began := time.Now()
 	return d.until(ctx, "everything is acknowledged", func() bool {
 		stats := d.stats(ctx)
+		dropped := stats["podbeat.pausedrop.dropped"] // of all sources
 		for _, s := range d.sources {
 			s.read = stats[s.input+"read"] + stats[s.input+"read.messages"] + stats[s.input+"received"]
 			s.joined, s.gaps, s.acked = stats[s.input+"joined"], stats[s.input+"gaps.seqnum"], stats[s.input+"acked"]
-			if s.name == "sample" {
-				s.dropped = stats["podbeat.pausedrop.dropped"]
+			if s.dropped = dropped; s.want != nil {
+				s.dropped = min(dropped, s.pauses)
 			}
+			dropped -= s.dropped
 			switch waiting := s.read == 0 || s.read != s.joined+s.acked; {
 			case s.want != nil && (waiting || s.acked-s.dropped < len(s.want)):
 				return false
