@@ -47,9 +47,6 @@ func writable(member string) bool {
 	return ok && enabled && slices.Contains(heartbeat.Collectors, name)
 }
 
-// steady are the members that may not be changed and do not change by themselves.
-var steady = []string{"region", "configuration.version"}
-
 // readDocument reads a posted document: one object, or a list of one.
 func readDocument(data []byte, now body.Value, st *state) (*reading, error) {
 	v, err := body.Parse(data)
@@ -100,12 +97,14 @@ func (r *reading) object(path []string, v, now body.Value) {
 		case member == "elasticsearch.settings":
 			r.settings(path, "", m.Value)
 		case member == "configuration.seal":
+		case member == "region" && !equal(m.Value, there):
+			r.wrong("%q is %s: this is the configuration of region %s", member, line(m.Value.String()), line(there.String()))
 		case writable(member):
 			r.value(path, member, m.Value, there)
 		case r.seal != nil && m.Value.Kind != body.Object && r.seal.has(path, m.Value):
-		case !known && !slices.Contains(optional, member):
+		case !known && !slices.Contains(optional, member) && !strings.HasPrefix(member, "kafka.lag.topics."):
 			r.mistake(option.Unknown("member", prefix(path), line(m.Name), memberNames(path[:len(path)-1], now)))
-		case m.Value.Kind == body.Object && (there.Kind == body.Object || !known):
+		case m.Value.Kind == body.Object && there.Kind == body.Object:
 			r.object(path, m.Value, there)
 		default:
 			r.readOnly(path, member, m.Value, there, known)
@@ -148,7 +147,7 @@ func (r *reading) readOnly(path []string, member string, v, now body.Value, know
 	case known && equal(v, now):
 	case member == "configuration.version" && r.seal == nil && v.Kind == body.Number:
 		r.clashes = append(r.clashes, member)
-	case r.seal == nil && r.given > 0 && !slices.Contains(steady, member) && (!known || v.Kind == now.Kind):
+	case r.seal == nil && r.given > 0 && (!known || v.Kind == now.Kind):
 	case !known || now.Kind == body.Array || now.Kind == body.Object:
 		r.wrong("%q cannot be changed: it says how things are", member)
 	default:

@@ -84,6 +84,14 @@ func (s *state) etag() string {
 	return fmt.Sprintf(`"%d-%x"`, s.record.Version, h.Sum64())
 }
 
+// rotatesSince is when the policy of the retention was last changed; zero: there is none.
+func (s *state) rotatesSince() time.Time {
+	if s.policy == nil {
+		return time.Time{}
+	}
+	return s.policy.UpdatedAt
+}
+
 // A keeper reads the configuration, and remembers what it has read last.
 type keeper struct {
 	es *es.Client
@@ -178,7 +186,7 @@ const fresh = time.Second
 func (k *keeper) current(ctx context.Context, newer int64) (record, bool) {
 	k.mu.Lock()
 	known := !k.at.IsZero()
-	if known && time.Since(k.at) <= fresh && newer <= k.known.record.Version {
+	if age := time.Since(k.at); known && age <= fresh && (newer <= k.known.record.Version || age <= fresh/5) {
 		defer k.mu.Unlock()
 		return k.known.record, true
 	}

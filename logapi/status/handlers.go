@@ -81,7 +81,7 @@ func (s *Service) History() http.Handler {
 		defer cancel()
 		st, err := s.config.read(ctx)
 		if err != nil {
-			s.refuse(w, refuseWith(http.StatusServiceUnavailable, "backend", fmt.Errorf("cannot read the history: %s", line(err.Error()))))
+			s.refuse(w, refuseWith(http.StatusServiceUnavailable, "backend", fmt.Errorf("cannot read the history: %s", brief(err))))
 			return
 		}
 		list := body.Value{Kind: body.Array}
@@ -271,10 +271,11 @@ func (s *Service) begin(w http.ResponseWriter, r *http.Request, methods ...strin
 	return pretty, true
 }
 
-// readBody reads JSON of at most most bytes.
+// readBody reads JSON of at most most bytes. What curl calls it that is not told what it sends is passed over: the body
+// tells.
 func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	if t := r.Header.Get("Content-Type"); t != "" {
-		if media, _, err := mime.ParseMediaType(t); err != nil || media != "application/json" {
+		if media, _, err := mime.ParseMediaType(t); err != nil || media != "application/json" && media != "application/x-www-form-urlencoded" {
 			return nil, refuseWith(http.StatusUnsupportedMediaType, "type", errors.New("want Content-Type: application/json"))
 		}
 	}

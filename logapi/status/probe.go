@@ -54,7 +54,7 @@ func ask[T any](ctx context.Context, f func(context.Context) (T, error)) func() 
 }
 
 // hedge asks f up to three times, of several hosts as the client takes them in turn: again when it has failed without an
-// answer, and when it is slow. The first answer counts.
+// answer, and when it is slow or not ready. The first answer counts.
 func hedge[T any](ctx context.Context, f func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -78,10 +78,13 @@ func hedge[T any](ctx context.Context, f func(context.Context) (T, error)) (T, e
 	for failed := 0; ; {
 		select {
 		case a := <-answers:
-			if failed++; a.err == nil || es.Status(a.err) != 0 || failed == most || ctx.Err() != nil {
+			failed++
+			status := es.Status(a.err)
+			busy := status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
+			if a.err == nil || status != 0 && !busy || failed == most || ctx.Err() != nil {
 				return a.value, a.err
 			}
-			if begun < most {
+			if begun < most && !busy {
 				begin()
 			}
 		case <-slow.C:

@@ -17,97 +17,115 @@ const (
 	red    = "red"
 )
 
-// A rule makes the status a colour, at the least, when it holds. why says what is the matter; "" if it does not hold.
+// A rule makes the status a colour, at the least, when it holds.
 type rule struct {
 	color string
-	why   func(f *findings, d *document) string
+	when  string // for people
+	// why says what is the matter; "" if the rule does not hold.
+	why func(f *findings, d *document) string
 }
 
-// rules are all there are. A status is red if a red one holds, else yellow if a yellow one does, else green. What
-// docs/logapi-status.md says of them is a copy for people.
+// rules are all there are. The status is red if a red one holds, else yellow if a yellow one does, else green.
 var rules = []rule{
-	{red, func(f *findings, d *document) string { return failed("elasticsearch", f.healthErr) }},
-	{red, func(f *findings, d *document) string {
-		return when(f.healthErr == nil && f.color == red, "elasticsearch: its health is red")
+	{red, "Elasticsearch, or the embedded store, does not answer", func(f *findings, d *document) string { return failed("elasticsearch", f.healthErr) }},
+	{red, "its health is red: some shards are missing", health(red)},
+	{red, "no node of it that may be master, or none with data, is up", none("elasticsearch: masters", masters)},
+	{red, "", none("elasticsearch: data nodes", dataNodes)},
+	{yellow, "its health is yellow, or unknown", func(f *findings, d *document) string {
+		return when(f.healthErr == nil && f.color != green && f.color != red, "elasticsearch: its health is "+or(f.color, "unknown"))
 	}},
-	{yellow, func(f *findings, d *document) string {
-		return when(f.healthErr == nil && f.color == yellow, "elasticsearch: its health is yellow")
-	}},
-	{yellow, func(f *findings, d *document) string {
-		return when(f.healthErr == nil && f.color != green && f.color != yellow && f.color != red, "elasticsearch: its health is unknown")
-	}},
-	{yellow, func(f *findings, d *document) string {
+	{yellow, "fewer of its nodes are up than scheduled, of any kind", fewer("elasticsearch: masters", masters)},
+	{yellow, "", fewer("elasticsearch: clients", func(d *document) counts { return d.Elasticsearch.Status.Client })},
+	{yellow, "", fewer("elasticsearch: data nodes", dataNodes)},
+	{yellow, "it does not say which nodes it has", func(f *findings, d *document) string {
 		return failed("elasticsearch: nodes", unless(f.healthErr, f.nodesErr))
 	}},
-	{red, none("elasticsearch: masters", func(d *document) counts { return d.Elasticsearch.Status.Master })},
-	{red, none("elasticsearch: data nodes", func(d *document) counts { return d.Elasticsearch.Status.Data })},
-	{yellow, fewer("elasticsearch: masters", func(d *document) counts { return d.Elasticsearch.Status.Master })},
-	{yellow, fewer("elasticsearch: clients", func(d *document) counts { return d.Elasticsearch.Status.Client })},
-	{yellow, fewer("elasticsearch: data nodes", func(d *document) counts { return d.Elasticsearch.Status.Data })},
-
-	{red, func(f *findings, d *document) string { return failed("store", f.storeErr) }},
-	{red, func(f *findings, d *document) string {
+	{red, "the embedded store cannot be read, or takes no documents because its disk is full", func(f *findings, d *document) string { return failed("store", f.storeErr) }},
+	{red, "", func(f *findings, d *document) string {
 		return when(d.Store != nil && d.Store.Error != "", "store: "+errorOf(d.Store))
 	}},
 
-	{red, func(f *findings, d *document) string { return failed("kafka", f.kafka.err) }},
-	{red, func(f *findings, d *document) string {
+	{red, "no Kafka broker answers", func(f *findings, d *document) string { return failed("kafka", f.kafka.err) }},
+	{red, "a partition of `status.kafka.topics` has no leader", func(f *findings, d *document) string {
 		return when(len(f.kafka.leaderless) > 0, "kafka: without a leader: "+some(f.kafka.leaderless))
 	}},
-	{yellow, fewer("kafka: brokers", func(d *document) counts { return d.Kafka.Broker.Status })},
-	{yellow, func(f *findings, d *document) string {
+	{yellow, "fewer Kafka brokers answer than scheduled", fewer("kafka: brokers", func(d *document) counts { return d.Kafka.Broker.Status })},
+	{yellow, "the shippers' lag is not known, or more than `status.kafka.max_lag`, or nobody is in their group", func(f *findings, d *document) string {
 		return failed("kafka: lag", unless(f.kafka.err, f.kafka.lagErr))
 	}},
-	{yellow, func(f *findings, d *document) string {
+	{yellow, "", func(f *findings, d *document) string {
 		l := d.Kafka.Lag
 		return when(l != nil && f.kafka.lagErr == nil && l.Members == 0, "kafka: nobody is in the group of the shippers")
 	}},
-	{yellow, func(f *findings, d *document) string {
+	{yellow, "", func(f *findings, d *document) string {
 		l := d.Kafka.Lag
 		if l == nil || f.maxLag <= 0 || l.Messages <= f.maxLag {
 			return ""
 		}
 		return fmt.Sprintf("kafka: the shippers are %d messages behind, more than %d", l.Messages, f.maxLag)
 	}},
-	{red, func(f *findings, d *document) string {
+	{red, "half of ZooKeeper's servers, or more, do not answer", func(f *findings, d *document) string {
 		z := d.Kafka.ZooKeeper.Status
 		return when(z.Scheduled > 0 && z.Up*2 <= z.Scheduled, fmt.Sprintf("zookeeper: %d of %d up, which is no majority", z.Up, z.Scheduled))
 	}},
-	{yellow, fewer("zookeeper", func(d *document) counts { return d.Kafka.ZooKeeper.Status })},
+	{yellow, "one of ZooKeeper's servers does not answer", func(f *findings, d *document) string {
+		z := d.Kafka.ZooKeeper.Status
+		return when(z.Up < z.Scheduled && z.Up*2 > z.Scheduled, fmt.Sprintf("zookeeper: %d of %d up", z.Up, z.Scheduled))
+	}},
 
-	{red, none("journalbeat", func(d *document) counts { return d.Collector.Journalbeat.Status })},
-	{red, none("filebeat", func(d *document) counts { return d.Collector.Filebeat.Status })},
-	{red, none("http_gateway", func(d *document) counts { return d.Collector.HTTPGateway.Status })},
-	{red, none("shipper", func(d *document) counts { return d.Shipper.Status })},
-	{red, none("parser", func(d *document) counts { return d.Parser.Status })},
-	{yellow, fewer("journalbeat", func(d *document) counts { return d.Collector.Journalbeat.Status })},
-	{yellow, fewer("filebeat", func(d *document) counts { return d.Collector.Filebeat.Status })},
-	{yellow, fewer("http_gateway", func(d *document) counts { return d.Collector.HTTPGateway.Status })},
-	{yellow, fewer("shipper", func(d *document) counts { return d.Shipper.Status })},
-	{yellow, fewer("parser", func(d *document) counts { return d.Parser.Status })},
-	{yellow, func(f *findings, d *document) string {
+	{red, "none of a collector's instances, of the shippers or of the parsers is up, and some are scheduled", none("journalbeat", journalbeats)},
+	{red, "", none("filebeat", filebeats)},
+	{red, "", none("http_gateway", gateways)},
+	{red, "", none("shipper", shippers)},
+	{red, "", none("parser", parsers)},
+	{yellow, "fewer of them are up than scheduled", fewer("journalbeat", journalbeats)},
+	{yellow, "", fewer("filebeat", filebeats)},
+	{yellow, "", fewer("http_gateway", gateways)},
+	{yellow, "", fewer("shipper", shippers)},
+	{yellow, "", fewer("parser", parsers)},
+	{yellow, "a podbeat that is up says that its output does not deliver", func(f *findings, d *document) string {
 		return when(len(f.undelivered) > 0, "podbeats whose output does not deliver: "+some(f.undelivered))
 	}},
 
-	{yellow, func(f *findings, d *document) string { return failed("configuration", unless(f.healthErr, f.stateErr)) }},
-	{yellow, func(f *findings, d *document) string {
+	{yellow, "the configuration cannot be read: what is shown of it is what was last known", func(f *findings, d *document) string {
+		return failed("configuration", unless(f.healthErr, f.stateErr))
+	}},
+	{yellow, "a change of the configuration has begun and is not finished", func(f *findings, d *document) string {
 		p := f.state.record.Pending
 		if p == nil {
 			return ""
 		}
 		return fmt.Sprintf("configuration: the change that %s began at %s is not finished", or(line(p.By), "somebody"), p.At.UTC().Format(time.RFC3339))
 	}},
-	{yellow, func(f *findings, d *document) string {
+	{yellow, "rotation is on, and curator's last run failed, or is longer ago than `status.curator_every`, or there was none for so long", func(f *findings, d *document) string {
 		run := d.Rotate.LastRun
 		return when(d.Rotate.Enabled && run != nil && run.Result == "failed", "rotate: curator's last run failed: "+runError(run))
 	}},
-	{yellow, func(f *findings, d *document) string {
-		run := d.Rotate.LastRun
-		if !d.Rotate.Enabled || run == nil || d.CheckedAt.Sub(run.At) <= f.curatorEvery {
+	{yellow, "", func(f *findings, d *document) string {
+		run, since := d.Rotate.LastRun, f.state.rotatesSince()
+		if run != nil {
+			since = run.At
+		}
+		if !d.Rotate.Enabled || since.IsZero() || d.CheckedAt.Sub(since) <= f.curatorEvery {
 			return ""
 		}
-		return "rotate: curator has not run since " + run.At.UTC().Format(time.RFC3339)
+		return "rotate: curator has not run since " + since.UTC().Format(time.RFC3339)
 	}},
+}
+
+func masters(d *document) counts      { return d.Elasticsearch.Status.Master }
+func dataNodes(d *document) counts    { return d.Elasticsearch.Status.Data }
+func journalbeats(d *document) counts { return d.Collector.Journalbeat.Status }
+func filebeats(d *document) counts    { return d.Collector.Filebeat.Status }
+func gateways(d *document) counts     { return d.Collector.HTTPGateway.Status }
+func shippers(d *document) counts     { return d.Shipper.Status }
+func parsers(d *document) counts      { return d.Parser.Status }
+
+// health is the rule that the cluster's health is not of a colour.
+func health(color string) func(*findings, *document) string {
+	return func(f *findings, _ *document) string {
+		return when(f.healthErr == nil && f.color == color, "elasticsearch: its health is "+color)
+	}
 }
 
 // judge sets the colour of d, and why.

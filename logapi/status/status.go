@@ -174,6 +174,9 @@ func New(o Options) (*Service, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	s.done.Go(func() { s.tend(ctx) })
+	if s.Store == nil { // which one logapi alone can have open
+		s.done.Go(func() { s.share(ctx) })
+	}
 	return s, nil
 }
 

@@ -58,6 +58,7 @@ func clean(t testing.TB, cluster string) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
+	services.Call(t, "PUT", cluster+"/"+system.Index, `{"settings":{"hidden":true,"number_of_replicas":0},"mappings":{"dynamic":false}}`, 200)
 	services.Call(t, "PUT", cluster+"/_cluster/settings", `{"persistent":{"cluster.*":null,"indices.*":null,"action.*":null,"search.*":null},"transient":{"*":null}}`, 200)
 }
 
@@ -383,7 +384,7 @@ func TestRefused(t *testing.T) {
 	f(400, `[{},{}]`, "not a list of 2")
 	f(400, `7`, "must be an object")
 	f(400, ``, "cannot read the body")
-	f(400, `{"region":"us"}`, `\"region\" cannot be changed`)
+	f(400, `{"region":"us"}`, `this is the configuration of region`)
 	f(409, `{"configuration":{"version":0},"rotate":{"age":30}}`, "configuration.version")
 	f(412, `{"rotate":{"age":30}}`, "If-Match", "If-Match", `"0-1"`)
 	f(412, `{"rotate":{"age":30}}`, "If-Match", "If-Match", `W/`+header.Get("ETag"))
@@ -646,6 +647,25 @@ func TestHeartbeats(t *testing.T) {
 	later(61 * time.Minute)
 	b.beat(uuidOf(1), "node1", nil)
 	check("green", "up", 1, 1, 0)
+}
+
+// Of several logapis before one cluster, each shows whom any of them has heard of; also one that starts later.
+func TestReplicas(t *testing.T) {
+	cluster := services.Elasticsearch(t, 7)
+	clean(t, cluster)
+	first, second := open(t, cluster, "", Options{}), open(t, cluster, "", Options{})
+	shows := func(b *bench, want float64) func() bool {
+		return func() bool {
+			first.beat(uuidOf(1), "node1", nil)
+			second.beat(uuidOf(2), "node2", nil)
+			doc, _ := b.get()
+			return at(doc, "collector.journalbeat.status.up") == want
+		}
+	}
+	until(t, "the first shows both", shows(first, 2))
+	until(t, "the second shows both", shows(second, 2))
+	third := open(t, cluster, "", Options{})
+	until(t, "the third shows both", shows(third, 2))
 }
 
 func TestPeers(t *testing.T) {
