@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -296,6 +297,22 @@ func TestFailures(t *testing.T) {
 	s.endAll(1)
 	if want := "demo: logapi user: exit status 3: no user"; !strings.Contains(s.printed(), want) {
 		t.Errorf("it prints %q, want %q", s.printed(), want)
+	}
+}
+
+// TestDoubled puts a document into the store beside podbeat's.
+func TestDoubled(t *testing.T) {
+	s := begin(t, newFolder(t), false)
+	s.await("podbeat reads")
+	address := regexp.MustCompile(`Elasticsearch does at (http://\S+)`).FindStringSubmatch(s.printed())[1]
+	resp, err := http.Post(address+"/logstash-other/_doc", "application/json", strings.NewReader(`{"tags": ["pods"], "message": "x"}`))
+	if err != nil || resp.StatusCode != http.StatusCreated {
+		t.Fatalf("cannot put a document into the store: %v %v", resp, err)
+	}
+	resp.Body.Close()
+	s.endAll(1)
+	if want := "demo: of pods 0 messages are lost and 1 doubled: that must not be; see " + s.bin + "/demo/podbeat.log"; !strings.Contains(s.printed(), want) {
+		t.Errorf("want %q in what it prints", want)
 	}
 }
 

@@ -156,15 +156,18 @@ func (d *demo) status(ctx context.Context) error {
 	}
 	url := d.api.url + "/default/system/log/status"
 	var regions []document
-	read := func() error { return d.api.do(ctx, "GET", url, d.api.token, nil, &regions) }
-	// podbeat reports every ten seconds.
-	if err := d.until(ctx, "the status is green", func() bool {
-		return read() == nil && len(regions) == 1 && regions[0].Status == "green" && regions[0].Collector["journalbeat"].Status.Up == 1
+	// podbeat reports when it begins, and then every ten seconds.
+	if err := d.until(ctx, "the status knows of podbeat", func() bool {
+		err := d.api.do(ctx, "GET", url, d.api.token, nil, &regions)
+		return err == nil && len(regions) == 1 && regions[0].Collector["journalbeat"].Status.Up == 1
 	}); err != nil {
 		return err
 	}
 	s := regions[0]
 	fmt.Printf("\nthe status, GET %s: %s\n ", url, s.Status)
+	for _, why := range s.Detail {
+		fmt.Printf(" %s\n ", plain(why, 120))
+	}
 	for _, name := range []string{"journalbeat", "filebeat", "http_gateway"} {
 		c := s.Collector[name].Status
 		fmt.Printf(" %s %d of %d up,", name, c.Up, c.Scheduled)
