@@ -61,6 +61,19 @@ func TestStoreAtURL(t *testing.T) {
 	if got, want := documentsOf(s.run("", "", "export", "--url", url)), documentsOf(given); !slices.Equal(got, want) {
 		t.Errorf("%d documents came back of %d: %.300q", len(got), len(want), difference(got, want))
 	}
+	if out := s.run("", "", "verify", "--url", url); out != "logs-1: 2506 documents in 0 blocks: ok\nlogs-2: 2506 documents in 0 blocks: ok\n" {
+		t.Errorf("printed %s", out)
+	}
+	if out := s.run("", "", "compact", "--url", url, "logs-1"); !strings.HasPrefix(out, "logs-1: ") || !strings.Contains(out, "\nall: ") {
+		t.Errorf("printed %s", out)
+	}
+	s.run("", "logs-1: 2506 documents in 1 blocks: ok", "verify", "--url", url, "logs-*")
+	path := strings.TrimSuffix(strings.TrimPrefix(s.run("", "copied to ", "backup", "--url", url, "first"), "copied to "), "\n")
+	(&shop{t: t, dir: path}).run("", fmt.Sprintf("2 indices  %d documents", n), "list")
+	s.fail("", "is there already", 1, "backup", "--url", url, "first")
+	s.fail("", "as the name of a backup", 1, "backup", "--url", url, "..")
+	s.fail("", `try "b"`, 2, "backup", "--url", url, "/a/b")
+	s.fail("", "no such index [none]", 1, "verify", "--url", url, "none")
 	// Aliases, patterns and parts.
 	if got := documentsOf(s.run("", "", "export", "--url", url, "logs-1-alias")); len(got) != n/2 {
 		t.Errorf("%d documents of an alias", len(got))

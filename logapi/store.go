@@ -40,12 +40,12 @@ func newStoreCommand(open func() (dir string, o store.Options, err error)) *cobr
 	return parent(&cobra.Command{
 		Use:   "store",
 		Short: "List, verify, compact, back up, export and import what the embedded store keeps",
-		Long: `Store tends the folder of the embedded store. While a logapi runs, it holds that folder: stop it, or for list, export and import name its
-address with --url, which may be any Elasticsearch, too. Run it as the user that logapi runs as.`,
+		Long: `Store tends the folder of the embedded store. While a logapi runs, it holds that folder: name its address with --url then, which for all but
+verify and backup may be any Elasticsearch, too. Run it as the user that logapi runs as.`,
 		Example: `  logapi store list --url http://127.0.0.1:9200
   logapi store verify
   logapi store compact 'logs-2026.11.*'
-  logapi store backup /backup/logs-2026-11-21
+  logapi store backup --url http://127.0.0.1:9200 2026-11-21
   logapi store export -o logs.ndjson.zst
   logapi store import logs.ndjson.zst`,
 	}, newListCommand(s), newVerifyCommand(s), newCompactCommand(s), newBackupCommand(s), newExportCommand(s), newImportCommand(s))
@@ -65,8 +65,8 @@ func (s *storeCommand) connect(cmd *cobra.Command, create bool) (c *es.Client, d
 		c, err := s.remote()
 		return c, func() {}, err
 	}
-	if s.tokenFile != "" || s.caCerts != "" {
-		return nil, nil, usage("--token-file and --ca-certs are for --url")
+	if err := s.onlyURL(); err != nil {
+		return nil, nil, err
 	}
 	st, _, err := s.local(cmd, create)
 	if err != nil {
@@ -86,6 +86,14 @@ func (s *storeCommand) connect(cmd *cobra.Command, create bool) (c *es.Client, d
 		done()
 	}
 	return c, done, err
+}
+
+// onlyURL refuses flags that are for --url, which is not given.
+func (s *storeCommand) onlyURL() error {
+	if s.tokenFile != "" || s.caCerts != "" {
+		return usage("--token-file and --ca-certs are for --url")
+	}
+	return nil
 }
 
 func (s *storeCommand) remote() (*es.Client, error) {
@@ -118,7 +126,7 @@ func (s *storeCommand) local(cmd *cobra.Command, create bool) (st *store.Store, 
 	o.Retention, o.MaxSize = 0, 0
 	o.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	if st, err = store.Open(dir, o); errors.Is(err, store.ErrHeld) {
-		return nil, dir, fmt.Errorf("%w, or list, export and import through it, with --url http://127.0.0.1:9200", err)
+		return nil, dir, fmt.Errorf("%w, or have it do this, with --url http://127.0.0.1:9200", err)
 	}
 	return st, dir, err
 }
@@ -142,162 +150,6 @@ func choose(all, asked []string) ([]string, error) {
 	}
 	slices.Sort(chosen)
 	return slices.Compact(chosen), nil
-}
-
-// each does something with each of the indices asked for, and shows how far it is by what they take on the disk. Closed ones are left out.
-// do is told if an index cannot even be opened.
-func (s *storeCommand) each(cmd *cobra.Command, what string, asked []string, do func(*store.Store, store.Info, error) error) (err error) {
-	st, _, err := s.local(cmd, false)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, st.Close()) }()
-	names, err := choose(st.Names(), asked)
-	if err != nil {
-		return err
-	}
-	infos, failed := make([]store.Info, len(names)), make([]error, len(names))
-	var done, total int64
-	for i, name := range names {
-		infos[i], failed[i] = st.Info(name)
-		infos[i].Name = name
-		total += infos[i].Bytes
-	}
-	b := newBar(cmd.ErrOrStderr(), what)
-	defer b.clear()
-	for i, info := range infos {
-		b.step(done, total, setting.Printable(info.Name))
-		if err := cmd.Context().Err(); err != nil {
-			return fmt.Errorf("interrupted: %w", err)
-		}
-		if info.Closed {
-			b.note("%s is closed: left out", info.Name)
-			continue
-		}
-		b.clear()
-		if err := do(st, info, failed[i]); err != nil {
-			return err
-		}
-		done += info.Bytes
-	}
-	return nil
-}
-
-func newVerifyCommand(s *storeCommand) *cobra.Command {
-	return &cobra.Command{
-		Use:   "verify [INDEX...]",
-		Short: "Read everything and say what is wrong",
-		Long: `Verify reads all of the indices, or of those that are named: SQLite's own check, every block and its checksum, every document, and that each
-id is there once. The exit code is 1 if anything is wrong. Nothing is changed.`,
-		Example:           "  logapi store verify\n  logapi store verify 'logs-2026.11.*'",
-		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: s.completeIndices,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			wrong, n := 0, 0
-			err := s.each(cmd, "verify", args, func(st *store.Store, info store.Info, err error) error {
-				r := store.Report{Index: info.Name}
-				if err == nil {
-					r, err = st.Verify(cmd.Context(), info.Name)
-				}
-				if err != nil && cmd.Context().Err() != nil {
-					return err
-				}
-				if err != nil {
-					r.Problems = append(r.Problems, err.Error())
-				}
-				if err == nil && r.Docs != info.Docs {
-					r.Problems = append(r.Problems, fmt.Sprintf("it has %d documents, and says it has %d", r.Docs, info.Docs))
-				}
-				if n++; len(r.Problems) > 0 {
-					wrong++
-				}
-				return reported(cmd.OutOrStdout(), r)
-			})
-			if err == nil && wrong > 0 {
-				err = fmt.Errorf("%d of %d indices are damaged", wrong, n)
-			}
-			return err
-		},
-	}
-}
-
-func reported(w io.Writer, r store.Report) error {
-	said := "ok"
-	if n := len(r.Problems); n > 0 {
-		said = fmt.Sprintf("damaged, %d problems", n)
-	}
-	_, err := fmt.Fprintf(w, "%s: %d documents in %d blocks: %s\n", setting.Printable(r.Index), r.Docs, r.Blocks, said)
-	for _, p := range r.Problems {
-		_, wrote := fmt.Fprintf(w, "  %s\n", setting.Printable(p))
-		err = errors.Join(err, wrote)
-	}
-	return err
-}
-
-func newCompactCommand(s *storeCommand) *cobra.Command {
-	return &cobra.Command{
-		Use:   "compact [INDEX...]",
-		Short: "Make the files of indices as small as they get",
-		Long: `Compact puts small blocks together, leaves out what was deleted, and writes the file of each index anew, which takes twice the room of that
-index meanwhile. An index is whole at every moment: interrupted, it goes on the next time.`,
-		Example:           "  logapi store compact\n  logapi store compact 'logs-2026.11.*'",
-		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: s.completeIndices,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var before, after int64
-			err := s.each(cmd, "compact", args, func(st *store.Store, info store.Info, err error) error {
-				if err != nil {
-					return err
-				}
-				if err := st.Compact(cmd.Context(), info.Name); err != nil {
-					return err
-				}
-				now, err := st.Info(info.Name)
-				if err != nil {
-					return err
-				}
-				before, after = before+info.Bytes, after+now.Bytes
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, was %s\n", setting.Printable(info.Name), sizeText(now.Bytes), sizeText(info.Bytes))
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "all: %s, was %s\n", sizeText(after), sizeText(before))
-			return err
-		},
-	}
-}
-
-func newBackupCommand(s *storeCommand) *cobra.Command {
-	return &cobra.Command{
-		Use:   "backup DIR",
-		Short: "Copy the whole store into an empty folder",
-		Long: `Backup copies the store into DIR, which must be empty or missing. The copy is a store of its own: with store.path set to it, logapi uses it as
-it is. If it is interrupted, DIR holds no store: delete it.`,
-		Example:           "  logapi store backup /backup/logs-2026-11-21",
-		Args:              exactly("DIR"),
-		ValidArgsFunction: cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs),
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			st, _, err := s.local(cmd, false)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, st.Close()) }()
-			if err := st.Backup(cmd.Context(), args[0]); err != nil {
-				return err
-			}
-			var size int64
-			list, err := st.List()
-			for _, info := range list {
-				size += info.Bytes
-			}
-			if err == nil {
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "copied %d indices, %s, to %s\n", len(list), sizeText(size), setting.Printable(args[0]))
-			}
-			return err
-		},
-	}
 }
 
 // A listed index is what `logapi store list` says of one. What Elasticsearch does not say is nil.
@@ -350,6 +202,9 @@ func (s *storeCommand) list(cmd *cobra.Command, asked []string) (list []listedIn
 			list, err = listOf(cmd.Context(), c, asked)
 		}
 		return list, err
+	}
+	if err := s.onlyURL(); err != nil {
+		return nil, err
 	}
 	st, _, err := s.local(cmd, false)
 	if err != nil {

@@ -244,7 +244,7 @@ func TestStoreTending(t *testing.T) {
 	s.fail("", `unknown command "verfy" for "store"; did you mean verify`, 2, "verfy")
 
 	copied := &shop{t: t, dir: filepath.Join(t.TempDir(), "copy")}
-	s.run("", "copied 2 indices", "backup", copied.dir)
+	s.run("", "copied 2 indices to ", "backup", copied.dir)
 	s.fail("", "it is not empty", 1, "backup", copied.dir)
 	s.fail("", "missing DIR", 2, "backup")
 	if got, want := copied.run("", "", "export", "--form", "bulk"), s.run("", "", "export", "--form", "bulk"); got != want {

@@ -7,12 +7,15 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/podbeat/podbeat/test/harness"
 	"github.com/podbeat/podbeat/test/services"
+	"github.com/podbeat/podbeat/token"
 )
 
 // tests stops the servers when they have run.
@@ -43,6 +46,22 @@ func TestOnElasticsearch(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestOnRunning runs those in testdata/running while a logapi runs whose store wants tokens: $CONFIG is its configuration, $STORE the store's URL,
+// and the file token in each script's folder holds a token for all of it.
+func TestOnRunning(t *testing.T) {
+	l := harness.NewLogapi(t, "store.tokens: true\n")
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/running",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("STORE", l.Store)
+			env.Setenv("CONFIG", filepath.Join(l.Dir, "logapi.yml"))
+			raw := l.Token("", token.Access{Method: []string{"*"}, URL: []string{"{mscp_api_url}/**"}})
+			return os.WriteFile(filepath.Join(env.WorkDir, "token"), []byte(raw), 0o600)
+		},
+		Cmds: commands,
+	})
 }
 
 // commands are those that scripts have beyond testscript's.
