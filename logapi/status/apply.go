@@ -46,7 +46,7 @@ var errUnfinished = errors.New("the change is noted, but what keeps the logs has
 // commit makes changes in the state st that was read. The error is system.ErrChanged if somebody else was faster, and
 // nothing has been done then; a *refusal; or what keeps the logs does not answer.
 func (s *Service) commit(ctx context.Context, st *state, by string, list []change) error {
-	e := entry{ID: newID(), Version: st.record.Version + 1, At: s.Now().UTC().Truncate(time.Millisecond), By: by, Changes: list}
+	e := entry{ID: newID(), Version: st.record.Version + 1, At: s.Now().UTC().Truncate(time.Millisecond), By: line(by), Changes: list}
 	if !slices.ContainsFunc(list, func(c change) bool { return !strings.HasPrefix(c.Member, "collector.") }) {
 		return s.conclude(ctx, st.record, st.place, e) // one document, so one write
 	}

@@ -132,9 +132,16 @@ func (k *keeper) read(ctx context.Context) (state, error) {
 	s.policy, s.rotation = rotates.policy, rotates.rotation
 	s.settings, s.explicit = found.all, found.explicit
 	k.mu.Lock()
-	k.known, k.at = s, time.Now()
-	k.mu.Unlock()
+	defer k.mu.Unlock()
+	if !k.outrun(&s.record) {
+		k.known, k.at = s, time.Now()
+	}
 	return s, nil
+}
+
+// outrun says whether r was read before what is known, and came later: podbeats are not told of it any more.
+func (k *keeper) outrun(r *record) bool {
+	return r.Version < k.known.record.Version && time.Since(k.at) < applyTime/2
 }
 
 // readPolicy reads the document of the retention, and what rotate is by it.
@@ -213,7 +220,7 @@ func (k *keeper) refresh(done chan struct{}) {
 	var s state
 	err := k.readRecord(ctx, k.es.Once(), &s)
 	k.mu.Lock()
-	if err == nil {
+	if err == nil && !k.outrun(&s.record) {
 		k.known.record, k.known.place, k.at = s.record, s.place, time.Now()
 	}
 	k.reading = nil
