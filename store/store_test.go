@@ -487,7 +487,8 @@ func TestRetention(t *testing.T) {
 	now := time.Unix(0, 0).Add(100 * time.Hour)
 	hours := func(n int) int64 { return int64(n) * int64(time.Hour) }
 	all := []Info{{Name: "c", Docs: 1, Latest: hours(90), Bytes: 10}, {Name: "a", Docs: 1, Latest: hours(10), Bytes: 10},
-		{Name: "b", Docs: 1, Latest: hours(50), Bytes: 10}, {Name: "empty", Created: now.Add(-70 * time.Hour)}}
+		{Name: "b", Docs: 1, Latest: hours(50), Bytes: 10}, {Name: "empty", Created: now.Add(-70 * time.Hour)},
+		{Name: ".kept", Docs: 1, Latest: hours(500)}}
 	f := func(age time.Duration, size int64, want ...string) {
 		t.Helper()
 		if got := chooseExpired(all, now, age, size); !slices.Equal(got, want) {

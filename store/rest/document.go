@@ -15,7 +15,7 @@ import (
 
 const (
 	casParams    = writeParams + " if_seq_no if_primary_term version version_type "
-	sourceParams = " _source _source_includes _source_excludes _source_include _source_exclude "
+	sourceParams = " _source _source_includes _source_excludes "
 	readParams   = sourceParams + " stored_fields preference realtime refresh routing version version_type "
 )
 
@@ -146,12 +146,15 @@ func (c *call) fetch() (*search.Fetch, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"_source", "_source_includes", "_source_excludes", "_source_include", "_source_exclude", "stored_fields"} {
+	for _, name := range []string{"_source", "_source_includes", "_source_excludes", "stored_fields"} {
 		if value, ok := c.params[name]; ok {
 			if _, err := r.Set(name, value); err != nil {
 				return nil, err
 			}
 		}
+	}
+	if err := r.Finish(); err != nil {
+		return nil, err
 	}
 	if c.params["version"] != "" || c.params["routing"] != "" {
 		return nil, notServed("[version] or [routing] of a document that is read")
