@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -91,7 +92,7 @@ func (b *beginning) matches(t *text) bool {
 }
 
 // headSteps are lengths at which a content's beginning can be compared with a shorter file's.
-var headSteps = [...]int{8, 16, 32, 64, 128, 256, 512}
+var headSteps = [...]int{32, 64, 128, 256, 512}
 
 // A sum is a hash of some bytes.
 type sum struct {
@@ -257,6 +258,22 @@ func (c *content) isBefore(data []byte, base int64) bool {
 	return c.hole >= base && c.hole-base <= int64(len(data)) && bytes.HasPrefix(data[c.hole-base:], solid(c.head))
 }
 
+// begins says whether t begins as c, or is how c begins, as far as that is remembered.
+func (c *content) begins(t *text) bool {
+	if c.reader == nil {
+		return c.rec.Head.matches(t)
+	}
+	n := t.upTo(c.hole+int64(len(c.head))) - c.hole
+	return n > 0 && bytes.HasPrefix(c.head, t.read(c.hole, int(n)))
+}
+
+// olderThan says whether f was there before the file that c was first written into: it cannot be a copy then.
+func (f *file) olderThan(c *content) bool {
+	key, _, _ := strings.Cut(c.rec.Key, "~")
+	of, ok := parseKey(key)
+	return ok && f.birth != 0 && f.birth < of.birth
+}
+
 // solid is b up to a hole, which a writer may yet fill.
 func solid(b []byte) []byte {
 	if i := bytes.Index(b, []byte{0, 0, 0, 0}); i >= 0 { // characters of UTF-16 have one
@@ -265,19 +282,25 @@ func solid(b []byte) []byte {
 	return b
 }
 
-// cut has c end at size, before what has been read of it already: there the copy ends that holds it
+// seen is up to where at least c was seen, if not read.
+func (c *content) seen() int64 { return max(c.pos, c.rec.Head.At+int64(c.rec.Head.Len)) }
+
+// cut has c end at size, before what has been seen of it already: there the copy ends that holds it
 // from now on, for it was made before the rest was written. window is what the copy has before size.
 func (c *content) cut(size int64, window []byte) {
-	end := mark{content: c, resume: size, end: size, window: sumOf(window)}
-	c.skip = max(c.skip, c.pos)
-	c.pos, c.size, c.window = size, size, window
 	c.head = c.head[:max(0, min(int64(len(c.head)), size-c.hole))]
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.rec.Head = beginningOf(c.head, c.hole)
+	if size >= c.pos {
+		return
+	}
+	end := mark{content: c, resume: size, end: size, window: sumOf(window)}
+	c.skip = max(c.skip, c.pos)
+	c.pos, c.size, c.window = size, size, window
 	c.last = c.last.upTo(end)
 	now := mark{resume: c.rec.Resume, end: c.rec.Done, window: c.rec.Window}.upTo(end)
-	c.rec.Resume, c.rec.Done, c.rec.Window = now.resume, now.end, now.window
-	c.rec.Head, c.rec.Size = beginningOf(c.head, c.hole), size
+	c.rec.Resume, c.rec.Done, c.rec.Window, c.rec.Size = now.resume, now.end, now.window, size
 	c.end, c.older = end, c.inFlight
 }
 

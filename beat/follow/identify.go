@@ -22,19 +22,6 @@ func (s *shard) identify(f *file, h *os.File, now time.Time) bool {
 			return true
 		}
 	}
-	if t.size == 0 {
-		if f.isDeleted() {
-			s.finish(f)
-		}
-		return false
-	}
-	id := firstID(f)
-	if f.before != "" {
-		id = nextID(f.before, f)
-	}
-	for slices.ContainsFunc(s.kin(f.path()), func(c *content) bool { return c.rec.ID == idText(id) }) {
-		id = nextID(idText(id), f) // an inode and a birth that were given out twice
-	}
 	if c := f.was; c != nil {
 		f.was = nil
 		if c.home == nil && c.src.Volume == f.src.Volume && s.adopt(c, f, t, whole) {
@@ -45,9 +32,18 @@ func (s *shard) identify(f *file, h *os.File, now time.Time) bool {
 			return true
 		}
 		if c.home == nil { // truncated while nobody looked
-			id = nextID(c.rec.ID, f)
+			f.before = c.rec.ID
 			s.displace(c, now, "truncated", "it was truncated while podbeat was not running")
 		}
+	}
+	if t.size == 0 && f.isDeleted() {
+		s.finish(f)
+		return false
+	}
+	_, rotated := stem(f.path())
+	if t.size == 0 && (rotated || f.before == "") {
+		f.caughtUp = true
+		return false
 	}
 	c, wait := s.original(f, t, now)
 	switch {
@@ -66,8 +62,14 @@ func (s *shard) identify(f *file, h *os.File, now time.Time) bool {
 		f.wake.Store(true) // if it has changed meanwhile
 		return s.adopt(c, f, textOf(f, h), part)
 	}
-	c = newContent(f, id, s.run.cfg.NewReader(s.run.cfg.Format))
-	s.start(c, h)
+	id := firstID(f)
+	if f.before != "" {
+		id = nextID(f.before, f)
+	}
+	for slices.ContainsFunc(s.kin(f.path()), func(c *content) bool { return c.rec.ID == idText(id) }) {
+		id = nextID(idText(id), f) // an inode and a birth that were given out twice
+	}
+	s.start(newContent(f, id, s.run.cfg.NewReader(s.run.cfg.Format)), h)
 	return true
 }
 
@@ -106,35 +108,39 @@ func (s *shard) start(c *content, h io.Seeker) {
 
 // original looks for the content that f is a copy of. wait says that f is too short to tell yet.
 func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool) {
-	if _, rotated := stem(f.path()); !rotated {
+	name, rotated := stem(f.path())
+	if !rotated {
 		return nil, false
 	}
-	s.readFirst(f)
+	if now.Sub(time.Unix(0, f.born)) < quiet && !s.run.tracker.knows(name) {
+		if _, err := os.Lstat(name); err == nil {
+			return nil, true // found before its original
+		}
+	}
+	s.readFirst(f, t)
 	for _, c := range s.kin(f.path()) {
 		n := c.rec.Head.Len
+		if n == 0 || f.olderThan(c) || !maybeCopy(f.path(), c.rec.Path, c.away() && n >= headSteps[0]) {
+			continue
+		}
+		tooShort := c.reader == nil && t.size < c.rec.Head.At+int64(headSteps[0])
 		switch {
-		case n == 0 || !maybeCopy(f.path(), c.rec.Path, c.away() && n >= headSteps[0]):
-			continue
-		case !c.rec.Head.matches(t):
-			continue
-		}
-		if t.holds(c) {
+		case t.holds(c):
 			return c, false
-		}
-		if !t.isPart(c) {
+		case !tooShort && !t.isPart(c):
 			continue
-		}
-		if now.Sub(f.grew) < quiet {
+		case now.Sub(f.grew) < quiet:
 			return nil, true // it is being written
+		case !tooShort:
+			return c, false // made before the rest was written: all of it has been read
 		}
-		return c, false // made before the rest was written: all of it has been read
 	}
 	return nil, false
 }
 
 // readFirst gives turns to files that f may be a copy of: what they hold now may not have been looked at
 // yet, and only by that f can be told from a new log.
-func (s *shard) readFirst(f *file) {
+func (s *shard) readFirst(f *file, t *text) {
 	var first []*file
 	for _, c := range s.kin(f.path()) {
 		if c.home != nil && maybeCopy(f.path(), c.rec.Path, false) {
@@ -145,8 +151,12 @@ func (s *shard) readFirst(f *file) {
 	name, _ := stem(f.path())
 	if l := s.logs[name]; l != nil {
 		for _, g := range newest(l.fresh) {
-			if g != f && maybeCopy(f.path(), g.path(), false) {
-				first = append(first, g)
+			if g == f || !maybeCopy(f.path(), g.path(), false) {
+				continue
+			}
+			first = append(first, g)
+			if h, err := g.opened(s.run.finder); err == nil && g.after == f && begins(textOf(g, h), t) {
+				g.after = nil // f is a copy, not what was written before
 			}
 		}
 	}
@@ -172,9 +182,9 @@ const (
 func (s *shard) adopt(c *content, f *file, t *text, less bool) bool {
 	// What is kept of the text is read first: that it is c's is known if it is so still afterwards.
 	before := func(pos int64) []byte { return t.read(max(0, pos-windowSize), int(min(pos, windowSize))) }
-	size, resume := c.pos, c.rec.Resume
+	size, resume := c.seen(), c.rec.Resume
 	if less {
-		size = t.upTo(c.pos)
+		size = t.upTo(size)
 	}
 	var head, first, window, last []byte
 	if c.reader == nil {
@@ -183,7 +193,7 @@ func (s *shard) adopt(c *content, f *file, t *text, less bool) bool {
 	if size < c.pos {
 		last = before(size)
 	}
-	if size == c.pos && !t.holds(c) || size < c.pos && !t.isPart(c) {
+	if size == c.seen() && !t.holds(c) || size < c.seen() && !t.isPart(c) {
 		return false
 	}
 	anew := c.reader == nil
@@ -198,7 +208,7 @@ func (s *shard) adopt(c *content, f *file, t *text, less bool) bool {
 		s.run.abandon(c.src, c.rec.Path, lost, c.reason, c.why)
 		c.size -= lost
 	}
-	if size < c.pos {
+	if size < c.seen() {
 		c.cut(size, last)
 	}
 	if anew && resume <= c.pos {

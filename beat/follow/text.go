@@ -2,6 +2,7 @@ package follow
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"io"
@@ -52,18 +53,30 @@ func textOf(f *file, h *os.File) *text {
 
 func (t *text) sum(offset int64, n int) sum { return sumOf(t.read(offset, n)) }
 
+// begins says whether t begins as other, as far as a beginning is looked at.
+func begins(t, other *text) bool {
+	head := other.read(0, headSize)
+	return len(head) > 0 && bytes.Equal(t.read(0, len(head)), head)
+}
+
 // holds says whether the text is c as far as c has been read.
 func (t *text) holds(c *content) bool {
-	head, before := &c.rec.Head, c.before()
+	head := &c.rec.Head
 	if t.size < c.pos || head.Len > 0 && (t.size < head.At+int64(head.Len) || !head.matches(t)) {
 		return false
 	}
+	return t.holdsBefore(c)
+}
+
+func (t *text) holdsBefore(c *content) bool {
+	before := c.before()
 	return before.Len == 0 || t.sum(c.pos-int64(before.Len), before.Len) == before
 }
 
-// isPart says whether the text is how c begins, and ends before what has been read of it.
+// isPart says whether the text is how c begins, and ends before what has been seen of it.
 func (t *text) isPart(c *content) bool {
-	return t.upTo(c.pos) < c.pos && c.rec.Head.Len > 0 && c.rec.Head.matches(t)
+	size := t.upTo(c.seen())
+	return size < c.seen() && c.rec.Head.Len > 0 && c.begins(t) && (size < c.pos || t.holdsBefore(c))
 }
 
 // gzipReader reads a compressed file in turns.
@@ -106,6 +119,9 @@ func (s *shard) readGzip(f *file, h io.ReaderAt, now time.Time) (again bool, err
 	atEnd := err != nil
 	from := c.pos
 	again = s.take(f, data, win, atEnd, atEnd, now)
+	if s.run.refused.Load() {
+		return false, nil // it is not read
+	}
 	f.gzip.rest = append(f.gzip.rest[:0], data[win+int(c.pos-from):]...)
 	if atEnd {
 		if _, err := f.gzip.Read(data[:1]); !errors.Is(err, io.EOF) { // gzip keeps its error

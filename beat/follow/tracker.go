@@ -197,6 +197,13 @@ func (t *tracker) all() []*file {
 	return slices.Collect(maps.Values(t.files))
 }
 
+// knows says whether a file is followed under the name path.
+func (t *tracker) knows(path string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.paths[path] != nil
+}
+
 // forget drops a file that is away.
 func (t *tracker) forget(f *file) {
 	t.mu.Lock()
