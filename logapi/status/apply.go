@@ -87,6 +87,7 @@ func (s *Service) conclude(ctx context.Context, r record, at system.Place, e ent
 			r.Collectors[strings.TrimSuffix(name, ".enabled")], _ = c.To.(bool)
 		}
 	}
+	e.Stamp = max(s.Now().Unix(), r.stamp()) + 1
 	r.History = append([]entry{e}, r.History...)
 	r.History = r.History[:min(len(r.History), maxHistory)]
 	_, err := s.put(ctx, r, at, func(r *record) bool { return r.made(e.ID) })

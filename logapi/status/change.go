@@ -30,7 +30,7 @@ type reading struct {
 	now   body.Value // the document as it is
 	state *state
 	seal  seal  // nil: none
-	given int64 // timestemp; 0: not said
+	given int64 // timestemp: an entry's Stamp is greater if it was made later; 0: not said
 
 	wishes   []wish
 	mistakes []error
@@ -263,22 +263,23 @@ const (
 	clash         // somebody else has changed it since
 )
 
-// since says what a value means in a document without a seal that was given at r.given. Whether what has changed within
-// that second had changed before is not known; it is taken in the way that fits.
+// since says what a value means in a document without a seal that was given at r.given.
 func (r *reading) since(w wish) meaning {
+	history := r.state.record.History
+	if len(history) == maxHistory && history[maxHistory-1].Stamp > r.given {
+		return clash // what it was then is not known any more
+	}
 	result := meant
-	for _, e := range r.state.record.History {
-		if e.At.Unix() < r.given {
+	for _, e := range history {
+		if e.Stamp <= r.given {
 			break
 		}
 		for _, c := range e.Changes {
-			if c.Member != w.member {
-				continue
-			}
-			if c.From == w.to {
-				return stale
-			}
-			if e.At.Unix() > r.given {
+			switch {
+			case c.Member != w.member:
+			case c.From == w.to: // the last that is looked at counts: it is the first since then
+				result = stale
+			default:
 				result = clash
 			}
 		}

@@ -26,8 +26,8 @@ func example(t testing.TB) (*state, body.Value) {
 	policy := &retention.Document{Version: 1, Rotate: &retention.Rotate{Enabled: true, Age: 14}, UpdatedAt: noon}
 	st := &state{policy: policy, rotation: *policy.Rotate, settings: map[string]string{"cluster.routing.allocation.enable": "all", "search.max_buckets": "65536"}, explicit: map[string]string{"search.max_buckets": "65536"}}
 	st.record = record{Form: 1, Version: 2, Collectors: map[string]bool{heartbeat.Filebeat: false}, History: []entry{
-		{ID: "b", Version: 2, At: noon, Changes: []change{{"rotate.age", 7.0, 14.0}, {"collector.filebeat.enabled", true, false}}},
-		{ID: "a", Version: 1, At: noon.Add(-time.Hour), Changes: []change{{"rotate.age", 3.0, 7.0}}},
+		{ID: "b", Version: 2, At: noon, Stamp: noon.Unix() + 1, Changes: []change{{"rotate.age", 7.0, 14.0}, {"collector.filebeat.enabled", true, false}}},
+		{ID: "a", Version: 1, At: noon.Add(-time.Hour), Stamp: noon.Add(-time.Hour).Unix() + 1, Changes: []change{{"rotate.age", 3.0, 7.0}}},
 	}}
 	v, err := exampleService(noon).document(&findings{state: *st, color: green, curatorEvery: time.Hour}).sealed()
 	if err != nil {
@@ -96,7 +96,9 @@ func TestPlan(t *testing.T) {
 	f(given(before, `"status":7`), `400 ["status" cannot be changed`)
 	f(given(noon.Add(-2*time.Hour), `"rotate":{"age":3}`), "")
 	f(given(noon, `"rotate":{"age":7}`), "")
-	f(given(noon, `"rotate":{"age":9}`), "rotate.age: 14 → 9")
+	f(given(noon, `"rotate":{"age":9}`), "409 [somebody else has changed rotate.age")
+	f(given(noon.Add(time.Second), `"rotate":{"age":7}`), "rotate.age: 14 → 7")
+	f(given(noon.Add(-2*time.Hour), `"rotate":{"age":7}`), "409 [somebody else has changed rotate.age")
 	f(given(after, `"rotate":{"age":7}`), "rotate.age: 14 → 7")
 	f(given(before, `"region":"us"`), `400 ["region" is "us": this is the configuration of region "eu"]`)
 	f(`{"timestemp":0,"rotate":{"age":9}}`, `400 ["timestemp" cannot be changed`)

@@ -46,6 +46,9 @@ type entry struct {
 	At      time.Time `json:"at"`
 	By      string    `json:"by,omitempty"`
 	Changes []change  `json:"changes"`
+	// Stamp is greater than the timestemp of every document that was given before, and no greater than that of those
+	// given later: Unix seconds, ahead of the clock by one at the least.
+	Stamp int64 `json:"stamp,omitempty"`
 }
 
 // A change is that of one member of the status document.
@@ -59,6 +62,14 @@ type change struct {
 func (r *record) enabled(collector string) bool {
 	on, said := r.Collectors[collector]
 	return on || !said
+}
+
+// stamp is the last entry's.
+func (r *record) stamp() int64 {
+	if len(r.History) == 0 {
+		return 0
+	}
+	return r.History[0].Stamp
 }
 
 // A state is all that can be configured, as it was at one time.

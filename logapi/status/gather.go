@@ -83,7 +83,7 @@ func (s *Service) gather(ctx context.Context) *findings {
 // document is what findings mean.
 func (s *Service) document(f *findings) *document {
 	now := s.Now()
-	d := &document{Timestemp: now.Unix(), CheckedAt: now.UTC().Truncate(time.Millisecond), Region: s.Region, Store: f.store}
+	d := &document{Timestemp: max(now.Unix(), f.state.record.stamp()), CheckedAt: now.UTC().Truncate(time.Millisecond), Region: s.Region, Store: f.store}
 	d.Rotate = rotate{f.state.rotation.Enabled, f.state.rotation.Age, f.run}
 	x := s.Expected
 

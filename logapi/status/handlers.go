@@ -86,7 +86,7 @@ func (s *Service) History() http.Handler {
 		}
 		list := body.Value{Kind: body.Array}
 		for _, e := range st.record.History {
-			e.ID, e.By = "", line(e.By)
+			e.ID, e.Stamp, e.By = "", 0, line(e.By)
 			text, err := json.Marshal(e)
 			if err != nil {
 				s.refuse(w, err)
