@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -19,8 +18,6 @@ import (
 	"github.com/podbeat/podbeat/store/rest"
 	"github.com/podbeat/podbeat/test/services"
 )
-
-func TestMain(m *testing.M) { os.Exit(services.Main(m)) }
 
 // serve returns the URL of a store that is empty.
 func serve(t testing.TB) string {

@@ -47,21 +47,21 @@ func (h *Handler) searchRoutes() []*route {
 func unserved() []*route {
 	var all []*route
 	for name, paths := range map[string]string{
-		"_async_search":    "/_async_search,/{index}/_async_search,/_async_search/{id},/_async_search/status/{id}",
-		"_eql":             "/{index}/_eql/search,/_eql/search/{id}",
-		"_explain":         "/{index}/_explain/{id}",
-		"_graph":           "/{index}/_graph/explore",
-		"_knn_search":      "/{index}/_knn_search",
-		"_msearch":         "/_msearch/template,/{index}/_msearch/template",
-		"_mtermvectors":    "/_mtermvectors,/{index}/_mtermvectors",
-		"_rank_eval":       "/_rank_eval,/{index}/_rank_eval",
-		"_render":          "/_render/template,/_render/template/{id}",
-		"_rollup_search":   "/{index}/_rollup_search",
-		"_search/template": "/_search/template,/{index}/_search/template",
-		"_search_shards":   "/_search_shards,/{index}/_search_shards",
-		"_sql":             "/_sql,/_sql/translate,/_sql/close",
-		"_terms_enum":      "/{index}/_terms_enum",
-		"_termvectors":     "/{index}/_termvectors,/{index}/_termvectors/{id}",
+		"_async_search":     "/_async_search,/{index}/_async_search,/_async_search/{id},/_async_search/status/{id}",
+		"_eql":              "/{index}/_eql/search,/_eql/search/{id}",
+		"_explain":          "/{index}/_explain/{id}",
+		"_graph":            "/{index}/_graph/explore",
+		"_knn_search":       "/{index}/_knn_search",
+		"_msearch/template": "/_msearch/template,/{index}/_msearch/template",
+		"_mtermvectors":     "/_mtermvectors,/{index}/_mtermvectors",
+		"_rank_eval":        "/_rank_eval,/{index}/_rank_eval",
+		"_render":           "/_render/template,/_render/template/{id}",
+		"_rollup_search":    "/{index}/_rollup_search",
+		"_search/template":  "/_search/template,/{index}/_search/template",
+		"_search_shards":    "/_search_shards,/{index}/_search_shards",
+		"_sql":              "/_sql,/_sql/translate,/_sql/close",
+		"_terms_enum":       "/{index}/_terms_enum",
+		"_termvectors":      "/{index}/_termvectors,/{index}/_termvectors/{id}",
 	} {
 		for _, r := range with(routes("GET|POST|DELETE", paths, "", func(*call) error { return notServed("[%s]", name) }), true, nil) {
 			r.anyParams = true
