@@ -12,10 +12,8 @@ import (
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/cfgfile"
 	"github.com/elastic/beats/v7/libbeat/common"
-	"github.com/elastic/beats/v7/libbeat/common/acker"
 	"github.com/elastic/beats/v7/libbeat/common/reload"
 	"github.com/elastic/beats/v7/libbeat/monitoring"
-	"github.com/elastic/beats/v7/libbeat/publisher/pipetool"
 
 	"github.com/podbeat/podbeat/heartbeat"
 )
@@ -35,7 +33,7 @@ type states struct {
 // A unit is one configured input. Its counts outlive its runs.
 type unit struct {
 	typ, id     string
-	read, acked atomic.Int64 // events: made, and of them those that have left for good
+	read, acked atomic.Int64 // events: taken by libbeat, and of them those that have left for good
 
 	// Guarded by states.mu.
 	state, err string
@@ -152,84 +150,6 @@ func (in watchedInput) Run(ctx v2.Context, pipeline beat.PipelineConnector) erro
 	return err
 }
 
-// count has the events counted that an input publishes.
-func (s *states) count(u *unit, pipeline beat.PipelineConnector) beat.PipelineConnector {
-	return pipetool.WithClientConfigEdit(pipeline, func(c beat.ClientConfig) (beat.ClientConfig, error) {
-		w := &waiting{unit: u}
-		w.closed = func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			u.waiting = slices.DeleteFunc(u.waiting, func(o *waiting) bool { return o == w })
-		}
-		s.mu.Lock()
-		u.waiting = append(u.waiting, w)
-		s.mu.Unlock()
-		if c.ACKHandler == nil {
-			c.ACKHandler = w
-		} else {
-			c.ACKHandler = acker.Combine(w, c.ACKHandler)
-		}
-		return c, nil
-	})
-}
-
-// waiting knows since when the oldest event of one client waits for its acknowledgement, to about a second.
-type waiting struct {
-	unit   *unit
-	closed func()
-
-	mu           sync.Mutex
-	added, acked uint64
-	marks        []mark
-}
-
-// A mark is when the event was added before which there were n.
-type mark struct {
-	n  uint64
-	at time.Time
-}
-
-// AddEvent is beat.ACKer's, as the others.
-func (w *waiting) AddEvent(_ beat.Event, published bool) {
-	w.unit.read.Add(1)
-	if !published {
-		w.unit.acked.Add(1)
-		return
-	}
-	now := time.Now()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.marks) == 0 || now.Sub(w.marks[len(w.marks)-1].at) >= time.Second {
-		w.marks = append(w.marks, mark{w.added, now})
-	}
-	w.added++
-}
-
-func (w *waiting) ACKEvents(n int) {
-	w.unit.acked.Add(int64(n))
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.acked += uint64(n)
-	for len(w.marks) > 1 && w.marks[1].n <= w.acked {
-		w.marks = w.marks[1:]
-	}
-	if w.acked >= w.added {
-		w.marks = nil
-	}
-}
-
-func (w *waiting) Close() { w.closed() }
-
-// oldest is when the oldest event was added that waits; zero if none does.
-func (w *waiting) oldest() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.marks) == 0 {
-		return time.Time{}
-	}
-	return w.marks[0].at
-}
-
 // A total is a count that outlives the counter it is taken from, which begins anew with every run of its input.
 type total struct{ before, last int64 }
 
@@ -323,7 +243,7 @@ func (s *states) input(u *unit, f figures, now time.Time) (in heartbeat.Input, o
 		ID: u.id, Type: u.typ, Collector: heartbeat.CollectorOf(u.typ), State: u.state, Error: u.err,
 		Acked: u.acked.Load(), Gaps: u.gaps.n(), Skipped: u.lost.n(),
 	}
-	in.Read = u.read.Load() // after acked, which is never more
+	in.Read = max(u.read.Load(), in.Acked) // an acknowledgement may be quicker than the count
 	for _, w := range u.waiting {
 		if since := w.oldest(); !since.IsZero() && (oldest.IsZero() || since.Before(oldest)) {
 			oldest = since

@@ -1,0 +1,213 @@
+package beat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	v2 "github.com/elastic/beats/v7/filebeat/input/v2"
+	"github.com/elastic/beats/v7/libbeat/beat"
+	"github.com/elastic/beats/v7/libbeat/common"
+	"github.com/elastic/beats/v7/libbeat/common/reload"
+	"github.com/elastic/beats/v7/libbeat/logp"
+	"github.com/elastic/beats/v7/libbeat/monitoring"
+	"github.com/elastic/go-concert/ctxtool"
+
+	"github.com/podbeat/podbeat/heartbeat"
+)
+
+func configs(t *testing.T, yaml ...string) (list []*reload.ConfigWithMeta) {
+	t.Helper()
+	for _, text := range yaml {
+		cfg, err := common.NewConfigWithYAML([]byte(text), "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, &reload.ConfigWithMeta{Config: cfg})
+	}
+	return list
+}
+
+// TestStates is the life of inputs: each step says what heartbeats tell of them.
+func TestStates(t *testing.T) {
+	plugins := inputs(info, logp.NewLogger("test"), &registry{})
+	changes := 0
+	s := newStates("file", nameOf(plugins), func() { changes++ })
+	list := configs(t, "{type: journal, id: node}", "{type: push, listen: '127.0.0.1:1', keys: /none}", "{type: filestream, id: f, paths: [/x]}")
+	more := configs(t, "{type: emptydir}")
+	off := ""
+	on := func(typ string) bool { return !strings.Contains(off, typ) }
+	step := func(what string, running []*reload.ConfigWithMeta, wantRunning int, want string) {
+		t.Helper()
+		var b heartbeat.Beat
+		s.describe(&b)
+		var got []string
+		for _, in := range b.Inputs {
+			got = append(got, strings.TrimSpace(fmt.Sprint(in.Type, " ", in.ID, " ", in.State, " ", in.Error)))
+		}
+		if len(running) != wantRunning || strings.Join(got, ", ") != want {
+			t.Errorf("%s: %d run: %s; want %d: %s", what, len(running), strings.Join(got, ", "), wantRunning, want)
+		}
+		if changes == 0 {
+			t.Errorf("%s: nobody is told", what)
+		}
+		changes = 0
+	}
+	step("all are on", s.assign(crewOfConfig, list, on), 3, "journal node running, push 127.0.0.1:1 running, filestream f running")
+	step("a file brings one more", s.assign(crewOfFiles, more, on), 1, "journal node running, push 127.0.0.1:1 running, filestream f running, emptydir default running")
+	off = "push"
+	run := func(i int, how error, stopped bool) {
+		t.Helper()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		in := watchedInput{fakeInput{how}, s.of(list[i].Config), s}
+		if stopped {
+			cancel()
+		}
+		if err := in.Run(v2.Context{Cancelation: ctxtool.FromCanceller(ctx)}, nil); err != how {
+			t.Errorf("got %v, want %v", err, how)
+		}
+	}
+	running := s.assign(crewOfConfig, list, on)
+	run(1, nil, true)
+	step("push is off", running, 2, "journal node running, push 127.0.0.1:1 off, filestream f running, emptydir default running")
+	run(0, errors.New("no rights"), false)
+	step("the journal fails", nil, 0, "journal node failed no rights, push 127.0.0.1:1 off, filestream f running, emptydir default running")
+	run(2, nil, false)
+	step("filestream ends", nil, 0, "journal node failed no rights, push 127.0.0.1:1 off, filestream f failed it has ended by itself, emptydir default running")
+	off = "journal push"
+	step("what has failed is off too", s.assign(crewOfConfig, list, on), 1, "journal node off, push 127.0.0.1:1 off, filestream f failed it has ended by itself, emptydir default running")
+	off = ""
+	running = s.assign(crewOfConfig, list, on)
+	if _, err := (checked{plugins, s, nil}).Create(nil, configs(t, "{type: push, listen: '127.0.0.1:1', keys: /none}")[0].Config); err == nil {
+		t.Error("a push input without keys can be made")
+	}
+	var b heartbeat.Beat
+	if s.describe(&b); b.Inputs[1].State != heartbeat.Failed || !strings.Contains(b.Inputs[1].Error, "keys") {
+		t.Errorf("got %+v", b.Inputs[1])
+	}
+	step("one is gone", s.assign(crewOfFiles, nil, on), 0, "journal node running, push 127.0.0.1:1 failed "+b.Inputs[1].Error+", filestream f failed it has ended by itself")
+	if len(s.units) != 3 {
+		t.Errorf("%d inputs are remembered, want 3", len(s.units))
+	}
+}
+
+type fakeInput struct{ err error }
+
+func (f fakeInput) Name() string                                 { return "fake" }
+func (f fakeInput) Test(v2.TestContext) error                    { return nil }
+func (f fakeInput) Run(v2.Context, beat.PipelineConnector) error { return f.err }
+
+// What an input counts outlives its runs; its lag is the older of what is unread and what is unacknowledged.
+func TestFigures(t *testing.T) {
+	s := newStates("file", func(*common.Config) string { return "figures.test" }, func() {})
+	list := configs(t, "{type: journal}")
+	always := func(string) bool { return true }
+	s.assign(crewOfConfig, list, always)
+	all := monitoring.Default.NewRegistry("podbeat.journal.figures.test")
+	defer monitoring.Default.Remove("podbeat.journal.figures")
+	gaps, corrupt, behind := monitoring.NewUint(all, "gaps.seqnum"), monitoring.NewUint(all, "skipped.corrupt"), monitoring.NewFloat(all, "behind.seconds")
+	want := func(what string, gaps, skipped int64, lag, upTo float64) {
+		t.Helper()
+		var b heartbeat.Beat
+		s.describe(&b)
+		in := b.Inputs[0]
+		if in.Gaps != gaps || in.Skipped != skipped || in.LagSeconds == nil || *in.LagSeconds < lag || *in.LagSeconds > upTo || in.LagBytes != nil {
+			t.Errorf("%s: %+v (lag %v), want gaps %d, skipped %d, a lag of %v to %v s", what, in, in.LagSeconds, gaps, skipped, lag, upTo)
+		}
+	}
+	want("at first", 0, 0, 0, 0)
+	gaps.Set(7)
+	corrupt.Set(2)
+	behind.Set(60)
+	want("behind", 7, 2, 60, 60)
+	gaps.Set(3) // a new run
+	corrupt.Set(0)
+	want("anew", 10, 2, 60, 60)
+	gaps.Set(4)
+	want("further", 11, 2, 60, 60)
+
+	u := s.of(list[0].Config)
+	w := &waiting{unit: u, closed: func() {}}
+	u.waiting = []*waiting{w}
+	w.AddEvent(beat.Event{}, true)
+	w.marks[0].at = w.marks[0].at.Add(-5 * time.Minute)
+	want("an event waits", 11, 2, 300, 400)
+	w.ACKEvents(1)
+	want("and is acknowledged", 11, 2, 60, 60)
+}
+
+func TestWaiting(t *testing.T) {
+	u := &unit{}
+	w := &waiting{unit: u}
+	now := time.Now()
+	add := func(n int, ago time.Duration) { // as if it had been then
+		for range n {
+			before := len(w.marks)
+			w.AddEvent(beat.Event{}, true)
+			if len(w.marks) > before {
+				w.marks[before].at = now.Add(-ago)
+			}
+		}
+	}
+	want := func(ago time.Duration) {
+		t.Helper()
+		got := w.oldest()
+		if got.IsZero() != (ago == 0) || ago != 0 && !got.Equal(now.Add(-ago)) {
+			t.Errorf("the oldest is from %v ago, want %v", now.Sub(got), ago)
+		}
+	}
+	want(0)
+	add(3, time.Hour)
+	add(5, 2*time.Second)
+	add(2, 0)
+	if len(w.marks) != 9 {
+		t.Errorf("there are %d marks, want 9: events of one second share theirs", len(w.marks))
+	}
+	want(time.Hour)
+	w.ACKEvents(1)
+	want(time.Hour)
+	w.ACKEvents(2)
+	want(2 * time.Second)
+	w.ACKEvents(4)
+	want(2 * time.Second)
+	w.ACKEvents(3)
+	want(0)
+	w.AddEvent(beat.Event{}, false) // dropped by a processor
+	want(0)
+	if got := u.acked.Load(); got != 11 {
+		t.Errorf("%d events are acknowledged, want 11", got)
+	}
+}
+
+// An output fails when attempts have failed for a while and nothing has been delivered since.
+func TestOutputState(t *testing.T) {
+	acked := monitoring.NewUint(monitoring.Default, "libbeat.output.events.acked")
+	retry := monitoring.NewUint(monitoring.Default, "libbeat.pipeline.events.retry")
+	defer monitoring.Default.Remove("libbeat.output.events.acked")
+	defer monitoring.Default.Remove("libbeat.pipeline.events.retry")
+	o := outputState{name: "elasticsearch"}
+	now := time.Now()
+	step := func(what string, delivered, failed uint64, wait time.Duration, want bool) {
+		t.Helper()
+		acked.Add(delivered)
+		retry.Add(failed)
+		now = now.Add(wait)
+		got := o.now(now, time.Time{})
+		if got.Failing != want || (got.Error != "") != want || got.Type != "elasticsearch" {
+			t.Errorf("%s: %+v, want failing %v", what, got, want)
+		}
+	}
+	step("nothing yet", 0, 0, 0, false)
+	step("the first connecting", 0, 5, time.Second, false)
+	step("it delivers", 10, 0, time.Second, false)
+	step("idle", 0, 0, time.Hour, false)
+	step("a failure", 0, 1, time.Second, false)
+	step("and nothing after it", 0, 0, failingFor, true)
+	step("nor later", 0, 3, time.Hour, true)
+	step("it delivers again", 1, 1, time.Second, false)
+	step("idle again", 0, 0, time.Hour, false)
+}
