@@ -158,7 +158,7 @@ func Demo() error {
 	return syscall.Exec(program, []string{program, "build"}, os.Environ())
 }
 
-// Package makes build/podbeat-<version>-linux-<arch>.tar.gz with the programs, their configuration and the systemd unit.
+// Package makes build/podbeat-<version>-linux-<arch>.tar.gz with the programs, their configuration and the systemd units.
 func Package() error {
 	mg.Deps(Build)
 	version, err := sh.Output("build/podbeat", "version")
@@ -171,8 +171,8 @@ func Package() error {
 		return err
 	}
 	for from, to := range map[string]string{
-		"build/podbeat": "podbeat", "build/curator": "curator", "_meta/beat.yml": "podbeat.yml", "_meta/beat.reference.yml": "podbeat.reference.yml",
-		"_meta/systemd/podbeat.service": "podbeat.service", "LICENSE": "LICENSE", "NOTICE": "NOTICE", "README.md": "README.md", "CHANGELOG.md": "CHANGELOG.md",
+		"build/podbeat": "podbeat", "build/curator": "curator", "build/logapi": "logapi", "_meta/beat.yml": "podbeat.yml", "_meta/beat.reference.yml": "podbeat.reference.yml",
+		"_meta/systemd/podbeat.service": "podbeat.service", "_meta/systemd/logapi.service": "logapi.service", "LICENSE": "LICENSE", "NOTICE": "NOTICE", "README.md": "README.md", "CHANGELOG.md": "CHANGELOG.md",
 	} {
 		if err := sh.Copy(filepath.Join(dir, to), from); err != nil {
 			return err
