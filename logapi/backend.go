@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
+	"runtime/debug"
 
 	"github.com/podbeat/podbeat/es"
 	"github.com/podbeat/podbeat/store"
@@ -28,6 +30,9 @@ func openBackend(o *options, log *slog.Logger) (*backend, error) {
 	b := &backend{url: &url.URL{Scheme: "http", Host: "elasticsearch"}}
 	config := o.Elasticsearch.config()
 	if o.ownStore() {
+		if os.Getenv("GOGC") == "" {
+			debug.SetGCPercent(store.GCPercent)
+		}
 		so := o.Store.Options
 		so.Log = log.With("part", "store")
 		var err error

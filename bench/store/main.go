@@ -76,6 +76,9 @@ func run(o options) error {
 		}
 	}
 	all := slices.DeleteFunc(searches(o.n), func(q search) bool { return !strings.Contains(q.name, o.only) })
+	if len(all) == 0 {
+		return fmt.Errorf("cannot search: no search has %q in its name", o.only)
+	}
 	if err := searchEach(o, all); err != nil {
 		return fmt.Errorf("cannot measure searching: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"net/http/pprof"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -30,6 +31,9 @@ type usage struct{ CPU, Peak int64 }
 
 // serve serves the store until its standard input ends.
 func serve(dir string) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(store.GCPercent) // as logapi does
+	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s, err := store.Open(dir, store.Options{FlushAfter: 5 * time.Second, Log: log})
 	if err != nil {
