@@ -29,6 +29,7 @@ type section struct{ head, dir, typ, indent string }
 var ours = []section{
 	{"# This file lists every option of podbeat with its default. It is generated: change the code.\n\n" +
 		banner("podbeat", "=") + "podbeat:", "beat", "options", "  "},
+	{"\n" + banner("Control", "-") + "# Heartbeats to logapi, and what it has switched off; see beat/control/README.md.\n#control:", "beat/control", "Options", "  "},
 	{"\n" + banner("Input journal", "-") + "# An element of podbeat.inputs, or of a file that podbeat.config.inputs names.\n#- type: journal", "beat/journal", "options", "  "},
 	{"\n" + banner("Input emptydir", "-") + "# An element of podbeat.inputs, or of a file that podbeat.config.inputs names.\n#- type: emptydir", "beat/emptydir", "options", "  "},
 	{"\n" + banner("Input podlogs", "-") + "# An element of podbeat.inputs, or of a file that podbeat.config.inputs names.\n#- type: podlogs", "beat/podlogs", "options", "  "},
