@@ -15,11 +15,11 @@ import (
 
 // The bounds of what is read. Texts are measured in bytes.
 const (
-	MaxBody       = 1 << 20 // of a Beat or a Wanted
-	MaxInputs     = 1000    // of a Beat
-	MaxCollectors = 32      // of a Wanted
-	MaxName       = 255     // of names, ids, types and versions
-	MaxError      = 500     // of an error
+	MaxBody       = 512 << 10 // of a Beat or a Wanted
+	MaxInputs     = 200       // of a Beat
+	MaxCollectors = 32        // of a Wanted
+	MaxName       = 255       // of names, ids, types and versions
+	MaxError      = 500       // of an error
 )
 
 // The roles a podbeat may have.

@@ -48,7 +48,8 @@ func TestCut(t *testing.T) {
 	b.Started, b.Every, b.Wanted = time.Time{}, time.Millisecond, -4
 	b.Inputs[0].LagSeconds, b.Inputs[0].Read = &nan, -1
 	for len(b.Inputs) < 3*MaxInputs {
-		b.Inputs = append(b.Inputs, Input{ID: strings.Repeat("\u2028", 300), Type: "journal", State: Failed, Error: strings.Repeat("\x1b", 900)})
+		b.Inputs = append(b.Inputs, Input{ID: strings.Repeat("\u2028", 300), Type: strings.Repeat("<", 300), State: Failed, Error: strings.Repeat("\x1b", 900)})
+		b.Inputs = append(b.Inputs, Input{ID: strings.Repeat(`"`, 300), Type: strings.Repeat(`\`, 300), State: Failed, Error: strings.Repeat(`"`, 900)})
 	}
 	text := b.Append(nil)
 	got, err := Read(text)
@@ -92,8 +93,8 @@ func TestRefused(t *testing.T) {
 	f(`{`+id+`,"inputs":[{"type":"journal","state":"off","collector":"other"}]}`, `"inputs[0].collector" must be one of journalbeat`)
 	f(`{`+id+`,"inputs":[{"type":"journal","state":"off","lag_seconds":-0.1}]}`, `"inputs[0].lag_seconds"`)
 	f(`{`+id+`,"inputs":[{"type":"journal","state":"off","lag_seconds":1e400}]}`, `"inputs[0].lag_seconds"`)
-	f(`{`+id+`,"inputs":[`+strings.Repeat(`{},`, MaxInputs)+`{}]}`, `"inputs" has more than 1000`)
-	f(`{`+id+`,"x":"`+strings.Repeat("x", MaxBody)+`"}`, "longer than 1048576 bytes")
+	f(`{`+id+`,"inputs":[`+strings.Repeat(`{},`, MaxInputs)+`{}]}`, `"inputs" has more than 200`)
+	f(`{`+id+`,"x":"`+strings.Repeat("x", MaxBody)+`"}`, "longer than 524288 bytes")
 
 	g := func(text, want string) {
 		t.Helper()

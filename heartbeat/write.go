@@ -1,6 +1,7 @@
 package heartbeat
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"time"
@@ -80,11 +81,13 @@ func (w Wanted) Append(to []byte) []byte {
 }
 
 func appendJSON(to []byte, v any) []byte {
-	text, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // which would make of one byte six
+	if err := enc.Encode(v); err != nil {
 		panic(err) // texts, numbers and times of four-digit years always are
 	}
-	return append(to, text...)
+	return append(to, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
 }
 
 func name(text string) string { return printable(text, MaxName) }
