@@ -111,7 +111,7 @@ type configuration struct {
 	Version   int64     `json:"version"` // 0: nothing has been changed yet
 	UpdatedAt time.Time `json:"updated_at,omitzero"`
 	UpdatedBy string    `json:"updated_by,omitempty"`
-	Seal      string    `json:"seal"` // of all other members, see seal.go
+	// and seal, of all other members; see seal.go
 }
 
 // healthNames are the members of a cluster's health that are always there, in their order.
@@ -149,21 +149,17 @@ func orderHealth(v body.Value) body.Value {
 
 // sealed is d as JSON, with its seal.
 func (d *document) sealed() (body.Value, error) {
-	d.Configuration.Seal = ""
-	v, err := d.value()
-	if err != nil {
-		return v, err
-	}
-	d.Configuration.Seal = sealOf(v)
-	return d.value()
-}
-
-func (d *document) value() (body.Value, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(d); err != nil {
 		return body.Value{}, err
 	}
-	return body.Parse(b.Bytes())
+	v, err := body.Parse(b.Bytes())
+	if err != nil {
+		return v, err
+	}
+	last := &v.Members[len(v.Members)-1].Value // configuration
+	last.Members = append(last.Members, body.Member{Name: "seal", Value: body.Text(sealOf(v))})
+	return v, nil
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // maxDocument bounds the body of a POST: a status with maxInstances instances of each kind is below it.
-const maxDocument = 8 << 20
+const maxDocument = 4 << 20
 
 // Status answers GET …/{region}/system/log/status. The path value region is one region, several with commas, or _all.
 func (s *Service) Status() http.Handler {
@@ -54,6 +54,11 @@ func (s *Service) Configure() http.Handler {
 			s.refuse(w, err)
 			return
 		}
+		leave, err := enter(r.Context(), s.posts)
+		if err != nil {
+			return // whoever asked is gone
+		}
+		defer leave()
 		// Whoever asked may go away: what has begun is brought to its end.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), applyTime)
 		defer cancel()
@@ -114,7 +119,12 @@ func (s *Service) Heartbeat() http.Handler {
 			s.refuse(w, err)
 			return
 		}
+		leave, err := enter(r.Context(), s.beats)
+		if err != nil {
+			return // whoever asked is gone
+		}
 		b, err := heartbeat.Read(data)
+		leave()
 		if err != nil {
 			s.refuse(w, refuseWith(http.StatusBadRequest, "body", err))
 			return
@@ -133,10 +143,24 @@ func (s *Service) Heartbeat() http.Handler {
 	})
 }
 
+// enter waits for a place, and returns what gives it back.
+func enter(ctx context.Context, places chan struct{}) (leave func(), err error) {
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// patience is how long a change waits for those of others to be made.
+const patience = 3 * time.Second
+
 // change makes the changes that a posted document means.
 func (s *Service) change(ctx context.Context, data []byte, ifMatch []string, by string) error {
 	var first *state
-	for try := 0; ; try++ {
+	began := time.Now()
+	for {
 		f, err := s.look(ctx)
 		if err != nil {
 			return err
@@ -148,7 +172,7 @@ func (s *Service) change(ctx context.Context, data []byte, ifMatch []string, by 
 		switch {
 		case !matches(ifMatch, st.etag()):
 			return refuseWith(http.StatusPreconditionFailed, "changed", fmt.Errorf("the configuration is at version %d and not as If-Match says: GET it again", st.record.Version))
-		case st.record.Pending != nil && try < 40:
+		case st.record.Pending != nil && time.Since(began) < patience:
 			if err := sleep(ctx, 50*time.Millisecond); err != nil {
 				return err
 			}
@@ -172,7 +196,7 @@ func (s *Service) change(ctx context.Context, data []byte, ifMatch []string, by 
 			return nil
 		case !errors.Is(err, system.ErrChanged):
 			return err
-		case try >= 60:
+		case time.Since(began) >= patience:
 			return refuseWith(http.StatusConflict, "conflict", errors.New("others keep changing the configuration: try again"))
 		}
 	}

@@ -134,6 +134,8 @@ type Service struct {
 	peers     *http.Client
 	config    *keeper
 	rounds    rounds
+	posts     chan struct{} // bounds how many bodies of a POST are in memory at once
+	beats     chan struct{} // likewise of heartbeats
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -165,7 +167,8 @@ func New(o Options) (*Service, error) {
 	if o.CuratorEvery <= 0 {
 		o.CuratorEvery = 26 * time.Hour
 	}
-	s := &Service{Options: o, instances: newRegistry(o.Forget), nodes: newMemory(o.Forget), config: newKeeper(o.ES)}
+	s := &Service{Options: o, instances: newRegistry(o.Forget), nodes: newMemory(o.Forget), config: newKeeper(o.ES),
+		posts: make(chan struct{}, 4), beats: make(chan struct{}, 8)}
 	s.peers = &http.Client{Transport: o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	var err error
 	if s.kafka, err = newKafkaProbe(o.Kafka, o.Forget); err != nil {
