@@ -55,7 +55,7 @@ func (c *call) createIndex() error {
 	if err != nil {
 		return err
 	}
-	name, err := dateMathAt(c.expression(), c.h.now())
+	name, err := dateMath(c.expression())
 	if err != nil {
 		return err
 	}

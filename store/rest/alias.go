@@ -138,7 +138,7 @@ func (h *Handler) expandAction(kind string, indices, names []string, rest body.V
 		if err != nil {
 			return nil, err
 		}
-		if a.name, err = dateMathAt(a.name, h.now()); err != nil {
+		if a.name, err = dateMath(a.name); err != nil {
 			return nil, err
 		}
 		matched := []string{a.name}

@@ -3,6 +3,7 @@ package rest
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -32,7 +33,7 @@ func (c *call) bulk() error {
 	if len(content) == 0 {
 		return &failure{typ: "parse_exception", reason: "request body is required"}
 	}
-	p := bulkParser{index: c.names["index"], typ: c.names["type"], requireAlias: c.flag("require_alias", false)}
+	p := bulkParser{most: c.h.limits.Items, index: c.names["index"], typ: c.names["type"], requireAlias: c.flag("require_alias", false)}
 	if err := p.parse(content); err != nil {
 		return err
 	}
@@ -74,6 +75,7 @@ func bulkAnswer(items []item, took time.Duration, forced bool) []byte {
 type bulkParser struct {
 	index, typ   string // what goes for actions that name none
 	requireAlias bool
+	most         int // items
 
 	items []item
 	wrong []string // what is wrong with the request as a whole
@@ -113,6 +115,9 @@ func (p *bulkParser) parse(content []byte) error {
 			}
 			p.line++
 		}
+		if len(p.items) == p.most {
+			return tooManyItems(p.most)
+		}
 		p.validate(&it)
 		p.items = append(p.items, it)
 	}
@@ -127,6 +132,11 @@ func (p *bulkParser) parse(content []byte) error {
 		reason += fmt.Sprintf("%d: %s;", i+1, w)
 	}
 	return &failure{typ: "action_request_validation_exception", reason: reason}
+}
+
+func tooManyItems(most int) error {
+	return &failure{status: http.StatusRequestEntityTooLarge, typ: "illegal_argument_exception",
+		reason: fmt.Sprintf("the request is about more than %d documents: send several requests", most)}
 }
 
 // mostWrong bounds how many errors are told of.

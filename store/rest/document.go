@@ -249,6 +249,9 @@ func (c *call) source() error {
 	return nil
 }
 
+// mostAnswer is about the longest answer of _mget in bytes.
+const mostAnswer = 256 << 20
+
 // A wanted is a document that _mget asks for.
 type wanted struct {
 	index, id string
@@ -276,8 +279,14 @@ func (c *call) multiGet() error {
 	if err != nil {
 		return err
 	}
+	if len(all) > c.h.limits.Items {
+		return tooManyItems(c.h.limits.Items)
+	}
 	out := []byte(`{"docs":[`)
 	for i, w := range all {
+		if len(out) > mostAnswer {
+			return illegal("the documents are longer than %d bytes: ask for fewer at once", mostAnswer)
+		}
 		if i > 0 {
 			out = append(out, ',')
 		}

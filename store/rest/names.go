@@ -57,7 +57,7 @@ func (s *snapshot) checkAlias(name, index string) error {
 }
 
 // dateMath gives the name that <name-{now/d{yyyy.MM.dd|+02:00}}> stands for; another name stands for itself.
-func dateMathAt(name string, now time.Time) (string, error) {
+func dateMath(name string) (string, error) {
 	if !strings.HasPrefix(name, "<") || !strings.HasSuffix(name, ">") {
 		return name, nil
 	}
@@ -81,7 +81,7 @@ func dateMathAt(name string, now time.Time) (string, error) {
 			if end < 0 {
 				return "", wrong("date math placeholder is open ended")
 			}
-			text, err := placeholderText(inner[i+1:i+end], now)
+			text, err := placeholderText(inner[i+1:i+end], time.Now())
 			if err != nil {
 				return "", wrong(err.Error())
 			}
@@ -137,8 +137,6 @@ func placeholderText(s string, now time.Time) (string, error) {
 	}
 	return format.Print(t.In(zone)), nil
 }
-
-func dateMath(name string) (string, error) { return dateMathAt(name, time.Now()) }
 
 // readAliases reads {"name": {"is_write_index": true}, …}.
 func readAliases(v body.Value, index string) ([]alias, error) {

@@ -44,6 +44,8 @@ type Limits struct {
 	Body option.Bytes `config:"body" default:"100MiB"`
 	// The longest that the bodies of all requests under way may be together, unpacked.
 	Bodies option.Bytes `config:"bodies" default:"512MiB"`
+	// How many documents one request may write or ask for.
+	Items int `config:"items" default:"200000"`
 	// How many requests may write at once; 0 is two for each processor.
 	Writes int `config:"writes"`
 	// How many searches may run at once; 0 is two for each processor.
@@ -58,7 +60,7 @@ type Limits struct {
 
 // Validate refuses what makes no sense.
 func (l Limits) Validate() error {
-	if l.Body < 0 || l.Bodies < 0 || l.Writes < 0 || l.Searches < 0 || l.Waiting < 0 || l.Contexts < 0 || l.Indices < 0 {
+	if l.Body < 0 || l.Bodies < 0 || l.Writes < 0 || l.Searches < 0 || l.Waiting < 0 || l.Items < 0 || l.Contexts < 0 || l.Indices < 0 {
 		return errors.New("cannot use a limit below 0")
 	}
 	return nil
@@ -79,6 +81,7 @@ func (l Limits) filled() Limits {
 	set(&l.Writes, 2*runtime.GOMAXPROCS(0))
 	set(&l.Searches, 2*runtime.GOMAXPROCS(0))
 	set(&l.Waiting, 200)
+	set(&l.Items, 200_000)
 	set(&l.Contexts, 500)
 	set(&l.Indices, 10000)
 	return l
@@ -160,6 +163,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	w.Header().Set("X-elastic-product", "Elasticsearch")
+	if id := r.Header.Get("X-Opaque-Id"); id != "" && len(id) <= 1000 {
+		w.Header().Set("X-Opaque-Id", id)
+	}
 	if err := c.serve(); err != nil {
 		c.fail(err)
 	}

@@ -225,7 +225,7 @@ func TestFullDisk(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	url, _ := serveStore(t, rest.Options{Limits: rest.Limits{Body: 1000, Bodies: 4000, Writes: 1, Waiting: 1, Indices: 2}})
+	url, _ := serveStore(t, rest.Options{Limits: rest.Limits{Body: 1000, Bodies: 4000, Items: 5, Writes: 1, Waiting: 1, Indices: 2}})
 	long := `{"a":"` + strings.Repeat("x", 1000) + `"}`
 	ask(t, 413, "POST", url+"/one/_doc", long)
 	var packed bytes.Buffer
@@ -256,6 +256,10 @@ func TestLimits(t *testing.T) {
 	if got := ask(t, 200, "POST", url+"/_bulk", "{\"index\":{\"_index\":\"three\"}}\n{}\n"); !strings.Contains(got, `"status":400`) {
 		t.Errorf("a document for a third index is answered with %s", got)
 	}
+	ask(t, 413, "POST", url+"/one/_bulk", strings.Repeat("{\"index\":{}}\n{}\n", 6))
+	ask(t, 200, "POST", url+"/one/_bulk", strings.Repeat("{\"index\":{}}\n{}\n", 5))
+	ask(t, 413, "POST", url+"/one/_mget", `{"ids":[1,2,3,4,5,6]}`)
+	ask(t, 200, "POST", url+"/one/_mget", `{"ids":[1,2,3,4,5]}`)
 	// Who sends slowly holds up nobody.
 	slow, pipe := io.Pipe()
 	done := make(chan error, 1)
