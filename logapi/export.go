@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -252,30 +253,25 @@ func (x *exporter) names(ctx context.Context, named []string) ([]string, error) 
 	if expression == "" {
 		expression = "*"
 	}
-	list := func(states string) ([]string, error) {
-		found := map[string]json.RawMessage{}
-		if x.hidden {
-			states += ",hidden"
-		}
-		err := x.client.Do(ctx, http.MethodGet, es.Path(expression, "_alias"), url.Values{"expand_wildcards": {states}}, nil, &found)
-		var names []string
-		for name := range found {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		return names, err
+	states := "open"
+	if x.hidden {
+		states += ",hidden"
 	}
-	open, err := list("open")
-	if err != nil {
+	// Of one field that is a short answer, and one that logapi's own API gives, too.
+	found := map[string]json.RawMessage{}
+	err := x.client.Do(ctx, http.MethodGet, es.Path(expression, "_mapping", "field", "@timestamp"), url.Values{"expand_wildcards": {states}}, nil, &found)
+	if err != nil && (es.Status(err) != http.StatusNotFound || es.Type(err) != "") { // which it is of no index
 		return nil, err
 	}
-	all, err := list("open,closed")
-	if err != nil {
+	open := slices.Sorted(maps.Keys(found))
+	var rows []struct{ Index, Status string }
+	q := url.Values{"expand_wildcards": {states + ",closed"}, "format": {"json"}, "h": {"index,status"}, "s": {"index"}}
+	if err := x.client.Do(ctx, http.MethodGet, es.Path("_cat", "indices", expression), q, nil, &rows); unlessRefused(err) != nil {
 		return nil, err
 	}
-	for _, name := range all {
-		if !slices.Contains(open, name) {
-			x.bar.note("%s is closed: left out; open it to have it exported", name)
+	for _, row := range rows {
+		if row.Status == "close" {
+			x.bar.note("%s is closed: left out; open it to have it exported", row.Index)
 		}
 	}
 	if len(open) == 0 && len(named) > 0 {
@@ -306,10 +302,7 @@ func (x *exporter) templates(ctx context.Context, head *exportHead) error {
 	get := func(path, member, body string, to *[]namedTemplate) error {
 		var found map[string][]map[string]json.RawMessage
 		if err := x.client.Do(ctx, http.MethodGet, path, nil, nil, &found); err != nil {
-			if es.Status(err) == http.StatusNotFound {
-				return nil
-			}
-			return err
+			return unlessRefused(err)
 		}
 		for _, t := range found[member] {
 			var name string
@@ -332,8 +325,8 @@ func (x *exporter) templates(ctx context.Context, head *exportHead) error {
 		return err
 	}
 	legacy := map[string]json.RawMessage{}
-	if err := x.client.Do(ctx, http.MethodGet, "/_template", nil, nil, &legacy); err != nil && es.Status(err) != http.StatusNotFound {
-		return err
+	if err := x.client.Do(ctx, http.MethodGet, "/_template", nil, nil, &legacy); err != nil {
+		return unlessRefused(err)
 	}
 	for name, body := range legacy {
 		if !strings.HasPrefix(name, ".") {
@@ -342,6 +335,32 @@ func (x *exporter) templates(ctx context.Context, head *exportHead) error {
 	}
 	slices.SortFunc(head.Legacy, func(a, b namedTemplate) int { return strings.Compare(a.Name, b.Name) })
 	return nil
+}
+
+// unlessRefused is err, but nil where a server has no templates, or does not let its users see them.
+func unlessRefused(err error) error {
+	if status := es.Status(err); status == http.StatusNotFound || status == http.StatusForbidden {
+		return nil
+	}
+	return err
+}
+
+// head says what is needed to make an index again; of one that may only be searched that is its mapping.
+func (x *exporter) head(ctx context.Context, name string) (indexHead, error) {
+	var of map[string]indexHead
+	err := x.client.Do(ctx, http.MethodGet, es.Path(name), nil, nil, &of)
+	if es.Status(err) == http.StatusForbidden {
+		err = x.client.Do(ctx, http.MethodGet, es.Path(name, "_mapping"), nil, nil, &of)
+	}
+	if err != nil {
+		return indexHead{}, err
+	}
+	head := of[name]
+	head.Index = name
+	if head.Settings, err = keptSettings(head.Settings); err != nil {
+		return head, fmt.Errorf("cannot export %s: cannot read its settings: %w", name, err)
+	}
+	return head, nil
 }
 
 // index exports one index as it is at one moment.
@@ -356,15 +375,9 @@ func (x *exporter) index(ctx context.Context, name string) error {
 		_ = x.client.Once().Do(ctx, http.MethodDelete, "/_pit", nil, map[string]string{"id": pit.ID}, nil) // it ends by itself, too
 	}()
 	if x.form == fullForm { // behind the point in time: documents come behind the mapping that they need
-		var of map[string]indexHead
-		err := x.client.Do(ctx, http.MethodGet, es.Path(name), nil, nil, &of)
+		head, err := x.head(ctx, name)
 		if err != nil {
 			return err
-		}
-		head := of[name]
-		head.Index = name
-		if head.Settings, err = keptSettings(head.Settings); err != nil {
-			return fmt.Errorf("cannot export %s: cannot read its settings: %w", name, err)
 		}
 		if err := x.line("podbeat_index", head); err != nil {
 			return err

@@ -48,7 +48,7 @@ func TestOnElasticsearch(t *testing.T) {
 	}
 }
 
-// TestOnRunning runs those in testdata/running while a logapi runs whose store wants tokens: $CONFIG is its configuration, $STORE the store's URL,
+// TestOnRunning runs those in testdata/running while a logapi runs whose store wants tokens: $CONFIG is its configuration, $API and $STORE are URLs,
 // and the file token in each script's folder holds a token for all of it.
 func TestOnRunning(t *testing.T) {
 	l := harness.NewLogapi(t, "store.tokens: true\n")
@@ -56,6 +56,7 @@ func TestOnRunning(t *testing.T) {
 		Dir: "testdata/running",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("STORE", l.Store)
+			env.Setenv("API", l.URL)
 			env.Setenv("CONFIG", filepath.Join(l.Dir, "logapi.yml"))
 			raw := l.Token("", token.Access{Method: []string{"*"}, URL: []string{"{mscp_api_url}/**"}})
 			return os.WriteFile(filepath.Join(env.WorkDir, "token"), []byte(raw), 0o600)
