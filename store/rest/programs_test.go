@@ -13,7 +13,13 @@ import (
 	"github.com/podbeat/podbeat/test/harness"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(killedDir); dir != "" {
+		fmt.Fprintln(os.Stderr, serveForever(dir))
+		os.Exit(1)
+	}
+	os.Exit(harness.Main(m))
+}
 
 // podbeat sets up its template and ships into the store, and waits while that takes nothing.
 func TestPodbeat(t *testing.T) {
