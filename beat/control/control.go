@@ -12,9 +12,7 @@ package control
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -44,6 +42,7 @@ type Control struct {
 	// Of Run alone.
 	failures int       // in a row
 	said     time.Time // when a failure was logged last
+	tokens   tokens
 }
 
 // New reads the section. Open is to be called before On and Run.
@@ -146,7 +145,7 @@ func (c *Control) next() time.Duration {
 func (c *Control) send(ctx context.Context, describe func(*heartbeat.Beat)) (heartbeat.Wanted, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
-	token, err := c.opts.secret()
+	token, err := c.token(ctx)
 	if err != nil {
 		return heartbeat.Wanted{}, err
 	}
@@ -154,30 +153,20 @@ func (c *Control) send(ctx context.Context, describe func(*heartbeat.Beat)) (hea
 	if err != nil {
 		return heartbeat.Wanted{}, err
 	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", "podbeat/"+c.info.Version)
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	resp, err := c.client.Do(req)
-	if err != nil {
-		if u := new(url.Error); errors.As(err, &u) {
-			err = u.Err // the rest repeats the URL
-		}
-		return heartbeat.Wanted{}, err
-	}
-	defer resp.Body.Close()
+	text, status, err := c.do(req)
 	switch {
-	case resp.StatusCode >= 300 && resp.StatusCode < 400:
-		return heartbeat.Wanted{}, fmt.Errorf("it answers %d: a redirection is not followed", resp.StatusCode)
-	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
-		return heartbeat.Wanted{}, fmt.Errorf("it answers %d: the token is missing, expired or does not open POST %s/heartbeat", resp.StatusCode, c.opts.URL)
-	case resp.StatusCode != http.StatusOK:
-		return heartbeat.Wanted{}, fmt.Errorf("it answers %d", resp.StatusCode)
-	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, heartbeat.MaxBody+1))
-	if err != nil {
-		return heartbeat.Wanted{}, fmt.Errorf("cannot read its answer: %w", err)
+	case status >= 300 && status < 400:
+		return heartbeat.Wanted{}, fmt.Errorf("it answers %d: a redirection is not followed", status)
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		c.tokens.access = "" // a user has another one next time
+		return heartbeat.Wanted{}, fmt.Errorf("it answers %d: the token is missing, expired or does not open POST %s/heartbeat", status, c.opts.URL)
+	case status != http.StatusOK && status != 0:
+		return heartbeat.Wanted{}, fmt.Errorf("it answers %d", status)
+	case err != nil:
+		return heartbeat.Wanted{}, err
 	}
 	return heartbeat.ReadWanted(text)
 }

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -76,6 +77,13 @@ func TestOptions(t *testing.T) {
 	f(`{url: "https://logs.example.com?jwt=x"}`, "has a user, a query or a fragment")
 	f(`{url: "https://a", tokn: x}`, `unknown option "tokn", did you mean "token"?`)
 	f(`{url: "https://a", token: x, token_file: y}`, "exclude each other")
+	f(`{url: "https://a/api/eu/system/log/", user: u@example.com, password: p}`, "")
+	f(`{url: "https://a/eu/system/log", user: u, password: p}`, "")
+	f(`{url: "https://a/system/log", user: u, password: p}`, "must end in /<region>/system/log")
+	f(`{url: "https://a/api/eu", user: u, password: p}`, "must end in /<region>/system/log")
+	f(`{url: "https://a/eu/system/log", user: u}`, "belong together")
+	f(`{url: "https://a/eu/system/log", user: u, password: p, token: t}`, "exclude each other")
+	f(`{url: "https://a/eu/system/log", user: "u:v", password: p}`, "has a colon")
 	f(`{url: "https://a", token: "x y"}`, `option "token" is no token`)
 	f(`{url: "https://a", token: "x\r\nHost: b"}`, `option "token" is no token`)
 	f(`{url: "https://a", every: 500ms}`, `option "every" must be 1s to 1m0s`)
@@ -307,6 +315,84 @@ func TestTokenFile(t *testing.T) {
 	}
 	if _, err := c.send(t.Context(), func(*heartbeat.Beat) {}); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A user logs in once, renews its access token, and logs in again when its root token holds no longer.
+func TestLogin(t *testing.T) {
+	access := func(n int) string { return fmt.Sprintf("h.eyJpYXQiOjEwMDAsImV4cCI6MTEwMH0.access%d", n) } // 100 s
+	var log []string
+	issued, roots, granted := 0, 0, true
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		shown := r.Header.Get("Authorization")
+		user, password, _ := r.BasicAuth()
+		status, answer := http.StatusUnauthorized, ""
+		switch what := r.Method + " " + r.URL.Path; {
+		case what == "GET /api/auth/token_root" && user == "u" && password == "p w":
+			roots++
+			status, answer = 200, fmt.Sprintf(`{"token":"root%d"}`, roots)
+		case what == "POST /api/auth" && granted && shown == fmt.Sprintf("Bearer root%d", roots):
+			if want := `[{"method":["POST"],"url":["{mscp_api_url}/eu/system/log/heartbeat"]`; !strings.HasPrefix(string(body), want) {
+				t.Errorf("asks for %s", body)
+			}
+			issued++
+			status, answer = 200, fmt.Sprintf(`{"token":%q}`, access(issued))
+		case what == "POST /api/eu/system/log/heartbeat" && shown == "Bearer "+access(issued):
+			status, answer = 200, "{}"
+		}
+		log = append(log, fmt.Sprint(strings.TrimPrefix(r.URL.Path, "/api"), " ", status))
+		w.WriteHeader(status)
+		io.WriteString(w, answer)
+	}))
+	defer server.Close()
+	c := made(t, fmt.Sprintf(`{url: %q, user: u, password: "p w"}`, server.URL+"/api/eu/system/log"))
+	step := func(what, wantErr string, want ...string) {
+		t.Helper()
+		log = nil
+		_, err := c.send(t.Context(), func(*heartbeat.Beat) {})
+		if (err == nil) != (wantErr == "") || err != nil && (!strings.Contains(err.Error(), wantErr) || strings.Contains(err.Error(), "p w") || strings.Contains(err.Error(), "root")) {
+			t.Errorf("%s: %v, want %q", what, err, wantErr)
+		}
+		if strings.Join(log, ", ") != strings.Join(want, ", ") {
+			t.Errorf("%s: %v, want %v", what, log, want)
+		}
+	}
+	const root, auth, beat = "/auth/token_root", "/auth", "/eu/system/log/heartbeat"
+	step("the first", "", root+" 200", auth+" 200", beat+" 200")
+	step("the second", "", beat+" 200")
+	if left := time.Until(c.tokens.renew); left > 50*time.Second || left < 40*time.Second {
+		t.Errorf("it is renewed in %v, want half of its life", left)
+	}
+	c.tokens.renew = time.Now()
+	step("renewed", "", auth+" 200", beat+" 200")
+	issued++ // what was issued holds no longer
+	step("expired", "it answers 401", beat+" 401")
+	step("and replaced", "", auth+" 200", beat+" 200")
+	c.tokens.renew = time.Now()
+	roots++
+	step("the root token is too old", "", auth+" 401", root+" 200", auth+" 200", beat+" 200")
+	c.tokens.renew, granted = time.Now(), false
+	step("revoked", `user "u" is not granted POST {mscp_api_url}/eu/system/log/heartbeat`, auth+" 401", root+" 200", auth+" 401")
+	c.opts.Password = "other"
+	step("the password is another", "the user or the password is wrong", root+" 401")
+}
+
+func TestLife(t *testing.T) {
+	f := func(payload string, want time.Duration) {
+		t.Helper()
+		if got := life("h." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".s"); got != want {
+			t.Errorf("%s: %v, want %v", payload, got, want)
+		}
+	}
+	f(`{"iat":1000,"exp":4600}`, time.Hour)
+	f(`{"iat":1000,"exp":1001}`, 20*time.Second)
+	f(`{"iat":1000}`, 10*time.Minute)
+	f(`{"iat":1000,"exp":9223372036854775807}`, 10*time.Minute)
+	f(`{"iat":-9223372036854775807,"exp":9223372036854775807}`, 10*time.Minute)
+	f(`[]`, 10*time.Minute)
+	if got := life("no token"); got != 10*time.Minute {
+		t.Errorf("got %v", got)
 	}
 }
 

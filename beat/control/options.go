@@ -25,6 +25,10 @@ type Options struct {
 	Token string `config:"token"`
 	// File of the token, instead of `token`. It is read for every heartbeat, so a renewed one needs no restart.
 	TokenFile string `config:"token_file"`
+	// A user of logapi, instead of a token: podbeat then gets its tokens itself, and renews them. `url` must end in `/<region>/system/log`.
+	User string `config:"user"`
+	// The user's password.
+	Password string `config:"password"`
 	// How often a heartbeat is sent, give or take a tenth, from `1s` to `1m`. What logapi answers takes its place.
 	Every time.Duration `config:"every" default:"10s"`
 	// Longest time for one heartbeat, from connecting to the last byte of the answer.
@@ -55,12 +59,21 @@ func (o *Options) Validate() error {
 		return errors.New(`option "url" has a user, a query or a fragment: give the token as token or token_file`)
 	case o.Token != "" && o.TokenFile != "":
 		return errors.New(`options "token" and "token_file" exclude each other`)
+	case (o.User == "") != (o.Password == ""):
+		return errors.New(`options "user" and "password" belong together`)
+	case o.User != "" && (o.Token != "" || o.TokenFile != ""):
+		return errors.New(`options "user" and "token" or "token_file" exclude each other`)
+	case o.User != "" && strings.Contains(o.User, ":"):
+		return errors.New(`option "user" has a colon`)
 	case o.Token != "" && !sendable(o.Token):
 		return errors.New(`option "token" is no token: it has blanks or control characters, or more than 8 KiB`)
 	case o.Every < time.Second || o.Every > maxEvery:
 		return fmt.Errorf(`option "every" must be 1s to %v, not %v`, maxEvery, o.Every)
 	case o.Timeout <= 0:
 		return fmt.Errorf(`option "timeout" must be above 0, not %v`, o.Timeout)
+	}
+	if _, _, ok := split(o.URL); o.User != "" && !ok {
+		return errors.New(`option "url" must end in /<region>/system/log, so that the user can log in beside it`)
 	}
 	switch o.Role {
 	case "", heartbeat.Collector, heartbeat.Shipper, heartbeat.Parser:
@@ -100,7 +113,7 @@ func (o *Options) place(name string) (node, pod, podName string) {
 // readable says whether others on the way may read the token.
 func (o *Options) readable() bool {
 	u, err := url.Parse(o.URL)
-	if err != nil || u.Scheme == "https" || o.Token == "" && o.TokenFile == "" {
+	if err != nil || u.Scheme == "https" || o.Token == "" && o.TokenFile == "" && o.User == "" {
 		return false
 	}
 	ip := net.ParseIP(u.Hostname())

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -35,10 +34,6 @@ func TestRealLogapi(t *testing.T) {
 	other.Close()
 	l := harness.NewLogapi(t, fmt.Sprintf("listen: %s\nstore.listen: %s\nprefix: /api\nregion: eu\n", listen, storeListen))
 	dir := t.TempDir()
-	jwt := filepath.Join(dir, "token")
-	if err := os.WriteFile(jwt, []byte(l.Token("/api", token.Access{Method: []string{"POST"}, URL: []string{"{mscp_api_url}/eu/system/log/heartbeat"}})), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	admin := l.Token("/api", token.Access{Method: []string{"GET", "POST"}, URL: []string{"{mscp_api_url}/eu/system/log", "{mscp_api_url}/eu/system/log/**"}})
 
 	journal := filepath.Join(dir, "journal")
@@ -71,13 +66,13 @@ func TestRealLogapi(t *testing.T) {
 	p := harness.New(t, fmt.Sprintf(`
 podbeat.inputs:
 - {type: journal, id: node, paths: [%q]}
-control: {url: "http://%s/api/eu/system/log", token_file: %q, every: 1s, timeout: 5s, node: node1, pod_id: pod1}
+control: {url: "http://%s/api/eu/system/log", user: %q, password: %q, every: 1s, timeout: 5s, node: node1, pod_id: pod1}
 setup.template.enabled: false
 queue.mem: {events: 2000, flush.min_events: 200, flush.timeout: 100ms}
 output.elasticsearch: {hosts: ["http://%s"], index: "real-%%{+yyyy.MM.dd}"}
 setup.template: {name: x, pattern: x}
 logging.metrics.enabled: false
-`, journal, listen, jwt, storeListen))
+`, journal, listen, harness.Email, harness.Password, storeListen))
 
 	call := func(method, path, body string) string {
 		t.Helper()
@@ -162,4 +157,7 @@ logging.metrics.enabled: false
 		t.Errorf("%v events were sent twice", n)
 	}
 	p.Term()
+	if log := p.Log(); strings.Contains(log, harness.Password) || strings.Contains(log, "eyJ") {
+		t.Error("the log has the password or a token")
+	}
 }
