@@ -119,13 +119,13 @@ func expected(want, seen int) int {
 
 // collects is the part of a collector. Switched off, none should be up.
 func collects(f *findings, name string, want int, now time.Time) collector {
-	c := collector{Enabled: f.state.record.enabled(name), Instances: []instanceView{}}
+	c := collector{Enabled: f.state.record.enabled(name)}
 	for _, in := range f.instances {
 		status, detail := in.collects(name, now)
 		if status == "" {
 			continue
 		}
-		c.Instances = append(c.Instances, instanceView{in.Node, in.PodID, status, in.Seen.UTC().Truncate(time.Second), line(detail)})
+		c.Instances = append(c.Instances, instanceView{in.Node, in.PodID, status, in.Seen, line(detail)})
 		if status != heartbeat.Off {
 			c.Status.Scheduled++
 		}

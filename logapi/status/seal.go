@@ -1,6 +1,7 @@
 package status
 
 import (
+	"bytes"
 	"encoding/base64"
 	"hash/fnv"
 	"math"
@@ -54,36 +55,46 @@ func eachLeaf(path []string, v body.Value, f func(path []string, v body.Value)) 
 func leafHash(path []string, v body.Value) uint32 {
 	h := fnv.New64a()
 	for _, name := range path {
-		h.Write([]byte(name))
-		h.Write([]byte{0})
+		h.Write(append([]byte(name), 0))
 	}
-	h.Write(canonical(v).Append(nil))
+	h.Write(appendCanonical(nil, v))
 	sum := h.Sum64()
 	return uint32(sum^sum>>24^sum>>48) & 0xffffff
 }
 
-// canonical is v with its members in order and its numbers in one form, as doubles: all that a program in between
-// keeps of them.
-func canonical(v body.Value) body.Value {
+// appendCanonical appends v in a form that tells what it means: members in order, numbers as doubles, which is all that a
+// program in between keeps of them.
+func appendCanonical(to []byte, v body.Value) []byte {
 	switch v.Kind {
 	case body.Number:
 		if f, err := strconv.ParseFloat(v.Text, 64); err == nil && !math.IsInf(f, 0) {
-			v.Text = strconv.FormatFloat(f+0, 'g', -1, 64) // + 0: no negative zero
+			return append(strconv.AppendFloat(to, f+0, 'g', -1, 64), ' ') // + 0: no negative zero
 		}
+		return append(append(to, v.Text...), ' ')
+	case body.String:
+		return body.AppendString(to, v.Text)
 	case body.Array:
-		v.Items = slices.Clone(v.Items)
-		for i, item := range v.Items {
-			v.Items[i] = canonical(item)
+		to = append(to, '[')
+		for _, item := range v.Items {
+			to = appendCanonical(to, item)
 		}
+		return append(to, ']')
 	case body.Object:
-		v.Members = slices.Clone(v.Members)
-		for i, m := range v.Members {
-			v.Members[i].Value = canonical(m.Value)
+		byName := func(a, b body.Member) int { return strings.Compare(a.Name, b.Name) }
+		members := v.Members
+		if !slices.IsSortedFunc(members, byName) {
+			members = slices.SortedFunc(slices.Values(members), byName)
 		}
-		slices.SortFunc(v.Members, func(a, b body.Member) int { return strings.Compare(a.Name, b.Name) })
+		to = append(to, '{')
+		for _, m := range members {
+			to = appendCanonical(body.AppendString(to, m.Name), m.Value)
+		}
+		return append(to, '}')
 	}
-	return v
+	return append(append(to, byte(v.Kind)), v.Text...) // null, true, false
 }
 
 // equal says whether two values mean the same.
-func equal(a, b body.Value) bool { return canonical(a).String() == canonical(b).String() }
+func equal(a, b body.Value) bool {
+	return bytes.Equal(appendCanonical(nil, a), appendCanonical(nil, b))
+}

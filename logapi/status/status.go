@@ -119,9 +119,9 @@ type Expected struct {
 
 // The times that make a whole answer take less than a second.
 const (
-	probeTime = 650 * time.Millisecond // all probes of this region
+	probeTime = 700 * time.Millisecond // all probes of this region
 	handIn    = 50 * time.Millisecond  // of that, to put together what has been found
-	peerTime  = 900 * time.Millisecond // another region, whose own probes take probeTime
+	peerTime  = 920 * time.Millisecond // another region, whose own probes take probeTime
 )
 
 // A Service answers for the status and the configuration of one region. Its methods may be called by several

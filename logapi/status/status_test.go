@@ -96,6 +96,11 @@ func open(t testing.TB, cluster, through string, o Options) *bench {
 			t.Error(err)
 		}
 	})
+	if through == cluster { // one that has just begun is slow at first
+		until(t, "the cluster answers", func() bool {
+			return !strings.Contains(b.call("GET", "/"+o.Region+"/system/log/status", "").text, errSlow.Error())
+		})
+	}
 	return b
 }
 
