@@ -151,10 +151,15 @@ func (f *failure) code() int {
 	return f.status
 }
 
+// own says whether it is the server's fault: Elasticsearch answers some faults of clients with 500 and 503.
+func (f *failure) own() bool {
+	return f.code() == http.StatusInternalServerError && f.typ == "exception"
+}
+
 // fail answers with an error.
 func (c *call) fail(err error) {
 	f := asFailure(err)
-	if f.code() >= 500 {
+	if f.own() {
 		c.h.log.Error("cannot answer a request", "method", c.r.Method, "path", clip(c.r.URL.Path), "error", f.Error())
 	}
 	if f.plain {

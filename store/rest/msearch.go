@@ -80,7 +80,7 @@ func (c *call) searchOne(to []byte, one headed) ([]byte, error) {
 	}
 	if err != nil {
 		f := asFailure(err)
-		if f.code() == http.StatusInternalServerError {
+		if f.own() {
 			c.h.log.Error("cannot answer a search", "path", clip(c.r.URL.Path), "error", f.Error())
 		}
 		return object("error", f.value(true), "status", f.code()).Append(to), nil

@@ -237,15 +237,14 @@ func (k *Keeper) Scroll(ctx context.Context, id string, keep time.Duration, now 
 		r.Size = 0
 	}
 	r.resume = e.from
-	paged := e.paged
-	if paged { // the first answer had the rest
+	if e.paged { // the first answer had the rest
 		r.Aggregations, r.counted = nil, &e.total
 	}
 	response, err := Run(ctx, e.Indices, &r, now)
 	if err != nil {
 		return nil, err
 	}
-	response.ScrollID, response.scrolled = id, paged
+	response.ScrollID = id
 	e.total, e.paged = response.Total, true
 	if response.last != nil {
 		e.from = response.last

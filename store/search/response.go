@@ -21,7 +21,6 @@ type Response struct {
 	hits         []byte // a JSON array
 	aggregations []byte // a JSON object, or nil
 	last         *hit
-	scrolled     bool // behind the first of a scroll
 }
 
 // Append appends the response's JSON.
@@ -36,9 +35,6 @@ func (r *Response) Append(to []byte) []byte {
 	}
 	w.name("took").int(r.Took.Milliseconds())
 	w.name("timed_out").flag(r.TimedOut)
-	if r.scrolled {
-		w.name("terminated_early").flag(false)
-	}
 	w.name("_shards").open('{')
 	w.name("total").int(int64(r.Indices))
 	w.name("successful").int(int64(r.Indices - len(r.Failures)))

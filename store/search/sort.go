@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -335,6 +336,14 @@ func (r *running) setAfter(by []*sorter, after []body.Value) error {
 			return nil
 		}
 		s := by[i]
+		if s.Field == byScore {
+			score, err := strconv.ParseFloat(v.Text, 64)
+			if err != nil || !v.Scalar() {
+				return illegal("Failed to parse search_after value for field [%s].", clip(s.Field))
+			}
+			s.after = &key{n: int64(cmp.Compare(score, r.request.score))} // the hits' is 0, as all have the same
+			continue
+		}
 		src := source{kind: s.kind}
 		if len(s.sources) > 0 {
 			src = s.sources[0]
