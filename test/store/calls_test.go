@@ -579,10 +579,10 @@ func ask(t *testing.T, method, url, content string) (answer paged) {
 // comparePages goes through points in time with search_after, and through scrolls, in both.
 func (p *pair) comparePages(t *testing.T) {
 	t.Helper()
-	points := func(url string) (pages [][]string) {
+	points := func(url, sort string) (pages [][]string) {
 		id, after := ask(t, "POST", url+"/ab/_pit?keep_alive=1m", "").ID, ""
 		for range 7 {
-			answer := ask(t, "POST", url+"/_search", fmt.Sprintf(`{"size":9,"track_total_hits":false,"_source":false,"pit":{"id":"%s","keep_alive":"2m"},"sort":[{"@timestamp":"desc"}]%s}`, id, after))
+			answer := ask(t, "POST", url+"/_search", fmt.Sprintf(`{"size":9,"track_total_hits":false,"_source":false,"pit":{"id":"%s","keep_alive":"2m"}%s%s}`, id, sort, after))
 			ids := answer.ids()
 			after = `,"search_after":` + string(answer.Hits.Hits[len(ids)-1].Sort)
 			pages = append(pages, ids)
@@ -612,7 +612,9 @@ func (p *pair) comparePages(t *testing.T) {
 			t.Errorf("the pages of %s are %v, Elasticsearch's are %v", what, ours, theirs)
 		}
 	}
-	same("a point in time", points(p.elasticsearch), points(p.store))
+	for _, sort := range []string{`,"sort":[{"@timestamp":"desc"}]`, `,"sort":["_score"]`, `,"sort":["_doc"]`, `,"sort":[{"tags":"asc"},{"_shard_doc":"asc"}]`, `,"sort":["_shard_doc"]`} {
+		same("a point in time"+sort, points(p.elasticsearch, sort), points(p.store, sort))
+	}
 	for _, search := range []string{
 		`{"size":7,"sort":["n","_index"],"query":{"term":{"log.level":"error"}}}`,
 		`{"size":40,"query":{"bool":{"filter":[{"term":{"tags":"a"}},{"range":{"n":{"lt":300}}}]}}}`,

@@ -65,8 +65,12 @@ func differs(t *testing.T, p *pair) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, _ := strings.Cut(string(text), "## Served otherwise")
-	table, list, _ := strings.Cut(table, "## Not served")
+	section := func(heading string) string {
+		_, behind, _ := strings.Cut(string(text), heading)
+		section, _, _ := strings.Cut(behind, "\n## ")
+		return section
+	}
+	table, list := section("## Served otherwise"), section("## Not served")
 	var rows, names []string
 	for _, m := range regexp.MustCompile(`(?m)^\| ([^|]*) \| [^|]* \| [^|]* \|$`).FindAllStringSubmatch(table, -1) {
 		rows = append(rows, m[1])
