@@ -245,3 +245,40 @@ func TestGapAcrossRestart(t *testing.T) {
 	equal(t, "read", have, "51-70")
 	equal(t, "gaps", m.gaps.Get(), 10)
 }
+
+// A run goes on where the one before it began or ended, whatever `seek` says for the first one, unless that was changed.
+func TestNextRun(t *testing.T) {
+	f := func(mode, fallback, nextMode string, there, read int, want string) {
+		t.Helper()
+		dir := t.TempDir()
+		o := testOptions(dir)
+		o.Seek.Mode, o.CursorSeekFallback = mode, fallback
+		if there > 0 {
+			makeJournal(t, dir, series(1, there))
+		}
+		r, _ := testReader(t, o, position{})
+		done := r.began()
+		if gs := readN(t, r, read); read > 0 {
+			done = gs[read-1].after
+		}
+		r.Close()
+		w := openJournal(t, dir)
+		appendAll(t, w, series(there+1, there+10)...)
+		must(t, w.Close())
+		next := &input{opts: *o}
+		next.opts.Seek.Mode = nextMode
+		next.seek = next.opts.Seek
+		next.goOn(left{done, o.Seek})
+		have, _ := rest(t, &next.opts, done)
+		equal(t, fmt.Sprintf("%s, %s: read after %d of %d", mode, fallback, read, there), have, want)
+	}
+	f("tail", "head", "tail", 20, 0, "21-30")
+	f("cursor", "tail", "cursor", 20, 0, "21-30")
+	f("cursor", "tail", "cursor", 0, 0, "1-10")
+	f("tail", "tail", "tail", 0, 0, "1-10")
+	f("head", "head", "head", 20, 0, "1-30")
+	f("head", "head", "head", 20, 20, "21-30")
+	f("head", "head", "head", 20, 15, "16-30")
+	f("cursor", "head", "cursor", 20, 20, "21-30")
+	f("cursor", "head", "head", 20, 20, "1-30")
+}

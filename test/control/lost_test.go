@@ -295,3 +295,58 @@ setup.template.pattern: x
 		t.Log(r)
 	}
 }
+
+// A journal that is read from its end is so from where it ended at the first start, not at the switching on.
+func TestSwitchAtTail(t *testing.T) {
+	f := func(seek string, restart bool) {
+		t.Helper()
+		a, dir := newLogapi(t), t.TempDir()
+		journal := filepath.Join(dir, "journal")
+		w, err := journalgen.Open(journal)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		o := journalgen.Defaults(100)
+		o.Pause, o.Partial = 0, 0
+		g := journalgen.New(o)
+		write := func() {
+			t.Helper()
+			for range 50 {
+				entry, _ := g.Next()
+				if err := w.Append(entry); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := w.Sync(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write()
+		p := harness.New(t, fmt.Sprintf("podbeat.inputs:\n- {type: journal, id: node, paths: [%q], %s}\n", journal, seek)+a.section(dir)+fileOutput(dir))
+		a.until(p, 0, "journal running")
+		p.Wait("it has opened the journal", func(harness.Stats) bool {
+			return strings.Contains(p.Log(), "Reading starts at") || strings.Contains(seek, "seek: tail")
+		})
+		a.more(p, 1)
+		a.want(1, journalbeat)
+		a.until(p, 1, "journal off")
+		write()
+		if restart {
+			p.Term()
+			p.Start()
+			a.until(p, 1, "journal off")
+		}
+		a.want(2)
+		a.until(p, 2, "journal running")
+		for since := time.Now(); len(events(t, dir)) < 50 && time.Since(since) < 30*time.Second; time.Sleep(50 * time.Millisecond) {
+		}
+		p.Term()
+		if n := len(events(t, dir)); n != 50 {
+			t.Errorf("%s, restart %v: %d events have come, want the 50 that came while it was off", seek, restart, n)
+		}
+	}
+	f("seek: tail", false)
+	f("cursor_seek_fallback: tail", false)
+	f("cursor_seek_fallback: tail", true)
+}
