@@ -414,7 +414,9 @@ func (c *call) putSettings() error {
 	if len(changes) == 0 {
 		return invalid("no settings to update")
 	}
-	all, err := c.eachWithBody(anyOptions)
+	o := anyOptions
+	o.allowNone = false
+	all, err := c.eachWithBody(o)
 	if err != nil {
 		return err
 	}

@@ -212,12 +212,14 @@ func (h *Handler) keepMapping(ctx context.Context, ix *indexState, m *mapping.Ma
 		return nil
 	}
 	f.mapping = m
-	if err := h.store.SetMeta(ctx, f.metas(ix.name, mappingKey)...); err != nil {
+	kept := f.metas(ix.name, mappingKey)
+	if err := h.store.SetMeta(ctx, kept...); err != nil {
 		if errors.Is(err, store.ErrNoIndex) {
 			return missing(ix.name)
 		}
 		return err
 	}
+	f.mapping, _ = h.same.get(m.Settings(), kept[0].Value, func() (*mapping.Mapping, error) { return m, nil })
 	ix.facts.Store(&f)
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"github.com/podbeat/podbeat/es/body"
 	"github.com/podbeat/podbeat/store"
@@ -71,14 +72,13 @@ func (h *Handler) snapshot() (*snapshot, error) {
 		return last, nil
 	}
 	s := &snapshot{changes: changes, byName: make(map[string]*indexState, len(entries))}
-	same := make(map[[32]byte]*mapping.Mapping) // of daily indices most have the same mapping, which is then in memory once
 	for _, e := range entries {
 		var ix *indexState
 		if last != nil {
 			ix = last.byName[e.Name]
 		}
 		if ix == nil || ix.uuid != e.UUID {
-			f, err := h.readFacts(e.Name, same)
+			f, err := h.readFacts(e.Name)
 			if errors.Is(err, store.ErrNoIndex) {
 				continue
 			}
@@ -100,7 +100,7 @@ func (h *Handler) snapshot() (*snapshot, error) {
 }
 
 // readFacts reads what the store knows of an index.
-func (h *Handler) readFacts(name string, same map[[32]byte]*mapping.Mapping) (*facts, error) {
+func (h *Handler) readFacts(name string) (*facts, error) {
 	kept, err := h.store.Metas(context.Background(), name)
 	if err != nil {
 		return nil, err
@@ -128,21 +128,45 @@ func (h *Handler) readFacts(name string, same map[[32]byte]*mapping.Mapping) (*f
 		return nil, fmt.Errorf("cannot read the settings of index %s: %w", name, err)
 	}
 	text := kept[mappingKey]
-	sum := sha256.Sum256(fmt.Append(nil, settings, string(text)))
-	if f.mapping = same[sum]; f.mapping != nil {
-		return f, nil
-	}
-	v := object()
-	if text != nil {
-		if v, err = body.Parse(text); err != nil {
-			return nil, fmt.Errorf("cannot read the mapping of index %s: %w", name, err)
+	f.mapping, err = h.same.get(settings, text, func() (*mapping.Mapping, error) {
+		v := object()
+		if text != nil {
+			if v, err = body.Parse(text); err != nil {
+				return nil, err
+			}
 		}
-	}
-	if f.mapping, err = mapping.Load(v, settings); err != nil {
+		return mapping.Load(v, settings)
+	})
+	if err != nil {
 		return nil, fmt.Errorf("cannot read the mapping of index %s: %w", name, err)
 	}
-	same[sum] = f.mapping
 	return f, nil
+}
+
+// mappings are those in use, by what they say: most indices of a series have the same one, which is then in memory once.
+type mappings struct {
+	sync.Mutex
+	all map[[sha256.Size]byte]weak.Pointer[mapping.Mapping]
+}
+
+// get gives the mapping of a text under settings: the one that is there already, or what is made.
+func (ms *mappings) get(s mapping.Settings, text []byte, made func() (*mapping.Mapping, error)) (*mapping.Mapping, error) {
+	sum := sha256.Sum256(append(fmt.Appendln(nil, s), text...))
+	ms.Lock()
+	defer ms.Unlock()
+	if m := ms.all[sum].Value(); m != nil {
+		return m, nil
+	}
+	m, err := made()
+	if err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(ms.all, func(_ [sha256.Size]byte, p weak.Pointer[mapping.Mapping]) bool { return p.Value() == nil })
+	if ms.all == nil {
+		ms.all = make(map[[sha256.Size]byte]weak.Pointer[mapping.Mapping])
+	}
+	ms.all[sum] = weak.Make(m)
+	return m, nil
 }
 
 // lookup gives an index by its own name.

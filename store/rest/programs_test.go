@@ -36,7 +36,7 @@ func TestPodbeat(t *testing.T) {
 	p := harness.New(t, fmt.Sprintf(`
 podbeat.inputs:
 - {type: filestream, id: in, paths: [%q]}
-output.elasticsearch: {hosts: [%q], index: "logs-%%{+yyyy}", bulk_max_size: 100, backoff.max: 1s}
+output.elasticsearch: {hosts: [%q], index: "logs-%%{+yyyy}", bulk_max_size: 100, backoff.max: 1s, compression_level: 3}
 setup.template: {name: logs, pattern: "logs-*", type: legacy, settings.index.number_of_replicas: 2}
 setup.ilm.enabled: false
 `, file, url))

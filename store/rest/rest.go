@@ -110,6 +110,7 @@ type Handler struct {
 	settings  atomic.Pointer[clusterSettings]   // likewise
 	known     atomic.Pointer[snapshot]
 	reading   sync.Mutex // held by who replaces known
+	same      mappings
 }
 
 // New returns a handler of a store, and reads what that knows of its indices and templates. The store stays its
