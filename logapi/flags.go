@@ -4,6 +4,7 @@ package logapi
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -101,9 +102,9 @@ func (g *grants) flags(cmd *cobra.Command, many bool) {
 		{g, "indices", true, "names of indices that searches are narrowed to"},
 		{g, "namespaces", true, "Kubernetes namespaces that searches are narrowed to"},
 		{g, "apps", true, "apps that searches are narrowed to"},
-		{g, "namespace", false, "where logs that are pushed are from"},
-		{g, "region", false, "where logs that are pushed are from"},
-		{g, "zone", false, "where logs that are pushed are from"},
+		{g, "namespace", false, "the namespace that pushed logs are from"},
+		{g, "region", false, "the region that pushed logs are from"},
+		{g, "zone", false, "the zone that pushed logs are from"},
 	} {
 		cmd.Flags().Var(&f, f.name, f.use+after)
 		_ = cmd.RegisterFlagCompletionFunc(f.name, cobra.NoFileCompletions)
@@ -118,7 +119,7 @@ func (g *grants) Type() string { return "grant" }
 func (g *grants) Set(s string) error {
 	words := strings.Fields(s)
 	if len(words) < 2 {
-		return fmt.Errorf("want methods and a URL, such as 'GET,POST {mscp_api_url}/*/es/**'")
+		return errors.New("want methods and a URL, such as 'GET,POST {mscp_api_url}/*/es/**'")
 	}
 	a := token.Access{Method: strings.Split(words[0], ","), URL: words[1:]}
 	if err := access.CheckGrant(a); err != nil {
@@ -163,7 +164,7 @@ func (f *narrowingFlag) Type() string {
 
 func (f *narrowingFlag) Set(s string) error {
 	if len(f.of.list) == 0 {
-		return fmt.Errorf("it narrows the --grant before it, and there is none")
+		return errors.New("it narrows the --grant before it, and there is none")
 	}
 	g := &f.of.list[len(f.of.list)-1]
 	if g.other == nil {
@@ -172,7 +173,7 @@ func (f *narrowingFlag) Set(s string) error {
 	old := g.other[f.name]
 	switch {
 	case !f.list && old != nil:
-		return fmt.Errorf("it is there twice")
+		return errors.New("it is there twice")
 	case !f.list:
 		g.other[f.name] = s
 	default:

@@ -68,7 +68,7 @@ func (s *storeCommand) connect(cmd *cobra.Command, create bool) (c *es.Client, d
 	if err := s.onlyURL(); err != nil {
 		return nil, nil, err
 	}
-	st, _, err := s.local(cmd, create)
+	st, err := s.local(cmd, create)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -113,22 +113,23 @@ func (s *storeCommand) remote() (*es.Client, error) {
 }
 
 // local opens the store in its folder. What it would delete by itself, it keeps.
-func (s *storeCommand) local(cmd *cobra.Command, create bool) (st *store.Store, dir string, err error) {
+func (s *storeCommand) local(cmd *cobra.Command, create bool) (*store.Store, error) {
 	dir, o, err := s.open()
 	if err != nil {
-		return nil, dir, err
+		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(dir, "catalog.db")); errors.Is(err, fs.ErrNotExist) && !create {
 		if files, _ := filepath.Glob(filepath.Join(dir, "indices", "*.db")); len(files) == 0 {
-			return nil, dir, fmt.Errorf("there is no store in %q: name its folder in the configuration (store.path), or with --url a logapi that runs", dir)
+			return nil, fmt.Errorf("there is no store in %q: name its folder in the configuration (store.path), or with --url a logapi that runs", dir)
 		}
 	}
 	o.Retention, o.MaxSize = 0, 0
 	o.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	if st, err = store.Open(dir, o); errors.Is(err, store.ErrHeld) {
-		return nil, dir, fmt.Errorf("%w, or have it do this, with --url http://127.0.0.1:9200", err)
+	st, err := store.Open(dir, o)
+	if errors.Is(err, store.ErrHeld) {
+		return nil, fmt.Errorf("%w, or have it do this, with --url http://127.0.0.1:9200", err)
 	}
-	return st, dir, err
+	return st, err
 }
 
 // choose returns the indices that names and patterns stand for, sorted; all without any.
@@ -206,7 +207,7 @@ func (s *storeCommand) list(cmd *cobra.Command, asked []string) (list []listedIn
 	if err := s.onlyURL(); err != nil {
 		return nil, err
 	}
-	st, _, err := s.local(cmd, false)
+	st, err := s.local(cmd, false)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func (s *storeCommand) tend(cmd *cobra.Command, asked []string) (*tended, error)
 	if err := s.onlyURL(); err != nil {
 		return nil, err
 	}
-	st, _, err := s.local(cmd, false)
+	st, err := s.local(cmd, false)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +233,7 @@ The copy is a store of its own: with store.path set to it, logapi uses it as it 
 			if err := s.onlyURL(); err != nil {
 				return err
 			}
-			st, _, err := s.local(cmd, false)
+			st, err := s.local(cmd, false)
 			if err != nil {
 				return err
 			}
