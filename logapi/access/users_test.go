@@ -312,9 +312,22 @@ func TestOpenUsersRefuses(t *testing.T) {
 	}
 	f(path, "chmod o-w")
 	f(filepath.Dir(path), "not a regular file")
-	f(path+"x", "no such file")
 	f(usersFile(t, strings.Repeat("#", maxFile+1)), "more than 4194304 bytes")
 	f(usersFile(t, "users:"+strings.Repeat("\n- {id: 1, email: a@b}", maxUsers+1)), "more than 10000")
+}
+
+// TestNoUsersYet: who starts without a file has no users until there is one.
+func TestNoUsersYet(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users.yml")
+	u, err := OpenUsers(path)
+	if err != nil || len(u.current().byEmail) != 0 {
+		t.Fatalf("got error %v", err)
+	}
+	write(t, path, "users:\n- {id: 1, email: a@b}")
+	u.look()
+	if u.current().byEmail["a@b"] == nil {
+		t.Error("the file was not read")
+	}
 }
 
 func TestEdit(t *testing.T) {
