@@ -82,7 +82,11 @@ A logapi that runs holds the store: name its address with --url then. The same e
 			defer done()
 			x.client, x.bar = c, newBar(cmd.ErrOrStderr(), "export")
 			defer x.bar.clear()
-			return x.to(cmd, output, force, args)
+			err = x.to(cmd, output, force, args)
+			if cmd.Context().Err() != nil {
+				return errors.New("the export was interrupted: it is not whole")
+			}
+			return err
 		},
 		ValidArgsFunction: s.completeIndices,
 	}
