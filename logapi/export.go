@@ -83,7 +83,7 @@ A logapi that runs holds the store: name its address with --url then. The same e
 			x.client, x.bar = c, newBar(cmd.ErrOrStderr(), "export")
 			defer x.bar.clear()
 			err = x.to(cmd, output, force, args)
-			if cmd.Context().Err() != nil {
+			if err != nil && cmd.Context().Err() != nil {
 				return errors.New("the export was interrupted: it is not whole")
 			}
 			return err
