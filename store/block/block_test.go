@@ -213,7 +213,7 @@ func TestColumns(t *testing.T) {
 				}
 			}
 		}
-		count := func(path string, f func(Value) bool) int { return s.Column(path).Select(nil, f).Count() }
+		count := func(path string, f func(Value) bool) int { return s.Column(path).Select(nil, nil, f).Count() }
 		expect := func(want string) int {
 			n := 0
 			for _, d := range docs {
@@ -346,7 +346,7 @@ func TestManyReaders(t *testing.T) {
 				if n == 0 {
 					s.Trim()
 				}
-				if got := s.Column("message").Select(nil, func(v Value) bool { return strings.Contains(v.Text, "request 17 ") }).Count(); got != 1 {
+				if got := s.Column("message").Select(nil, nil, func(v Value) bool { return strings.Contains(v.Text, "request 17 ") }).Count(); got != 1 {
 					t.Error(got)
 				}
 				if _, err := s.Doc(i * n); err != nil {
@@ -399,7 +399,7 @@ func TestDamaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := s.Column("message").Select(nil, func(Value) bool { return true }).Count(); n != 0 || s.Err() == nil {
+	if n := s.Column("message").Select(nil, nil, func(Value) bool { return true }).Count(); n != 0 || s.Err() == nil {
 		t.Errorf("%d rows, %v", n, s.Err())
 	}
 }
@@ -439,7 +439,7 @@ func TestDictionaries(t *testing.T) {
 				among := NewBitmap(len(docs))
 				among.SetRange(100, 5000)
 				want := values[len(values)-1]
-				rows := c.Select(among, func(v Value) bool { return v == want })
+				rows := c.Select(among, nil, func(v Value) bool { return v == want })
 				for row := range len(docs) {
 					has := among.Has(row) && slices.Contains(c.Values(row, nil), want)
 					if rows.Has(row) != has {
@@ -453,4 +453,29 @@ func TestDictionaries(t *testing.T) {
 			same(t, s, docs)
 		})
 	}
+}
+
+// TestSelectTogether passes over texts that are asked about together.
+func TestSelectTogether(t *testing.T) {
+	var sources []string
+	for i := range 5000 {
+		sources = append(sources, fmt.Sprintf(`{"m":"text number %d of many %x","n":[%s]}`, i, i*7919, []string{"", `"x"`, `"","y\"z"`}[i%3]))
+	}
+	sources[4321] = `{"m":"te\u0078t number nine"}`
+	both(t, documents(sources...), func(t *testing.T, s *Segment) {
+		for path, parts := range map[string][]string{"m": {"number 4999 ", "text", "text number nine", "nowhere", "number 12"}, "n": {"x", "y", "z", "q"}} {
+			for _, part := range parts {
+				holds := func(v Value) bool { return strings.Contains(v.Text, part) }
+				asked := 0
+				got := s.Column(path).Select(nil, func(texts string) bool { return strings.Contains(texts, part) }, func(v Value) bool { asked++; return holds(v) })
+				want := s.Column(path).Select(nil, nil, holds)
+				if !slices.Equal(slices.Collect(got.Rows), slices.Collect(want.Rows)) {
+					t.Errorf("%s with %q: %d rows, want %d", path, part, got.Count(), want.Count())
+				}
+				if part == "nowhere" && s.docs == nil && asked > 1000 {
+					t.Errorf("%d values are looked at alone", asked)
+				}
+			}
+		}
+	})
 }

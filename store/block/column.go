@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -255,11 +256,11 @@ func (c *Column) each(among *Bitmap, f func(row, first, end int)) {
 func (c *Column) Exists() *Bitmap {
 	c.load()
 	if c.entries == nil && (c.text == nil || c.text.mayHaveNull()) && c.how != encInts {
-		return c.Select(nil, func(v Value) bool { return v.Kind != Null })
+		return c.Select(nil, nil, func(v Value) bool { return v.Kind != Null })
 	}
 	for _, t := range c.entries {
 		if t.isNull() {
-			return c.Select(nil, func(v Value) bool { return v.Kind != Null })
+			return c.Select(nil, nil, func(v Value) bool { return v.Kind != Null })
 		}
 	}
 	return c.has()
@@ -314,7 +315,10 @@ func (c *Column) Distinct() (distinct []Value, codes Codes) {
 
 // Select gives the rows among those given (nil: among all) that have a value for which f holds. f is asked once for each distinct value
 // where those are few; the text that it gets is valid during the call.
-func (c *Column) Select(among *Bitmap, f func(Value) bool) *Bitmap {
+//
+// may, if it is not nil, is asked of many texts at once, one behind the other as they stand in their documents, with escapes: false says that
+// f holds for none of them. It is not asked where characters are escaped by their numbers.
+func (c *Column) Select(among *Bitmap, may func(texts string) bool, f func(Value) bool) *Bitmap {
 	c.decode()
 	result := NewBitmap(c.rows)
 	if c.entries != nil {
@@ -323,8 +327,18 @@ func (c *Column) Select(among *Bitmap, f func(Value) bool) *Bitmap {
 	}
 	var buf, text []byte
 	last := scratch()
+	looked, passed := 0, 0 // values before looked were asked about together, of those before passed none is such
 	c.each(among, func(row, first, end int) {
 		for i := first; i < end; i++ {
+			if may != nil && c.text != nil && i >= looked {
+				var texts string
+				if texts, looked = c.text.around(c.core, i, &last); !may(texts) && !strings.Contains(texts, `\u`) {
+					passed = looked
+				}
+			}
+			if i < passed {
+				continue
+			}
 			t := c.at(i, &buf, &last)
 			if t.class == escaped {
 				text = appendUnescaped(text[:0], t.text)

@@ -89,7 +89,7 @@ func walk(t *testing.T, s *Segment) {
 				}
 			}
 		}
-		c.Select(nil, func(v Value) bool { return len(v.Text) > 3 })
+		c.Select(nil, nil, func(v Value) bool { return len(v.Text) > 3 })
 	}
 }
 
@@ -155,7 +155,7 @@ func FuzzColumn(f *testing.F) {
 		column.MinMax()
 		column.Values(0, nil)
 		column.Values(int(n)-1, nil)
-		column.Select(nil, func(v Value) bool { return len(v.Text) > 3 })
+		column.Select(nil, nil, func(v Value) bool { return len(v.Text) > 3 })
 		s.Docs()
 	})
 }

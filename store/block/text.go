@@ -149,24 +149,51 @@ func (t *textData) token(core *core, i int, last **chunk) (token, error) {
 	if t.ends[i] == t.ends[i+1] {
 		return token{"", how}, nil
 	}
+	c, err := t.chunk(core, i, last)
+	if err != nil {
+		return token{class: bare}, err
+	}
+	from := t.chunks[c.index].from
+	return token{c.text[int(t.ends[i])-from : int(t.ends[i+1])-from], how}, nil
+}
+
+// chunk gives the chunk of a token, and makes it the last.
+func (t *textData) chunk(core *core, i int, last **chunk) (*chunk, error) {
 	c := *last
 	if c == nil {
 		if c = t.last.Load(); c == nil {
 			c = &chunk{index: -1}
 		}
 	}
-	if c.index < 0 || i < t.chunks[c.index].first || c.index+1 < len(t.chunks) && i >= t.chunks[c.index+1].first {
+	if c.index < 0 || i < t.chunks[c.index].first || i >= t.end(c.index) {
 		next, err := t.unpack(core, i, c.room)
 		if err != nil {
-			return token{class: bare}, err
+			return nil, err
 		}
 		if c = next; c.room == nil {
 			t.last.Store(c)
 		}
 	}
 	*last = c
-	from := t.chunks[c.index].from
-	return token{c.text[int(t.ends[i])-from : int(t.ends[i+1])-from], how}, nil
+	return c, nil
+}
+
+// end is the first token behind a chunk.
+func (t *textData) end(chunk int) int {
+	if chunk+1 < len(t.chunks) {
+		return t.chunks[chunk+1].first
+	}
+	return len(t.ends) - 1
+}
+
+// around gives the text of all tokens of a token's chunk, and the first token behind it.
+func (t *textData) around(core *core, i int, last **chunk) (text string, end int) {
+	c, err := t.chunk(core, i, last)
+	if err != nil {
+		core.fail(err)
+		return "", i + 1
+	}
+	return c.text, t.end(c.index)
 }
 
 // unpack decompresses the chunk of a token, into room if that is not nil.

@@ -253,7 +253,7 @@ func (n ids) selectRows(s *block.Segment, among *block.Bitmap) *block.Bitmap {
 			return block.NewBitmap(s.Len())
 		}
 	}
-	return c.Select(among, func(v block.Value) bool { return n[v.Text] })
+	return c.Select(among, nil, func(v block.Value) bool { return n[v.Text] })
 }
 
 func (ids) cost() int              { return 5 }
@@ -269,6 +269,8 @@ type leaf struct {
 	// What lets a whole column be passed over, each unless it is nil:
 	values []string // one of them must be among the values
 	tokens []string // all of them must be among the words of values, or be values
+
+	together func(texts string) bool // whether some of many values may be such, see block.Column's Select
 
 	numbers *span // the test for a column of numbers or times
 	exists  bool  // every value but null will do
@@ -346,7 +348,7 @@ func (l *leaf) column(s *block.Segment, c *block.Column, among *block.Bitmap) *b
 			return found
 		}
 	}
-	return c.Select(among, l.test)
+	return c.Select(among, l.together, l.test)
 }
 
 // may says whether the column may have what the leaf looks for.

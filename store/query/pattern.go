@@ -70,6 +70,7 @@ func (q Pattern) on(f *mapping.Field, test func(string) bool) (node, error) {
 		}
 		l := newLeaf(f, word, func(_ body.Kind, s string) bool { return holds(s) })
 		l.mark = whole(holds)
+		l.together = q.together(f)
 		return l.looking(nil, q.words()), nil
 	}
 	a := f.Analyzer
@@ -78,7 +79,25 @@ func (q Pattern) on(f *mapping.Field, test func(string) bool) (node, error) {
 		l = newLeaf(f, dear, func(_ body.Kind, s string) bool { return mayContain(s, literal) && anyTerm(a, s, test) })
 	}
 	l.mark = marking(a, test)
+	l.together = q.together(f)
 	return l, nil
+}
+
+// together makes the test whether some of many values may have the longest piece of the pattern; nil if it has none that JSON
+// leaves as it is, or if null stands for something.
+func (q Pattern) together(f *mapping.Field) func(string) bool {
+	literal := q.literal()
+	if f.Null != nil || literal == "" || strings.ContainsFunc(literal, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' || r == '/' }) {
+		return nil
+	}
+	switch {
+	case f.Type.Analyzed() || f.Lowercase:
+		return func(texts string) bool { return mayContain(texts, literal) }
+	case q.Fold:
+		folded := foldASCII(literal)
+		return func(texts string) bool { return indexFold(texts, folded) >= 0 }
+	}
+	return func(texts string) bool { return strings.Contains(texts, literal) }
 }
 
 // plain is on for a pattern that cannot be wrong.
