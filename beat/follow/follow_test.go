@@ -23,6 +23,12 @@ import (
 	"github.com/podbeat/podbeat/option"
 )
 
+// Tests do not wait as long for what is quiet: nothing here is copied slowly.
+func TestMain(m *testing.M) {
+	quiet = 500 * time.Millisecond
+	m.Run()
+}
+
 // A node is a directory of logs, with an input that follows it and an output that remembers what it was sent.
 type node struct {
 	t        *testing.T
@@ -53,8 +59,8 @@ type testOptions struct {
 	Options `config:",inline"`
 }
 
-// start starts the input, with what the registry has.
-func (n *node) start() {
+// input makes the input, with what the registry has.
+func (n *node) input() *input {
 	n.t.Helper()
 	backend, err := memlog.New(logp.NewLogger("test"), memlog.Settings{Root: n.registry, FileMode: 0o600})
 	if err != nil {
@@ -84,6 +90,13 @@ func (n *node) start() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
+	return in.(*input)
+}
+
+// start starts the input.
+func (n *node) start() {
+	n.t.Helper()
+	in, registry := n.input(), n.store.Registry
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

@@ -19,7 +19,7 @@ const turnBytes = 256 << 10
 
 // quiet is how long a file must not have grown to be taken as complete, when it is a copy, is
 // being compressed, or has been deleted.
-const quiet = 2 * time.Second
+var quiet = 2 * time.Second
 
 // A shard reads the files of some directories, in turns.
 type shard struct {
