@@ -156,6 +156,25 @@ func TestLostAnswer(t *testing.T) {
 	b.post(200, `{"collector":{"journalbeat":{"enabled":true,"status":{}}},"rotate":{"enabled":true,"age":5}}`)
 	lose("/.podbeat-system/_doc/configuration")
 	b.post(200, `{"collector":{"filebeat":{"enabled":false}}}`)
+	h.set(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == "PUT" {
+			w.WriteHeader(http.StatusForbidden)
+			return true
+		}
+		return false
+	})
+	if a := b.post(503, `{"collector":{"filebeat":{"enabled":true}}}`); !strings.Contains(a.text, "nothing has been changed") {
+		t.Errorf("got %s", a.text)
+	}
+	h.set(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == "PUT" {
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	})
+	if a := b.post(503, `{"collector":{"filebeat":{"enabled":true}}}`); !strings.Contains(a.text, "not known") {
+		t.Errorf("got %s", a.text)
+	}
 	lose("/.podbeat-system/_doc/configuration")
 	doc := one(t, b.post(200, `{"collector":{"filebeat":{"enabled":true}},"rotate":{"age":6}}`))
 	if at(doc, "configuration.version") != 3.0 || at(doc, "rotate.age") != 6.0 || at(doc, "collector.filebeat.enabled") != true {

@@ -137,8 +137,10 @@ func (k *keeper) read(ctx context.Context) (state, error) {
 	err := k.readRecord(ctx, client, &s)
 	rotates, policyErr := policy()
 	found, settingsErr := settings()
-	if err := errors.Join(err, policyErr, settingsErr); err != nil {
-		return state{}, err
+	for _, err := range []error{err, policyErr, settingsErr} {
+		if err != nil {
+			return state{}, err
+		}
 	}
 	s.policy, s.rotation = rotates.policy, rotates.rotation
 	s.settings, s.explicit = found.all, found.explicit

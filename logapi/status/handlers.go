@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/podbeat/podbeat/curator/system"
+	"github.com/podbeat/podbeat/es"
 	"github.com/podbeat/podbeat/es/body"
 	"github.com/podbeat/podbeat/heartbeat"
 )
@@ -195,7 +196,7 @@ func (s *Service) change(ctx context.Context, data []byte, ifMatch []string, by 
 			s.Log.Info("the configuration has been changed", "version", st.record.Version+1, "by", line(by), "changes", describe(list))
 			return nil
 		case !errors.Is(err, system.ErrChanged):
-			return err
+			return s.explain(err)
 		case time.Since(began) >= patience:
 			return refuseWith(http.StatusConflict, "conflict", errors.New("others keep changing the configuration: try again"))
 		}
@@ -216,6 +217,23 @@ func (s *Service) look(ctx context.Context) (*findings, error) {
 	}
 	f.stateErr = nil
 	return f, nil
+}
+
+// explain says what has come of a change that was not made, or not wholly.
+func (s *Service) explain(err error) error {
+	var r *refusal
+	switch {
+	case errors.As(err, &r):
+		return err
+	case errors.Is(err, errUnfinished):
+		r = refuseWith(http.StatusServiceUnavailable, "unfinished", errUnfinished)
+	case es.Status(err) != 0:
+		r = refuseWith(http.StatusServiceUnavailable, "backend", fmt.Errorf("nothing has been changed: %s", brief(err)))
+	default:
+		r = refuseWith(http.StatusServiceUnavailable, "unknown", fmt.Errorf("whether it has been changed is not known, the history tells: %s", brief(err)))
+	}
+	s.Log.Error("a change of the configuration has met an error", "reason", r.reason, "error", err)
+	return r
 }
 
 // plan is what a posted document changes in st, which is at now as a document. first is the state when the request came.
@@ -346,9 +364,6 @@ func (s *Service) refuse(w http.ResponseWriter, err error) {
 	if !errors.As(err, &r) {
 		s.Log.Error("a request could not be answered", "error", err)
 		r = refuseWith(http.StatusServiceUnavailable, "backend", errors.New(brief(err)))
-		if errors.Is(err, errUnfinished) {
-			r.reason = "unfinished"
-		}
 	}
 	if r.status == http.StatusServiceUnavailable || r.reason == "pending" {
 		w.Header().Set("Retry-After", "5")

@@ -1,9 +1,11 @@
 package status
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -180,7 +182,11 @@ func failed(what string, err error) string {
 
 // brief says what has gone wrong, without the address where it has.
 func brief(err error) string {
-	if op := (*net.OpError)(nil); errors.As(err, &op) {
+	var op *net.OpError
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		err = errSlow
+	case errors.As(err, &op):
 		return line(op.Op + ": " + op.Err.Error())
 	}
 	return line(err.Error())
