@@ -81,7 +81,7 @@ func TestStates(t *testing.T) {
 	off = "journal push"
 	step("what has failed is off too", s.assign(crewOfConfig, list, on), 1, "journal node off, push 127.0.0.1:1 off, filestream f failed it has ended by itself, emptydir default running")
 	off = ""
-	running = s.assign(crewOfConfig, list, on)
+	s.assign(crewOfConfig, list, on)
 	if _, err := (checked{plugins, s, nil}).Create(nil, configs(t, "{type: push, listen: '127.0.0.1:1', keys: /none}")[0].Config); err == nil {
 		t.Error("a push input without keys can be made")
 	}
