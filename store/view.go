@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -100,26 +101,41 @@ func (v *View) Times() (earliest, latest int64) {
 // Segments gives the segments with documents between two times, both included, in nanoseconds since 1970: those whose latest document is the
 // newest first. They may overlap. A segment's Err is to be asked for when the search is done.
 func (v *View) Segments(from, to int64) ([]*block.Segment, error) {
-	var all []*block.Segment
+	var parts []viewPart
 	for _, p := range v.parts {
-		if p.high < from || p.low > to {
-			continue
+		if p.high >= from && p.low <= to {
+			parts = append(parts, p)
 		}
-		var segment *block.Segment
-		var err error
-		if p.block != nil {
-			if segment, err = p.block.open(v.ix); err == nil {
-				segment = segment.Without(p.dead)
+	}
+	// Most are open already; where they are not, half of the time of a search may be for this.
+	all, errs := make([]*block.Segment, len(parts)), make([]error, len(parts))
+	var opening sync.WaitGroup
+	var next atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), len(parts)) {
+		opening.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(parts); i = int(next.Add(1)) - 1 {
+				all[i], errs[i] = parts[i].open(v.ix)
 			}
-		} else {
-			segment, err = p.chunk.open(p.docs, p.deadRows)
-		}
+		})
+	}
+	opening.Wait()
+	for _, err := range errs {
 		if err != nil {
 			return nil, fmt.Errorf("cannot read index %s: %w", v.ix.name, err)
 		}
-		all = append(all, segment)
 	}
 	return all, nil
+}
+
+func (p viewPart) open(ix *index) (*block.Segment, error) {
+	if p.block == nil {
+		return p.chunk.open(p.docs, p.deadRows)
+	}
+	segment, err := p.block.open(ix)
+	if err != nil {
+		return nil, err
+	}
+	return segment.Without(p.dead), nil
 }
 
 // cache bounds how much memory the blocks that were read take.
