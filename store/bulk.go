@@ -62,6 +62,11 @@ var checkers = sync.Pool{New: func() any { return new(block.Checker) }}
 // disk, and in every View made from then on. With an error nothing was written, or, if the disk failed, it is not known what was.
 // Requests that come at the same time share a transaction.
 func (s *Store) Bulk(ctx context.Context, name string, ops []Op) ([]Result, error) {
+	return s.BulkTo(ctx, name, "", ops)
+}
+
+// BulkTo is Bulk to the index with that UUID: one that has taken its name meanwhile is not written to.
+func (s *Store) BulkTo(ctx context.Context, name, uuid string, ops []Op) ([]Result, error) {
 	if err := s.space.check(); err != nil {
 		return nil, err
 	}
@@ -70,6 +75,9 @@ func (s *Store) Bulk(ctx context.Context, name string, ops []Op) ([]Result, erro
 		return nil, err
 	}
 	defer s.release(ix)
+	if uuid != "" && ix.uuid != uuid {
+		return nil, fmt.Errorf("%w [%s/%s]", ErrNoIndex, name, uuid)
+	}
 	r := s.prepare(ops)
 	if err := ix.waitForRoom(ctx); err != nil {
 		return nil, err

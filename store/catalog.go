@@ -129,6 +129,7 @@ func (c *catalog) remove(ctx context.Context, e entry) error {
 // A Meta is something that is known about an index, such as its mapping, or about the store, such as a template.
 type Meta struct {
 	Index string // its name; "" is the store
+	UUID  string // of the index that is meant, should another have taken its name; "" is any
 	Key   string
 	Value []byte // nil deletes it
 }
@@ -154,6 +155,9 @@ func (s *Store) SetMeta(ctx context.Context, changes ...Meta) error {
 		var err error
 		if uuids[i], err = s.uuidOf(m.Index); err != nil {
 			return err
+		}
+		if m.UUID != "" && m.UUID != uuids[i] {
+			return fmt.Errorf("%w [%s/%s]", ErrNoIndex, m.Index, m.UUID)
 		}
 	}
 	tx, err := s.catalog.db.BeginTx(ctx, nil)

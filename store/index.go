@@ -499,3 +499,6 @@ func (s *Store) Entries() (all []Entry, changes int64) {
 
 // Changes is how often an index was created, deleted, closed or opened since the store was opened.
 func (s *Store) Changes() int64 { return s.changes.Load() }
+
+// UUID is that of the index.
+func (v *View) UUID() string { return v.ix.uuid }

@@ -75,7 +75,7 @@ func TestCopyOfOpenFiles(t *testing.T) {
 func TestBackup(t *testing.T) {
 	s := create(t)
 	fill(t, s, 0, 300)
-	if err := errors.Join(s.Flush("logs"), s.Create(ctx, "empty"), s.SetMeta(ctx, Meta{"logs", "mapping", []byte("1")})); err != nil {
+	if err := errors.Join(s.Flush("logs"), s.Create(ctx, "empty"), s.SetMeta(ctx, Meta{Index: "logs", Key: "mapping", Value: []byte("1")})); err != nil {
 		t.Fatal(err)
 	}
 	fill(t, s, 300, 400)

@@ -464,9 +464,12 @@ func TestIndices(t *testing.T) {
 	if names := s.Names(); len(names) != 2 || names[0] != "logs" {
 		t.Error(names)
 	}
-	is(s.SetMeta(ctx, Meta{"logs", "mapping", []byte("1")}, Meta{"", "template", []byte("2")}, Meta{"logs", "old", []byte("3")}), nil)
-	is(s.SetMeta(ctx, Meta{"logs", "old", nil}), nil)
-	is(s.SetMeta(ctx, Meta{"", "template", []byte("4")}, Meta{"other", "x", nil}), ErrNoIndex)
+	is(s.SetMeta(ctx, Meta{Index: "logs", Key: "mapping", Value: []byte("1")}, Meta{Index: "", Key: "template", Value: []byte("2")}, Meta{Index: "logs", Key: "old", Value: []byte("3")}), nil)
+	is(s.SetMeta(ctx, Meta{Index: "logs", Key: "old", Value: nil}), nil)
+	is(s.SetMeta(ctx, Meta{Index: "", Key: "template", Value: []byte("4")}, Meta{Index: "other", Key: "x", Value: nil}), ErrNoIndex)
+	is(s.SetMeta(ctx, Meta{Index: "logs", UUID: "of another", Key: "x", Value: []byte("5")}), ErrNoIndex)
+	_, err = s.BulkTo(ctx, "logs", "of another", []Op{put(Index, "never", 1)})
+	is(err, ErrNoIndex)
 	s = again(t, s)
 	if all, err := s.Metas(ctx, "logs"); err != nil || len(all) != 1 || string(all["mapping"]) != "1" {
 		t.Error(all, err)

@@ -48,7 +48,7 @@ func TestEverythingAtOnce(t *testing.T) {
 				case k == 17:
 					err = s.SetClosed(ctx, name, r.IntN(3) == 0)
 				case k == 18:
-					err = s.SetMeta(ctx, Meta{name, "mapping", []byte("{}")})
+					err = s.SetMeta(ctx, Meta{Index: name, Key: "mapping", Value: []byte("{}")})
 				default:
 					var report Report
 					if report, err = s.Verify(ctx, name); len(report.Problems) > 0 {

@@ -225,7 +225,7 @@ func (h *Handler) applyAliases(ctx context.Context, changes []aliasChange) error
 		defer ix.grow.Unlock()
 		f := *ix.facts.Load()
 		f.aliases = next[index]
-		metas = append(metas, f.metas(index, aliasesKey)...)
+		metas = append(metas, f.metas(index, ix.uuid, aliasesKey)...)
 		done = append(done, func() { ix.facts.Store(&f) })
 	}
 	if err := h.store.SetMeta(ctx, metas...); err != nil {

@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/podbeat/podbeat/es/body"
 	"github.com/podbeat/podbeat/store/search"
@@ -214,15 +213,6 @@ func (c *call) flag(name string, otherwise bool) bool {
 }
 
 func (c *call) pretty() bool { return c.flag("pretty", false) }
-
-// duration is a parameter that is a time value.
-func (c *call) duration(name string, otherwise time.Duration) time.Duration {
-	if value, ok := c.params[name]; ok {
-		d, _ := search.ParseDuration(value) // readParameters has done so
-		return d
-	}
-	return otherwise
-}
 
 // number is a parameter that is a whole number; ok is false without one.
 func (c *call) number(name string) (n int64, ok bool) {

@@ -28,7 +28,7 @@ func (h *Handler) create(ctx context.Context, name string, request body.Value) (
 	if err != nil {
 		return nil, err
 	}
-	err = h.store.Create(ctx, name, f.metas("", mappingKey, settingsKey, aliasesKey)...)
+	err = h.store.Create(ctx, name, f.metas("", "", mappingKey, settingsKey, aliasesKey)...)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +212,7 @@ func (h *Handler) keepMapping(ctx context.Context, ix *indexState, m *mapping.Ma
 		return nil
 	}
 	f.mapping = m
-	kept := f.metas(ix.name, mappingKey)
+	kept := f.metas(ix.name, ix.uuid, mappingKey)
 	if err := h.store.SetMeta(ctx, kept...); err != nil {
 		if errors.Is(err, store.ErrNoIndex) {
 			return missing(ix.name)

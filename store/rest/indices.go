@@ -25,9 +25,12 @@ type indexState struct {
 	name, uuid string
 	created    time.Time
 	closed     bool
+	*factsHolder
+}
 
-	// grow is held by who changes facts.
-	grow  sync.Mutex
+// A factsHolder holds what of an index may change. It stays the same when the index is closed and opened.
+type factsHolder struct {
+	grow  sync.Mutex // held by who changes facts
 	facts atomic.Pointer[facts]
 }
 
@@ -85,12 +88,10 @@ func (h *Handler) snapshot() (*snapshot, error) {
 			if err != nil {
 				return nil, err
 			}
-			ix = &indexState{name: e.Name, uuid: e.UUID, created: e.Created, closed: e.Closed}
+			ix = &indexState{e.Name, e.UUID, e.Created, e.Closed, new(factsHolder)}
 			ix.facts.Store(f)
 		} else if ix.closed != e.Closed {
-			f := ix.facts.Load()
-			ix = &indexState{name: e.Name, uuid: e.UUID, created: e.Created, closed: e.Closed}
-			ix.facts.Store(f)
+			ix = &indexState{e.Name, e.UUID, e.Created, e.Closed, ix.factsHolder}
 		}
 		s.list = append(s.list, ix)
 		s.byName[e.Name] = ix
@@ -182,15 +183,6 @@ func (h *Handler) lookup(name string) (*indexState, error) {
 	return ix, nil
 }
 
-// mapping gives an index's mapping as it is now.
-func (h *Handler) mapping(name string) (*mapping.Mapping, error) {
-	ix, err := h.lookup(name)
-	if err != nil {
-		return nil, err
-	}
-	return ix.facts.Load().mapping, nil
-}
-
 // view opens indices, which must not be closed, for a search. What a document in a view has is in the mapping beside it.
 func (h *Handler) view(names []string) (over []search.Index, release func(), err error) {
 	release = func() {
@@ -199,24 +191,35 @@ func (h *Handler) view(names []string) (over []search.Index, release func(), err
 		}
 	}
 	for _, name := range names {
-		v, err := h.store.View(name)
+		v, f, err := h.viewOf(name)
 		if err != nil {
-			release()
-			if errors.Is(err, store.ErrNoIndex) {
-				return nil, nil, noIndex(name)
-			}
-			return nil, nil, err
-		}
-		ix, err := h.lookup(name) // behind the view: documents come behind the mapping that they need
-		if err != nil {
-			v.Release()
 			release()
 			return nil, nil, err
 		}
-		f := ix.facts.Load()
 		over = append(over, search.Index{View: v, Mapping: f.mapping, Aliases: f.aliasNames()})
 	}
 	return over, release, nil
+}
+
+// viewOf opens an index for a search, and gives what is known of it.
+func (h *Handler) viewOf(name string) (*store.View, *facts, error) {
+	for {
+		v, err := h.store.View(name)
+		if errors.Is(err, store.ErrNoIndex) {
+			return nil, nil, noIndex(name)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		ix, err := h.lookup(name) // behind the view: documents come behind the mapping that they need
+		if err == nil && ix.uuid == v.UUID() {
+			return v, ix.facts.Load(), nil
+		}
+		v.Release()
+		if err != nil {
+			return nil, nil, err
+		} // else another index has taken its name in between
+	}
 }
 
 func (f *facts) aliasNames() (names []string) {
@@ -235,7 +238,7 @@ func (h *Handler) changeFacts(ctx context.Context, ix *indexState, f func(facts)
 	if err != nil || len(keys) == 0 {
 		return err
 	}
-	if err := h.store.SetMeta(ctx, next.metas(ix.name, keys...)...); err != nil {
+	if err := h.store.SetMeta(ctx, next.metas(ix.name, ix.uuid, keys...)...); err != nil {
 		if errors.Is(err, store.ErrNoIndex) {
 			return noIndex(ix.name)
 		}
@@ -246,7 +249,7 @@ func (h *Handler) changeFacts(ctx context.Context, ix *indexState, f func(facts)
 }
 
 // metas are facts as the store keeps them.
-func (f *facts) metas(index string, keys ...string) []store.Meta {
+func (f *facts) metas(index, uuid string, keys ...string) []store.Meta {
 	var out []store.Meta
 	for _, key := range keys {
 		v := f.settings
@@ -256,7 +259,7 @@ func (f *facts) metas(index string, keys ...string) []store.Meta {
 		case aliasesKey:
 			v = f.aliasesValue()
 		}
-		out = append(out, store.Meta{Index: index, Key: key, Value: v.Append(nil)})
+		out = append(out, store.Meta{Index: index, UUID: uuid, Key: key, Value: v.Append(nil)})
 	}
 	return out
 }

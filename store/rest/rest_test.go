@@ -184,6 +184,48 @@ func TestDeletedUnderWriters(t *testing.T) {
 	all.Wait()
 }
 
+// An index that is closed and opened under writers forgets none of the fields that they bring.
+func TestClosedUnderWriters(t *testing.T) {
+	url := serve(t)
+	ask(t, 200, "PUT", url+"/shutter", "")
+	stop := make(chan struct{})
+	var written sync.Map
+	var all sync.WaitGroup
+	for w := range 3 {
+		all.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				field := fmt.Sprintf("f%d_%d", w, i%250)
+				if status, _, _ := send(t, url, request{method: "POST", path: "/shutter/_doc", content: fmt.Sprintf(`{%q:1}`, field)}); status == 201 {
+					written.Store(field, true)
+				}
+			}
+		})
+	}
+	for range 40 {
+		ask(t, 200, "POST", url+"/shutter/_close", "")
+		ask(t, 200, "POST", url+"/shutter/_open", "")
+		ask(t, 201, "POST", url+"/shutter/_doc", `{}`)
+	}
+	close(stop)
+	all.Wait()
+	mapped, n := ask(t, 200, "GET", url+"/shutter/_mapping", ""), 0
+	written.Range(func(field, _ any) bool {
+		n++
+		if !strings.Contains(mapped, fmt.Sprintf("%q:", field)) {
+			t.Errorf("%s is not mapped", field)
+		}
+		return true
+	})
+	if n == 0 {
+		t.Error("nothing was written")
+	}
+}
+
 // What the store deletes by itself is gone for the handler too.
 func TestDeletedByStore(t *testing.T) {
 	url, s := serveStore(t, rest.Options{})

@@ -26,7 +26,6 @@ type clusterSettings struct {
 	autoCreate            string     // action.auto_create_index
 	destructiveNames      bool       // action.destructive_requires_name
 	readOnly              bool       // cluster.blocks.read_only, or read_only_allow_delete
-	maxFields             int
 }
 
 // load reads what the store keeps of itself.

@@ -129,7 +129,7 @@ func (h *Handler) writeBatch(ctx context.Context, ix *indexState, items []*item)
 	if len(ops) == 0 {
 		return
 	}
-	results, err := h.store.Bulk(ctx, ix.name, ops)
+	results, err := h.store.BulkTo(ctx, ix.name, ix.uuid, ops)
 	if err != nil {
 		if errors.Is(err, store.ErrClosed) {
 			err = closedIndex(ix)
