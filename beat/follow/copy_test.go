@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -234,21 +233,4 @@ func TestTruncatedWhileAMessageWaits(t *testing.T) {
 	n.want([]string{"one 000000"})
 	n.do(os.Truncate(n.path("p/app.log"), 0))
 	n.want([]string{"one 000000", "two 000000"})
-}
-
-// A stop in the middle of a compressed file does not end it.
-func TestStopWhileACompressedFileIsRead(t *testing.T) {
-	n := newNode(t)
-	all := n.write("p/app.log.1", "compressed", 0, 5000)
-	n.gzip(n.path("p/app.log.1"))
-	n.hold(true)
-	n.start()
-	waitFor(t, "the file is read", func() bool { return n.has("p/app.log.1.gz") })
-	n.stop()
-	n.hold(false)
-	n.start()
-	n.want(all)
-	if got := strings.Join(n.delivered()[:2], " "); got != strings.Join(all[:2], " ") {
-		t.Errorf("delivered %q first", got)
-	}
 }
