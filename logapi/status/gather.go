@@ -40,7 +40,7 @@ func (s *Service) gather(ctx context.Context) *findings {
 	f := &findings{maxLag: s.Settings.Kafka.MaxLag, curatorEvery: s.CuratorEvery}
 	health := ask(ctx, s.health)
 	nodes := ask(ctx, s.nodesByRole)
-	figures := ask(ctx, s.figures)
+	figures := ask(ctx, s.store.probe)
 	state := ask(ctx, s.config.read)
 	run := ask(ctx, s.curatorRun)
 	kafka := ask(ctx, func(ctx context.Context) (kafkaFindings, error) { return s.kafka.probe(ctx, now) })

@@ -7,11 +7,13 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/podbeat/podbeat/curator/system"
 	"github.com/podbeat/podbeat/es"
 	"github.com/podbeat/podbeat/es/body"
+	"github.com/podbeat/podbeat/store"
 )
 
 // errSlow is that of a probe that has not come back in time.
@@ -184,25 +186,73 @@ func (s *Service) curatorRun(ctx context.Context) (*lastRun, error) {
 	})
 }
 
-// figures asks the embedded store; nil if there is none.
-func (s *Service) figures(context.Context) (*figures, error) {
-	if s.Store == nil {
+// A storeProbe asks the embedded store how it is.
+type storeProbe struct {
+	store *store.Store // nil: there is none
+
+	mu       sync.Mutex
+	last     figures       // of its documents
+	err      error         // of the last count
+	counting chan struct{} // closed when who counts is done; nil: nobody does
+}
+
+// probe says how the store is; nil if there is none. Counting waits for writers and opens every index once, so it may take long:
+// then it is the last count that is told.
+func (p *storeProbe) probe(ctx context.Context) (*figures, error) {
+	if p.store == nil {
 		return nil, nil
 	}
-	all, err := s.Store.List()
+	p.mu.Lock()
+	counting := p.counting
+	if counting == nil {
+		counting = make(chan struct{})
+		p.counting = counting
+		go p.count(counting)
+	}
+	p.mu.Unlock()
+	select {
+	case <-counting:
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	f, err := p.last, p.err
+	p.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	f := &figures{Indices: len(all)}
+	f.Indices = len(p.store.Names())
+	if _, f.FreeBytes, err = p.store.Space(); err != nil {
+		return nil, err
+	}
+	if err := p.store.Full(); err != nil {
+		f.Error = line(err.Error())
+	}
+	return &f, nil
+}
+
+// count counts what is in the store and closes done.
+func (p *storeProbe) count(done chan struct{}) {
+	all, err := p.store.List()
+	var f figures
 	for _, i := range all {
 		f.Documents += int64(i.Docs)
 		f.Bytes += i.Bytes
 	}
-	if _, f.FreeBytes, err = s.Store.Space(); err != nil {
-		return nil, err
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err = err; err == nil {
+		p.last = f
 	}
-	if err := s.Store.Full(); err != nil {
-		f.Error = line(err.Error())
+	p.counting = nil
+	close(done)
+}
+
+// wait returns when nobody counts.
+func (p *storeProbe) wait() {
+	p.mu.Lock()
+	counting := p.counting
+	p.mu.Unlock()
+	if counting != nil {
+		<-counting
 	}
-	return f, nil
 }

@@ -131,6 +131,7 @@ type Service struct {
 	instances *registry
 	nodes     *memory // of Elasticsearch, by role and name
 	kafka     *kafkaProbe
+	store     *storeProbe
 	peers     *http.Client
 	config    *keeper
 	rounds    rounds
@@ -167,7 +168,7 @@ func New(o Options) (*Service, error) {
 	if o.CuratorEvery <= 0 {
 		o.CuratorEvery = 26 * time.Hour
 	}
-	s := &Service{Options: o, instances: newRegistry(o.Forget), nodes: newMemory(o.Forget), config: newKeeper(o.ES),
+	s := &Service{Options: o, instances: newRegistry(o.Forget), nodes: newMemory(o.Forget), config: newKeeper(o.ES), store: &storeProbe{store: o.Store},
 		posts: make(chan struct{}, 4), beats: make(chan struct{}, 8)}
 	s.peers = &http.Client{Transport: o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	var err error
@@ -187,6 +188,7 @@ func New(o Options) (*Service, error) {
 func (s *Service) Close() error {
 	s.stop()
 	s.done.Wait()
+	s.store.wait()
 	s.kafka.close()
 	s.peers.CloseIdleConnections()
 	return nil
