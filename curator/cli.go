@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/curator/action"
 	"github.com/podbeat/podbeat/curator/cluster"
 )
@@ -190,8 +191,6 @@ Elastic Curator's curator_cli. Filters are JSON: one object, or an array of them
   curator cli --dry-run close --filter_list '{"filtertype":"pattern","kind":"prefix","value":"logs-"}'
   curator cli delete-indices --ignore_empty_list --filter_list '[{"filtertype":"pattern","kind":"prefix","value":"logs-"},
       {"filtertype":"age","source":"name","direction":"older","timestring":"%Y.%m.%d","unit":"days","unit_count":30}]'`,
-		Args: cobra.ArbitraryArgs,
-		RunE: refuseUnknown,
 	}
 	for _, s := range singletons {
 		sub := &cobra.Command{Use: s.name, Short: s.short, Args: noArgs}
@@ -200,8 +199,7 @@ Elastic Curator's curator_cli. Filters are JSON: one object, or an array of them
 		sub.RunE = start.with(values, func(ctx context.Context, r *run) error { return r.singleton(ctx, s, values) })
 		cmd.AddCommand(sub)
 	}
-	cmd.AddCommand(newShowIndicesCommand(start), newShowSnapshotsCommand(start))
-	return cmd
+	return cli.Group(cmd, newShowIndicesCommand(start), newShowSnapshotsCommand(start))
 }
 
 // with is the RunE of a command that has values and does work.
@@ -211,7 +209,7 @@ func (start starter) with(values []*flagValue, work func(context.Context, *run) 
 			return err
 		}
 		if cmd.Flags().Changed("policy") {
-			return usage("%q takes no --policy", cmd.CommandPath())
+			return cli.Usage("%q takes no --policy", cmd.CommandPath())
 		}
 		r, end, err := start(cmd)
 		if err != nil {
@@ -235,7 +233,7 @@ func (start starter) with(values []*flagValue, work func(context.Context, *run) 
 
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usage("%q takes no arguments, got %q", cmd.CommandPath(), args)
+		return cli.Usage("%q takes no arguments, got %q", cmd.CommandPath(), args)
 	}
 	return nil
 }
@@ -267,7 +265,7 @@ func (r *run) singleton(ctx context.Context, s singleton, values []*flagValue) e
 
 // cluster is the cluster with the timeout of an action.
 func (r *run) cluster(a *action.Action) *cluster.Cluster {
-	c := &cluster.Cluster{ES: r.es, Log: r.log, Progress: r.working.step, Now: r.now}
+	c := &cluster.Cluster{ES: r.es, Log: r.log, Progress: r.working.Step, Now: r.now}
 	if a.Timeout > 0 {
 		c.ES = r.es.With(a.Timeout)
 	}
@@ -283,7 +281,7 @@ func (r *run) only(ctx context.Context, text []byte, name string) (*action.Actio
 	for _, warning := range file.Warnings {
 		r.log.Warn(warning)
 	}
-	var end failure
+	var end cli.Exit
 	if err := r.begin(ctx, name, file.SHA256); errors.As(err, &end) {
 		return nil, end
 	} else if err != nil {
@@ -303,7 +301,7 @@ func (r *run) emptyList(a *action.Action) error {
 		return nil
 	}
 	r.log.Error("Singleton action failed due to empty " + noun + " list")
-	return failure{1}
+	return cli.Exit{Code: 1}
 }
 
 // ended says how an action ended.
@@ -317,7 +315,7 @@ func (r *run) ended(a *action.Action, err error) error {
 	}
 	r.log.Info(fmt.Sprintf("%q action completed.", a.Kind))
 	if r.results.Held > 0 {
-		return failure{1}
+		return cli.Exit{Code: 1}
 	}
 	return nil
 }
@@ -327,5 +325,5 @@ func (r *run) critical(format string, args ...any) error {
 	for l := range strings.Lines(fmt.Sprintf(format, args...)) {
 		r.log.Log(context.Background(), levelCritical, strings.TrimSuffix(l, "\n"))
 	}
-	return failure{1}
+	return cli.Exit{Code: 1}
 }

@@ -11,56 +11,23 @@
 package curator
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"runtime/debug"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/curator/plan"
 	"github.com/podbeat/podbeat/curator/serve"
-	"github.com/podbeat/podbeat/curator/setting"
 )
 
 // Main runs the program with its arguments and returns the exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	cmd := newCommand(serve.System{})
-	cmd.SetArgs(args)
-	cmd.SetOut(stdout)
-	cmd.SetErr(stderr)
-	err := cmd.ExecuteContext(ctx)
-	var f failure
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &f):
-		return f.code
-	}
-	for line := range strings.Lines(err.Error()) { // as many as there are mistakes in a file
-		fmt.Fprintf(stderr, "curator: %s\n", setting.Printable(strings.TrimSuffix(line, "\n")))
-	}
-	var u usageError
-	if errors.As(err, &u) {
-		fmt.Fprintln(stderr, "Try `curator --help`.")
-		return 2
-	}
-	return 1
+	return cli.Run(newCommand(serve.System{}), args, os.Stdin, stdout, stderr)
 }
-
-// A usageError is the command line's fault.
-type usageError struct{ error }
-
-func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // choices are the flags of a run.
 type choices struct {
@@ -95,12 +62,7 @@ The exit code is 0 when all was done, 1 when something failed or was held back, 
   curator serve --policy elasticsearch --at 02:30`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: cobra.FixedCompletions([]string{"yml", "yaml"}, cobra.ShellCompDirectiveFilterFileExt),
-		SilenceUsage:      true,
-		SilenceErrors:     true,
-		Version:           version(),
 	}
-	cmd.SetVersionTemplate("curator, version {{.Version}}\n")
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{knownFlags(cmd, err)} })
 	c.client = newClientFlags(cmd)
 	c.runFlags(cmd)
 	c.planFlags(cmd)
@@ -143,7 +105,7 @@ func dryRunByEnv(env func(string) (string, bool)) (bool, error) {
 	case "", "0", "false", "f", "no", "n", "off":
 		return false, nil
 	}
-	return true, usage("cannot read %s=%q: want true or false", name, text)
+	return true, cli.Usage("cannot read %s=%q: want true or false", name, text)
 }
 
 // planFlags are those of a single run.
@@ -160,32 +122,32 @@ func (c *choices) planFlags(cmd *cobra.Command) {
 func (c *choices) check(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) > 1:
-		return usage("got %d action files, want one: %s", len(args), strings.Join(args, " "))
+		return cli.Usage("got %d action files, want one: %s", len(args), strings.Join(args, " "))
 	case len(args) == 0 && c.policy == "" && c.planFile != "":
-		return usage("missing ACTION_FILE, or --policy: what the plan was made from, again")
+		return cli.Usage("missing ACTION_FILE, or --policy: what the plan was made from, again")
 	case len(args) == 0 && c.policy == "":
-		return usage("missing ACTION_FILE, or --policy")
+		return cli.Usage("missing ACTION_FILE, or --policy")
 	case len(args) == 1 && c.policy != "":
-		return usage("give either an action file or --policy, not both")
+		return cli.Usage("give either an action file or --policy, not both")
 	case c.output != "" && c.output != "text" && c.output != "json":
-		return usage("unknown --output %q: want text or json", c.output)
+		return cli.Usage("unknown --output %q: want text or json", c.output)
 	case c.output == "json" && !c.plan && !c.dryRun:
-		return usage("--output json is a form of plans: give it with --plan or --dry-run")
+		return cli.Usage("--output json is a form of plans: give it with --plan or --dry-run")
 	case c.dryRun && c.plan:
-		return usage("--dry-run and --plan are two forms of one thing: give one")
+		return cli.Usage("--dry-run and --plan are two forms of one thing: give one")
 	case c.dryRun && c.planFile != "":
-		return usage("--plan-file is made with --plan, and done without --dry-run")
+		return cli.Usage("--plan-file is made with --plan, and done without --dry-run")
 	case !(c.guards.MaxDeleteRatio >= 0 && c.guards.MaxDeleteRatio <= 1):
-		return usage("--max-delete-ratio is %v: want a share from 0 to 1", c.guards.MaxDeleteRatio)
+		return cli.Usage("--max-delete-ratio is %v: want a share from 0 to 1", c.guards.MaxDeleteRatio)
 	}
 	if len(args) == 1 {
 		switch info, err := os.Stat(args[0]); {
 		case errors.Is(err, os.ErrNotExist):
-			return usage("cannot read action file %q: there is no such file%s", args[0], nearCommand(cmd, args[0]))
+			return cli.Usage("cannot read action file %q: there is no such file%s", args[0], cli.NearCommand(cmd, args[0]))
 		case err != nil:
-			return usage("cannot read action file: %w", err)
+			return cli.Usage("cannot read action file: %w", err)
 		case info.IsDir():
-			return usage("cannot read action file %q: it is a directory", args[0])
+			return cli.Usage("cannot read action file %q: it is a directory", args[0])
 		}
 	}
 	return nil
@@ -214,56 +176,4 @@ func (c *choices) settle(cmd *cobra.Command) plan.Guards {
 		g.Clock = none.Clock
 	}
 	return g
-}
-
-// nearCommand helps who mistyped a command: it looks like a file then.
-func nearCommand(cmd *cobra.Command, arg string) string {
-	cmd.SuggestionsMinimumDistance = 2 // letters that differ; cobra sets it only for its own messages
-	if near := cmd.SuggestionsFor(arg); len(near) > 0 {
-		return "; did you mean the command " + strings.Join(near, " or ") + "?"
-	}
-	return ""
-}
-
-// knownFlags adds to the error of a flag which ones there are.
-func knownFlags(cmd *cobra.Command, err error) error {
-	if !strings.HasPrefix(err.Error(), "unknown") {
-		return err
-	}
-	var names []string
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if !f.Hidden {
-			names = append(names, "--"+f.Name)
-		}
-	})
-	return fmt.Errorf("%w; known are %s", err, strings.Join(names, " "))
-}
-
-// refuseUnknown is for commands that only have commands: it helps who mistyped one.
-func refuseUnknown(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return cmd.Help()
-	}
-	var names []string
-	for _, sub := range cmd.Commands() {
-		if sub.IsAvailableCommand() {
-			names = append(names, sub.Name())
-		}
-	}
-	return usage("unknown command %q for %q%s; known are %s", args[0], cmd.CommandPath(), nearCommand(cmd, args[0]), strings.Join(names, ", "))
-}
-
-// version is what the program was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	v := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && (v == "" || v == "(devel)") {
-			v = s.Value[:min(12, len(s.Value))]
-		}
-	}
-	return v
 }

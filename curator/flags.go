@@ -15,6 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/podbeat/podbeat/cli"
 )
 
 // A flag describes one flag.
@@ -257,7 +259,7 @@ func missing(values []*flagValue) error {
 		}
 	}
 	if names != nil {
-		return usage("missing %s", strings.Join(names, ", "))
+		return cli.Usage("missing %s", strings.Join(names, ", "))
 	}
 	return nil
 }

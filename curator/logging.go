@@ -18,11 +18,10 @@ import (
 	"sync"
 	"syscall"
 	"time"
-	"unicode"
 	"unicode/utf16"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/curator/action"
-	"github.com/podbeat/podbeat/curator/setting"
 )
 
 // levelCritical is above slog's own levels: the program cannot go on.
@@ -151,7 +150,7 @@ func (s *sink) open(name string) (stop func() error, err error) {
 func (s *sink) reopen(name string) {
 	file, err := appendTo(name)
 	if err != nil {
-		fmt.Fprintln(s.stderr, "curator:", setting.Printable(err.Error()))
+		fmt.Fprintln(s.stderr, "curator:", cli.Printable(err.Error()))
 		return
 	}
 	s.mu.Lock()
@@ -271,13 +270,13 @@ func (l line) utcTime() string { return l.time.UTC().Format("2006-01-02T15:04:05
 // text is the message with its attributes.
 func (l line) text() string {
 	var b strings.Builder
-	b.WriteString(setting.Printable(l.message))
+	b.WriteString(cli.Printable(l.message))
 	for _, a := range l.attrs {
-		value := setting.Printable(a.value)
+		value := cli.Printable(a.value)
 		if value == "" || strings.ContainsAny(value, " =\"") {
 			value = strconv.Quote(value)
 		}
-		fmt.Fprintf(&b, " %s=%s", setting.Printable(a.name), value)
+		fmt.Fprintf(&b, " %s=%s", cli.Printable(a.name), value)
 	}
 	return b.String()
 }
@@ -328,5 +327,3 @@ func quote(s string) string {
 	}
 	return string(append(b, '"'))
 }
-
-func unsafeRune(r rune) bool { return !unicode.IsPrint(r) }

@@ -16,8 +16,8 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/curator/action"
-	"github.com/podbeat/podbeat/curator/setting"
 )
 
 // hostile is what a cluster may have in a name or a message, and what must not reach a terminal.
@@ -173,11 +173,11 @@ func TestLogFile(t *testing.T) {
 func FuzzPrintable(f *testing.F) {
 	f.Add(hostile)
 	f.Fuzz(func(t *testing.T, s string) {
-		text := setting.Printable(s)
+		text := cli.Printable(s)
 		if i := strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
 			t.Errorf("%q: %q is left", s, text[i:])
 		}
-		if setting.Printable(text) != text {
+		if cli.Printable(text) != text {
 			t.Errorf("%q is not stable", text)
 		}
 		var back string

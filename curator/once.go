@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/curator/action"
 	"github.com/podbeat/podbeat/curator/plan"
 	"github.com/podbeat/podbeat/curator/serve"
@@ -21,7 +22,7 @@ import (
 type session struct {
 	es         *es.Client
 	log        *slog.Logger
-	progress   *progress
+	progress   *cli.Progress
 	end        func() error // closes the log
 	anyVersion bool         // of the client file: say nothing of a version that was not tried
 	master     bool         // of the client file: go on only if the node is the elected master
@@ -34,8 +35,8 @@ func (c *choices) open(cmd *cobra.Command, quiet bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{progress: newProgress(cmd.ErrOrStderr()), master: cfg.MasterOnly, anyVersion: cfg.SkipVersionTest}
-	stdout, stderr := s.progress.above(cmd.OutOrStdout()), s.progress.above(cmd.ErrOrStderr())
+	s := &session{progress: cli.NewProgress(cmd.ErrOrStderr()), master: cfg.MasterOnly, anyVersion: cfg.SkipVersionTest}
+	stdout, stderr := s.progress.Above(cmd.OutOrStdout()), s.progress.Above(cmd.ErrOrStderr())
 	if quiet {
 		stdout = stderr
 	}
@@ -45,11 +46,11 @@ func (c *choices) open(cmd *cobra.Command, quiet bool) (*session, error) {
 	if cfg.Logging.File == "" { // else SIGHUP has the file opened anew
 		stopOnHangup()
 	}
-	s.progress.report(s.log)
+	s.progress.Lines(func(line string) { s.log.Info(line) })
 	for _, warning := range cfg.Warnings {
 		s.log.Warn(warning)
 	}
-	cfg.Config.UserAgent = "curator/" + version()
+	cfg.Config.UserAgent = "curator/" + cli.Version()
 	if s.es, err = es.New(cfg.Config); err != nil {
 		_ = s.end()
 		return nil, err
@@ -70,7 +71,7 @@ func stopOnHangup() {
 }
 
 func (s *session) close() {
-	s.progress.end()
+	s.progress.End()
 	_ = s.end()
 }
 
@@ -143,7 +144,7 @@ func (c *choices) once(cmd *cobra.Command, args []string) error {
 	if m == apply || r.made.Version == 0 {
 		return err
 	}
-	s.progress.end()
+	s.progress.End()
 	if e := c.show(cmd, r); e != nil {
 		return e
 	}

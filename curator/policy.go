@@ -13,12 +13,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/curator/action"
 	"github.com/podbeat/podbeat/curator/cluster"
 	"github.com/podbeat/podbeat/curator/filter"
 	"github.com/podbeat/podbeat/curator/plan"
 	"github.com/podbeat/podbeat/curator/retention"
-	"github.com/podbeat/podbeat/curator/setting"
 	"github.com/podbeat/podbeat/curator/system"
 )
 
@@ -44,7 +44,7 @@ func (r *run) policy(ctx context.Context, where string, earlier *plan.Plan) erro
 		return fmt.Errorf("nothing was run: %w", err)
 	}
 	if err := r.begin(ctx, p.Name, p.SHA256); err != nil {
-		return fmt.Errorf("nothing was run: %w", err) // a failure{} among it has its own exit code
+		return fmt.Errorf("nothing was run: %w", err) // a cli.Exit among it has its own exit code
 	}
 	if earlier != nil {
 		if err := earlier.Fits(r.made.Cluster, p.Name, p.SHA256, r.now()); err != nil {
@@ -58,9 +58,9 @@ func (r *run) policy(ctx context.Context, where string, earlier *plan.Plan) erro
 		return r.failed(ctx, a, err)
 	case err != nil:
 		r.log.Error(fmt.Sprintf("Retention failed: %v", err))
-		return failure{1}
+		return cli.Exit{Code: 1}
 	case r.results.Held > 0:
-		return failure{1}
+		return cli.Exit{Code: 1}
 	}
 	return nil
 }
@@ -149,13 +149,13 @@ deleted or why it will not. An index that is not there is explained by its name.
   curator explain --policy elasticsearch --hosts http://es:9200 logs-payments-api-2026.11.21`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usage("missing INDEX: the name of an index")
+				return cli.Usage("missing INDEX: the name of an index")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if c.policy == "" {
-				return usage("missing --policy: a file, or elasticsearch")
+				return cli.Usage("missing --policy: a file, or elasticsearch")
 			}
 			s, err := c.open(cmd, true)
 			if err != nil {
@@ -202,10 +202,8 @@ func newPolicyCommand(c *choices) *cobra.Command {
 		Example: `  curator policy check retention.yml
   curator policy put --hosts http://es:9200 retention.yml
   curator policy show --hosts http://es:9200`,
-		Args: cobra.ArbitraryArgs,
-		RunE: refuseUnknown,
 	}
-	cmd.AddCommand(&cobra.Command{
+	return cli.Group(cmd, &cobra.Command{
 		Use: "put FILE", Short: "Check the policy in FILE and store it",
 		Example: "  curator policy put --hosts http://es:9200 retention.yml", Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.putPolicy(cmd, args[0]) },
@@ -222,18 +220,17 @@ func newPolicyCommand(c *choices) *cobra.Command {
 				return err
 			}
 			for _, warning := range p.Warnings() {
-				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", setting.Printable(warning))
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", cli.Printable(warning))
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "ok")
 			return nil
 		},
 	})
-	return cmd
 }
 
 func oneFile(_ *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usage("got %d arguments, want one FILE", len(args))
+		return cli.Usage("got %d arguments, want one FILE", len(args))
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/curator/action"
 	"github.com/podbeat/podbeat/curator/cluster"
 	"github.com/podbeat/podbeat/curator/filter"
@@ -29,11 +30,11 @@ type run struct {
 	mode       mode
 	guards     plan.Guards
 	strict     bool
-	daily      bool         // run by a schedule: nothing to do is as it should be
-	anyVersion bool         // say nothing of a version that was not tried
-	master     bool         // go on only if the node asked is the elected master
-	audit      *serve.Audit // has a line for each index acted on; nil: none
-	working    *progress    // nil: none
+	daily      bool          // run by a schedule: nothing to do is as it should be
+	anyVersion bool          // say nothing of a version that was not tried
+	master     bool          // go on only if the node asked is the elected master
+	audit      *serve.Audit  // has a line for each index acted on; nil: none
+	working    *cli.Progress // nil: none
 
 	made    plan.Plan // what was decided so far
 	facts   plan.Facts
@@ -57,11 +58,6 @@ type tally struct {
 	Held         int
 }
 
-// A failure ends a run with an exit code; the log has said why.
-type failure struct{ code int }
-
-func (f failure) Error() string { return fmt.Sprintf("exit %d", f.code) }
-
 // begin learns about the cluster what every plan needs.
 func (r *run) begin(ctx context.Context, source, sha256 string) error {
 	info, err := r.es.Info(ctx)
@@ -78,7 +74,7 @@ func (r *run) begin(ctx context.Context, source, sha256 string) error {
 		}
 		if !elected {
 			r.log.Info("Master-only flag detected. Connected to non-master node. Aborting.")
-			return failure{0}
+			return cli.Exit{}
 		}
 	}
 	now := r.now()
@@ -106,17 +102,17 @@ func (r *run) file(ctx context.Context, f *action.File, earlier *plan.Plan) erro
 	for _, warning := range f.Warnings {
 		r.log.Warn(warning)
 	}
-	var end failure
+	var end cli.Exit
 	if err := r.begin(ctx, f.Name, f.SHA256); errors.As(err, &end) {
 		return end
 	} else if err != nil {
 		r.log.Error(fmt.Sprintf("Unable to establish client connection to Elasticsearch: %v", err))
-		return failure{1}
+		return cli.Exit{Code: 1}
 	}
 	if earlier != nil {
 		if err := r.foresee(ctx, f, earlier); err != nil {
 			r.log.Error("Cannot apply the plan, and nothing was done: " + err.Error())
-			return failure{1}
+			return cli.Exit{Code: 1}
 		}
 	}
 	sim := simulation{}
@@ -129,7 +125,7 @@ func (r *run) file(ctx context.Context, f *action.File, earlier *plan.Plan) erro
 		r.log.Info("All actions completed.")
 	}
 	if r.results.Held > 0 {
-		return failure{1}
+		return cli.Exit{Code: 1}
 	}
 	return nil
 }
@@ -190,7 +186,7 @@ func (r *run) action(ctx context.Context, a *action.Action, earlier *plan.Plan, 
 			return err
 		}
 	}
-	r.working.end()
+	r.working.End()
 	log.Info(fmt.Sprintf(`Action ID: %s, "%s" completed.`, a.ID, a.Kind))
 	return nil
 }
@@ -212,7 +208,7 @@ func (r *run) managedRollover(ctx context.Context, c *cluster.Cluster, a *action
 func (r *run) failed(ctx context.Context, a *action.Action, err error) error {
 	if end := r.mayGoOn(ctx); end != nil {
 		r.log.Error(fmt.Sprintf("Ended during action %s: %v", a.ID, end))
-		return failure{1}
+		return cli.Exit{Code: 1}
 	}
 	class := classOf(err)
 	if class == "NoIndices" || class == "NoSnapshots" {
@@ -221,7 +217,7 @@ func (r *run) failed(ctx context.Context, a *action.Action, err error) error {
 			return nil
 		}
 		r.log.Error(fmt.Sprintf(`Unable to complete action "%s".  No actionable items in list: %s`, a.Kind, python(class)))
-		return failure{1}
+		return cli.Exit{Code: 1}
 	}
 	text := err.Error()
 	var decided *filter.Error
@@ -233,7 +229,7 @@ func (r *run) failed(ctx context.Context, a *action.Action, err error) error {
 		r.log.Info(fmt.Sprintf(`Continuing execution with next action because "continue_if_exception" is set to True for action %s`, a.Kind))
 		return nil
 	}
-	return failure{1}
+	return cli.Exit{Code: 1}
 }
 
 // classOf is the name that Curator has for an error.

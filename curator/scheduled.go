@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/curator/action"
 	"github.com/podbeat/podbeat/curator/retention"
 	"github.com/podbeat/podbeat/curator/serve"
@@ -38,10 +39,10 @@ index in hand. An empty list is no failure here, unless --strict-curator is give
 			return err
 		}
 		if c.dryRun {
-			return usage("serve changes things: use --dry-run without it")
+			return cli.Usage("serve changes things: use --dry-run without it")
 		}
 		if _, err := serve.ParseSchedule(schedule); err != nil {
-			return usageError{err}
+			return cli.Usage("%w", err)
 		}
 		s, err := c.open(cmd, c.audit == "-")
 		if err != nil {
@@ -82,7 +83,7 @@ func (c *choices) scheduled(ctx context.Context, cmd *cobra.Command, s *session,
 	if stopping := serve.Continue(ctx); stopping != nil {
 		return sum, stopping
 	}
-	var f failure
+	var f cli.Exit
 	switch {
 	case errors.As(err, &f) && r.results.Failed == 0 && r.results.Held > 0:
 		return sum, nil // what guards held back is in the summary

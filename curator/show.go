@@ -16,8 +16,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/curator/filter"
-	"github.com/podbeat/podbeat/curator/setting"
 )
 
 // everything is the filter list that leaves all.
@@ -126,7 +126,7 @@ func write(w io.Writer, items []filter.Item, form string, object func(filter.Ite
 func printableJSON(text string) string {
 	var b strings.Builder
 	for _, r := range text {
-		if unsafeRune(r) && r != '\n' {
+		if cli.Unsafe(r) && r != '\n' {
 			escaped := quote(string(r))
 			b.WriteString(escaped[1 : len(escaped)-1])
 		} else {
@@ -195,7 +195,7 @@ type table struct {
 func (t table) print(w io.Writer, items []filter.Item) error {
 	if !t.verbose {
 		for _, it := range items {
-			if _, err := fmt.Fprintln(w, setting.Printable(it.Name)); err != nil {
+			if _, err := fmt.Fprintln(w, cli.Printable(it.Name)); err != nil {
 				return err
 			}
 		}
@@ -204,7 +204,7 @@ func (t table) print(w io.Writer, items []filter.Item) error {
 	rows := make([][]string, 0, len(items))
 	name, size, docs := 0, 0, 0
 	for _, it := range items {
-		row := []string{setting.Printable(it.Name), state(it), sizeText(it.Size), strconv.FormatInt(max(it.Docs, 0), 10),
+		row := []string{cli.Printable(it.Name), state(it), sizeText(it.Size), strconv.FormatInt(max(it.Docs, 0), 10),
 			strconv.Itoa(it.Shards), strconv.Itoa(it.Replicas), t.time(it.Created)}
 		name, size, docs = max(name, utf8.RuneCountInString(row[0])), max(size, len(row[2])), max(docs, len(row[3]))
 		rows = append(rows, row)
@@ -219,7 +219,7 @@ func (t table) print(w io.Writer, items []filter.Item) error {
 	}
 	if t.header {
 		head := line(heads)
-		if terminalOf(w) != nil && colours() {
+		if cli.Terminal(w) != nil && cli.Colours() {
 			head = "\x1b[1m\x1b[4m" + head + "\x1b[0m"
 		}
 		if _, err := fmt.Fprintln(w, head); err != nil {

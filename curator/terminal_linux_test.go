@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/curator/filter"
 )
 
@@ -43,9 +44,9 @@ func TestTerminal(t *testing.T) {
 		t.Setenv("TERM", kind)
 		t.Setenv("NO_COLOR", noColor)
 		terminal, other := pty(t, 40)
-		p := newProgress(terminal)
-		p.step("copy", 1, 2)
-		p.end()
+		p := cli.NewProgress(terminal)
+		p.Step("copy", 1, 2)
+		p.End()
 		if err := (table{verbose: true, header: true}).print(terminal, []filter.Item{{Name: "index"}}); err != nil {
 			t.Fatal(err)
 		}

@@ -17,18 +17,13 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
-	"os"
-	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/podbeat/podbeat/curator/setting"
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/logapi/access"
 	"github.com/podbeat/podbeat/store"
 	"github.com/podbeat/podbeat/token"
@@ -36,33 +31,8 @@ import (
 
 // Main runs the program with its arguments and returns the exit code.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	cmd := newCommand()
-	cmd.SetArgs(args)
-	cmd.SetIn(stdin)
-	cmd.SetOut(stdout)
-	cmd.SetErr(stderr)
-	err := cmd.ExecuteContext(ctx)
-	if err == nil {
-		return 0
-	}
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(stderr, "logapi: %s\n", setting.Printable(strings.TrimSuffix(line, "\n")))
-	}
-	var u usageError
-	if errors.As(err, &u) {
-		fmt.Fprintln(stderr, "Try `logapi --help`.")
-		return 2
-	}
-	return 1
+	return cli.Run(newCommand(), args, stdin, stdout, stderr)
 }
-
-// A usageError is the command line's fault.
-type usageError struct{ error }
-
-func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // newCommand makes the command with all below it.
 func newCommand() *cobra.Command {
@@ -84,13 +54,10 @@ command line is wrong.`,
   curl -u user@example.com http://127.0.0.1:9280/auth/token_root`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage("unknown command %q; known are %s", args[0], strings.Join(names(cmd), ", "))
+				return cli.UnknownCommand(cmd, args[0])
 			}
 			return nil
 		},
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Version:       version(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o, err := read()
 			if err != nil {
@@ -99,8 +66,6 @@ command line is wrong.`,
 			return serve(cmd.Context(), o, cmd.ErrOrStderr())
 		},
 	}
-	cmd.SetVersionTemplate("logapi, version {{.Version}}\n")
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	cmd.PersistentFlags().StringVarP(&config, "config", "c", "", "configuration `FILE`; without it logapi.yml here, if there is one")
 	_ = cmd.MarkPersistentFlagFilename("config", "yml", "yaml")
 	cmd.AddCommand(newCheckCommand(read), newUserCommand(func() (string, error) {
@@ -125,13 +90,6 @@ command line is wrong.`,
 	return cmd
 }
 
-func names(cmd *cobra.Command) (list []string) {
-	for _, c := range cmd.Commands() {
-		list = append(list, c.Name())
-	}
-	return list
-}
-
 func newCheckCommand(read func() (*options, error)) *cobra.Command {
 	return &cobra.Command{
 		Use:     "check",
@@ -146,7 +104,11 @@ func newCheckCommand(read func() (*options, error)) *cobra.Command {
 			if _, err := o.SSL.load(); err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), "The configuration is good.")
+			if o.file == "" {
+				fmt.Fprintln(cmd.OutOrStdout(), "There is no "+defaultConfig+" here: all defaults hold.")
+				return nil
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), o.file+" is good.")
 			return nil
 		},
 	}
@@ -190,21 +152,6 @@ func parseLevel(text string) (slog.Level, error) {
 		return 0, fmt.Errorf("cannot use logging.level %q: want debug, info, warning or error", text)
 	}
 	return level, nil
-}
-
-// version is that of the module, or the commit.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	text := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && (text == "" || text == "(devel)") {
-			text = s.Value
-		}
-	}
-	return text
 }
 
 func keys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

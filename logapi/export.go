@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +22,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/spf13/cobra"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/es"
 )
 
@@ -40,7 +40,7 @@ type exporter struct {
 	form   string
 	query  map[string]any // nil: all documents
 	hidden bool
-	bar    *bar
+	bar    *cli.Progress
 
 	indices          int
 	documents, total int64
@@ -69,7 +69,7 @@ A logapi that runs holds the store: name its address with --url then. The same e
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if x.form != fullForm && x.form != bulkForm && x.form != documentsForm {
-				return usage("unknown --form %q: want export, bulk or documents", x.form)
+				return cli.Usage("unknown --form %q: want export, bulk or documents", x.form)
 			}
 			var err error
 			if x.query, err = exportQuery(since, until, query); err != nil {
@@ -80,8 +80,8 @@ A logapi that runs holds the store: name its address with --url then. The same e
 				return err
 			}
 			defer done()
-			x.client, x.bar = c, newBar(cmd.ErrOrStderr(), "export")
-			defer x.bar.clear()
+			x.client, x.bar = c, newProgress(cmd)
+			defer x.bar.End()
 			err = x.to(cmd, output, force, args)
 			if err != nil && cmd.Context().Err() != nil {
 				return errors.New("the export was interrupted: it is not whole")
@@ -125,7 +125,7 @@ func exportQuery(since, until, text string) (map[string]any, error) {
 	case strings.HasPrefix(strings.TrimSpace(text), "{"):
 		var q map[string]any
 		if err := json.Unmarshal([]byte(text), &q); err != nil {
-			return nil, usage("cannot read --query as JSON: %w", err)
+			return nil, cli.Usage("cannot read --query as JSON: %w", err)
 		}
 		filters = append(filters, json.RawMessage(text))
 	case text != "":
@@ -164,7 +164,7 @@ func (x *exporter) to(cmd *cobra.Command, output string, force bool, indices []s
 	if err != nil {
 		return fmt.Errorf("cannot export to %q: %w", output, err)
 	}
-	x.bar.note("exported %d documents of %d indices to %s", x.documents, x.indices, output)
+	x.bar.Note("exported %d documents of %d indices to %s", x.documents, x.indices, output)
 	return nil
 }
 
@@ -225,7 +225,7 @@ func (x *exporter) run(ctx context.Context, named []string) error {
 	for _, name := range names {
 		err := x.index(ctx, name)
 		if es.Type(err) == "index_not_found_exception" { // deleted meanwhile, by retention perhaps
-			x.bar.note("%s is gone: left out", name)
+			x.bar.Note("%s is gone: left out", name)
 			continue
 		}
 		if err != nil {
@@ -275,7 +275,7 @@ func (x *exporter) names(ctx context.Context, named []string) ([]string, error) 
 	}
 	for _, row := range rows {
 		if row.Status == "close" {
-			x.bar.note("%s is closed: left out; open it to have it exported", row.Index)
+			x.bar.Note("%s is closed: left out; open it to have it exported", row.Index)
 		}
 	}
 	if len(open) == 0 && len(named) > 0 {
@@ -479,7 +479,7 @@ func (x *exporter) write(p page) error {
 		}
 		bytesOf += len(hit.Source) + 200
 		x.documents++
-		x.bar.step(x.documents, x.total, strconv.FormatInt(x.documents, 10)+" documents")
+		x.bar.Step("export", x.documents, x.total)
 	}
 	x.size = min(pageDocs, max(1, pageBytes*len(p.Hits.Hits)/bytesOf))
 	return nil

@@ -12,31 +12,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/logapi/access"
 	"github.com/podbeat/podbeat/token"
 )
 
-// parent makes a command of cmd that only has commands: it helps who mistyped one.
-func parent(cmd *cobra.Command, children ...*cobra.Command) *cobra.Command {
-	cmd.AddCommand(children...)
-	cmd.Args = cobra.ArbitraryArgs
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return cmd.Help()
-		}
-		near, names := "", []string(nil)
-		cmd.SuggestionsMinimumDistance = 2 // letters that differ; cobra sets it only for its own messages
-		if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
-			near = "; did you mean " + strings.Join(like, " or ")
-		}
-		for _, sub := range cmd.Commands() {
-			if sub.IsAvailableCommand() {
-				names = append(names, sub.Name())
-			}
-		}
-		return usage("unknown command %q for %q%s; known are %s", args[0], cmd.CommandPath(), near, strings.Join(names, ", "))
-	}
-	return cmd
+// newProgress shows how long work gets on, on standard error.
+func newProgress(cmd *cobra.Command) *cli.Progress {
+	p := cli.NewProgress(cmd.ErrOrStderr())
+	p.Lines(func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) })
+	return p
 }
 
 // exactly asks for the arguments that are named; a last name with … may be given several times.
@@ -47,11 +32,11 @@ func exactly(names ...string) cobra.PositionalArgs {
 		case len(args) == len(names), many && len(args) > len(names):
 			return nil
 		case len(args) < len(names):
-			return usage("missing %s", strings.Join(names[len(args):], " "))
+			return cli.Usage("missing %s", strings.Join(names[len(args):], " "))
 		case len(names) == 0:
-			return usage("got %q, want no arguments", args[0])
+			return cli.Usage("got %q, want no arguments", args[0])
 		}
-		return usage("got %d arguments, want %s", len(args), strings.Join(names, " "))
+		return cli.Usage("got %d arguments, want %s", len(args), strings.Join(names, " "))
 	}
 }
 
@@ -71,7 +56,7 @@ func formFlag(cmd *cobra.Command, form *string) {
 
 func checkForm(form string) error {
 	if form != "text" && form != "json" {
-		return usage("unknown --output %q: want text or json", form)
+		return cli.Usage("unknown --output %q: want text or json", form)
 	}
 	return nil
 }
@@ -138,7 +123,7 @@ func (g *grants) access() ([]token.Access, error) {
 			a.Other, _ = json.Marshal(one.other) // of texts and lists
 		}
 		if err := access.CheckGrant(a); err != nil {
-			return nil, usage("cannot grant: %w", err)
+			return nil, cli.Usage("cannot grant: %w", err)
 		}
 		list = append(list, a)
 	}

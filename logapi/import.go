@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/spf13/cobra"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/es"
 )
 
@@ -38,7 +38,7 @@ type importer struct {
 	client *es.Client // nil: only look at the lines
 	index  string     // where all documents go; "" is where they say
 	hidden bool       // also into indices whose names begin with a dot
-	bar    *bar
+	bar    *cli.Progress
 	read   func() int64 // how much of size was read
 	size   int64        // of the file; 0 is not known
 
@@ -78,11 +78,11 @@ Only with --hidden are indices touched whose names begin with a dot: in .podbeat
 		Args: exactly("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if form != "" && form != fullForm && form != bulkForm && form != documentsForm {
-				return usage("unknown --form %q: want export, bulk or documents", form)
+				return cli.Usage("unknown --form %q: want export, bulk or documents", form)
 			}
 			if cmd.Flags().Changed("index") {
 				if err := checkIndexName(m.index); err != nil {
-					return usageError{err}
+					return cli.Usage("%w", err)
 				}
 			}
 			in, err := m.open(cmd, args[0])
@@ -98,8 +98,8 @@ Only with --hidden are indices touched whose names begin with a dot: in .podbeat
 				defer done()
 				m.client = c.With(sendTimeout)
 			}
-			m.bar = newBar(cmd.ErrOrStderr(), "import")
-			defer m.bar.clear()
+			m.bar = newProgress(cmd)
+			defer m.bar.End()
 			return m.run(cmd, newDumpReader(in, form))
 		},
 		ValidArgsFunction: cobra.FixedCompletions([]string{"ndjson", "json", "gz", "zst"}, cobra.ShellCompDirectiveFilterFileExt),
@@ -175,7 +175,7 @@ func unpacker(r *bufio.Reader) (io.Reader, error) {
 func (m *importer) run(cmd *cobra.Command, d *dumpReader) error {
 	ctx := cmd.Context()
 	err := m.lines(ctx, d)
-	m.bar.clear()
+	m.bar.End()
 	if err == nil && m.started {
 		err = errors.New("the export was cut off: its last line is missing, and what it would have had before it")
 	}
@@ -219,16 +219,16 @@ func (m *importer) lines(ctx context.Context, d *dumpReader) error {
 		if err != nil {
 			return err
 		}
-		m.bar.step(m.read(), m.size, strconv.FormatInt(m.added+m.there, 10)+" documents")
+		m.bar.Step("import, bytes read", m.read(), m.size)
 	}
 }
 
 // wrong says that a line is not imported.
 func (m *importer) wrong(line int64, why error) {
 	if m.failed++; m.failed <= shownErrors {
-		m.bar.note("line %d: %v", line, why)
+		m.bar.Note("line %d: %v", line, why)
 	} else if m.failed == shownErrors+1 {
-		m.bar.note("there are more lines that cannot be imported")
+		m.bar.Note("there are more lines that cannot be imported")
 	}
 }
 
@@ -269,7 +269,7 @@ func (m *importer) templates(ctx context.Context, head *exportHead) error {
 			}
 			err := m.client.Do(ctx, http.MethodPut, es.Path(kind.path, t.Name), url.Values{"create": {"true"}}, []byte(t.Body), nil)
 			if es.Status(err) == http.StatusBadRequest && strings.Contains(err.Error(), "already exists") {
-				m.bar.note("the template %s is there already and stays", t.Name)
+				m.bar.Note("the template %s is there already and stays", t.Name)
 				err = nil
 			}
 			if err != nil {

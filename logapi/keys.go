@@ -12,13 +12,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/token"
 )
 
 // newKeysCommand makes `logapi keys`; file says where the keys are, and how old keys are kept and how often a new one is made unless flags say
 // otherwise.
 func newKeysCommand(file func() (path string, r token.Rotation, every time.Duration, err error)) *cobra.Command {
-	return parent(&cobra.Command{
+	return cli.Group(&cobra.Command{
 		Use:   "keys",
 		Short: "Make a new key to sign tokens with, list the keys",
 		Long: `Keys tends the file of keys that tokens are signed with, a JSON Web Key Set. A logapi that runs makes new keys by itself; all who
@@ -50,7 +51,7 @@ A key that may be known to others is replaced with --leaked: all others end at o
 	flags.BoolVar(&leaked, "leaked", false, "the others end at once, with all tokens")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if leaked && (flags.Changed("delay") || flags.Changed("keep")) {
-			return usage("with --leaked the others end at once: give it without --delay and --keep")
+			return cli.Usage("with --leaked the others end at once: give it without --delay and --keep")
 		}
 		path, r, _, err := file()
 		if err != nil {

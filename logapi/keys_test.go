@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/token"
 )
 
@@ -43,7 +44,7 @@ func TestKeys(t *testing.T) {
 		t.Helper()
 		before, _ := os.ReadFile(path)
 		_, _, err := try(command(), "", args...)
-		if err == nil || !strings.Contains(err.Error(), want) || errors.As(err, new(usageError)) != (code == 2) {
+		if err == nil || !strings.Contains(err.Error(), want) || errors.As(err, new(cli.UsageError)) != (code == 2) {
 			t.Errorf("%q: got error %v, want %q and exit code %d", args, err, want, code)
 		}
 		if after, _ := os.ReadFile(path); string(before) != string(after) {

@@ -52,6 +52,8 @@ type options struct {
 	Monitoring monitoringOptions `config:"monitoring"`
 	// What is logged, to standard error.
 	Logging loggingOptions `config:"logging"`
+
+	file string // that they were read from; "" if there is none
 }
 
 type authOptions struct {
@@ -172,7 +174,7 @@ func readOptions(file string) (*options, error) {
 			return nil, err
 		}
 	}
-	var o options
+	o := options{file: file}
 	if err := option.Unpack(cfg, &o, "logapi"); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/logapi/access"
 )
 
@@ -30,13 +31,13 @@ func (p passwordFlags) read(cmd *cobra.Command) (string, error) {
 	f, isFile := in.(*os.File)
 	switch {
 	case p.stdin && p.none:
-		return "", usage("give --password-stdin or --no-password, not both")
+		return "", cli.Usage("give --password-stdin or --no-password, not both")
 	case p.none:
 		return "", nil
 	case p.stdin:
 		return pipedPassword(in)
 	case !isFile || !term.IsTerminal(int(f.Fd())):
-		return "", usage("cannot ask for a password: standard input is no terminal; give it there with --password-stdin")
+		return "", cli.Usage("cannot ask for a password: standard input is no terminal; give it there with --password-stdin")
 	}
 	password, err := askPassword(cmd.Context(), f, cmd.ErrOrStderr(), "Password: ")
 	if err == nil {

@@ -19,7 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/podbeat/podbeat/curator/setting"
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/es"
 	"github.com/podbeat/podbeat/store"
 	"github.com/podbeat/podbeat/store/mapping"
@@ -37,7 +37,7 @@ type storeCommand struct {
 // newStoreCommand makes `logapi store`; open says where the store is and how it is set.
 func newStoreCommand(open func() (dir string, o store.Options, err error)) *cobra.Command {
 	s := &storeCommand{open: open}
-	return parent(&cobra.Command{
+	return cli.Group(&cobra.Command{
 		Use:   "store",
 		Short: "List, verify, compact, back up, export and import what the embedded store keeps",
 		Long: `Store tends the folder of the embedded store. While a logapi runs, it holds that folder: name its address with --url then, which for all but
@@ -78,7 +78,7 @@ func (s *storeCommand) connect(cmd *cobra.Command, create bool) (c *es.Client, d
 	}
 	done = func() {
 		if err := errors.Join(h.Close(), st.Close()); err != nil {
-			fmt.Fprintln(cmd.ErrOrStderr(), "logapi: cannot close the store:", setting.Printable(err.Error()))
+			fmt.Fprintln(cmd.ErrOrStderr(), "logapi: cannot close the store:", cli.Printable(err.Error()))
 		}
 	}
 	c, err = es.New(es.Config{Hosts: []string{"http://store"}, Transport: within{h}})
@@ -91,7 +91,7 @@ func (s *storeCommand) connect(cmd *cobra.Command, create bool) (c *es.Client, d
 // onlyURL refuses flags that are for --url, which is not given.
 func (s *storeCommand) onlyURL() error {
 	if s.tokenFile != "" || s.caCerts != "" {
-		return usage("--token-file and --ca-certs are for --url")
+		return cli.Usage("--token-file and --ca-certs are for --url")
 	}
 	return nil
 }
@@ -107,7 +107,7 @@ func (s *storeCommand) remote() (*es.Client, error) {
 	}
 	c, err := es.New(config)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, cli.Usage("%w", err)
 	}
 	return c, nil
 }
@@ -262,9 +262,9 @@ func listText(w io.Writer, list []listedIndex) error {
 		if l.Closed {
 			more = "closed"
 		}
-		fmt.Fprintf(table, "%s\t%d documents\t%s\t%s\n", setting.Printable(l.Index), l.Docs, sizeText(l.Bytes), more)
+		fmt.Fprintf(table, "%s\t%d documents\t%s\t%s\n", cli.Printable(l.Index), l.Docs, cli.Bytes(l.Bytes), more)
 	}
-	fmt.Fprintf(table, "%d indices\t%d documents\t%s\t\n", len(list), docs, sizeText(bytes))
+	fmt.Fprintf(table, "%d indices\t%d documents\t%s\t\n", len(list), docs, cli.Bytes(bytes))
 	return table.Flush()
 }
 
@@ -273,7 +273,7 @@ func (s *storeCommand) completeIndices(cmd *cobra.Command, _ []string, _ string)
 	list, _ := s.list(cmd, nil)
 	var names []string
 	for _, l := range list {
-		names = append(names, setting.Printable(l.Index))
+		names = append(names, cli.Printable(l.Index))
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/store"
 )
 
@@ -41,7 +42,7 @@ func (s *shop) run(in, want string, args ...string) string {
 func (s *shop) fail(in, want string, code int, args ...string) string {
 	s.t.Helper()
 	out, said, err := s.try(in, args...)
-	if err == nil || !strings.Contains(err.Error()+"\n"+said, want) || errors.As(err, new(usageError)) != (code == 2) {
+	if err == nil || !strings.Contains(err.Error()+"\n"+said, want) || errors.As(err, new(cli.UsageError)) != (code == 2) {
 		s.t.Errorf("%q: printed %.1000q and %.1000q, error %v; want %q and exit code %d", args, out, said, err, want, code)
 	}
 	return said
@@ -241,7 +242,7 @@ func TestStoreTending(t *testing.T) {
 		t.Errorf("printed %s", out)
 	}
 	s.fail("", `there is no index "c*"`, 1, "verify", "a", "c*")
-	s.fail("", `unknown command "verfy" for "store"; did you mean verify`, 2, "verfy")
+	s.fail("", `unknown command "verfy" for "store"; did you mean the command verify`, 2, "verfy")
 
 	copied := &shop{t: t, dir: filepath.Join(t.TempDir(), "copy")}
 	s.run("", "copied 2 indices to ", "backup", copied.dir)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/podbeat/podbeat/curator/setting"
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/es"
 	"github.com/podbeat/podbeat/store"
 )
@@ -117,18 +117,18 @@ func (s *storeCommand) each(cmd *cobra.Command, what string, asked []string, do 
 	for _, ix := range t.indices {
 		total += ix.Bytes
 	}
-	b := newBar(cmd.ErrOrStderr(), what)
-	defer b.clear()
+	b := newProgress(cmd)
+	defer b.End()
 	for _, ix := range t.indices {
-		b.step(done, total, setting.Printable(ix.Index))
+		b.Step(what, done, total)
 		if err := cmd.Context().Err(); err != nil {
 			return fmt.Errorf("interrupted: %w", err)
 		}
 		if ix.Closed {
-			b.note("%s is closed: left out", ix.Index)
+			b.Note("%s is closed: left out", ix.Index)
 			continue
 		}
-		b.clear()
+		b.End()
 		if err := do(t, ix); err != nil {
 			return err
 		}
@@ -176,9 +176,9 @@ func reported(w io.Writer, r store.Report) error {
 	if n := len(r.Problems); n > 0 {
 		said = fmt.Sprintf("damaged, %d problems", n)
 	}
-	_, err := fmt.Fprintf(w, "%s: %d documents in %d blocks: %s\n", setting.Printable(r.Index), r.Docs, r.Blocks, said)
+	_, err := fmt.Fprintf(w, "%s: %d documents in %d blocks: %s\n", cli.Printable(r.Index), r.Docs, r.Blocks, said)
 	for _, p := range r.Problems {
-		_, wrote := fmt.Fprintf(w, "  %s\n", setting.Printable(p))
+		_, wrote := fmt.Fprintf(w, "  %s\n", cli.Printable(p))
 		err = errors.Join(err, wrote)
 	}
 	return err
@@ -201,13 +201,13 @@ index meanwhile. An index is whole at every moment: interrupted, it goes on the 
 					return err
 				}
 				before, after = before+ix.Bytes, after+now
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, was %s\n", setting.Printable(ix.Index), sizeText(now), sizeText(ix.Bytes))
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, was %s\n", cli.Printable(ix.Index), cli.Bytes(now), cli.Bytes(ix.Bytes))
 				return err
 			})
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "all: %s, was %s\n", sizeText(after), sizeText(before))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "all: %s, was %s\n", cli.Bytes(after), cli.Bytes(before))
 			return err
 		},
 	}
@@ -241,7 +241,7 @@ The copy is a store of its own: with store.path set to it, logapi uses it as it 
 			if err := st.Backup(cmd.Context(), args[0]); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "copied %d indices to %s\n", len(st.Names()), setting.Printable(args[0]))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "copied %d indices to %s\n", len(st.Names()), cli.Printable(args[0]))
 			return err
 		},
 	}
@@ -251,7 +251,7 @@ The copy is a store of its own: with store.path set to it, logapi uses it as it 
 
 func (s *storeCommand) backupRemote(cmd *cobra.Command, name string) error {
 	if strings.ContainsAny(name, `/\`) {
-		return usage("with --url the backup has a name, not a folder such as %q: try %q", name, filepath.Base(name))
+		return cli.Usage("with --url the backup has a name, not a folder such as %q: try %q", name, filepath.Base(name))
 	}
 	c, err := s.remote()
 	if err != nil {
@@ -261,6 +261,6 @@ func (s *storeCommand) backupRemote(cmd *cobra.Command, name string) error {
 	if err := c.With(longest).Do(cmd.Context(), http.MethodPost, es.Path("_podbeat", "backup", name), nil, nil, &said); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "copied to %s\n", setting.Printable(said.Path))
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "copied to %s\n", cli.Printable(said.Path))
 	return err
 }

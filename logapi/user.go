@@ -14,7 +14,7 @@ import (
 	"github.com/gofrs/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/podbeat/podbeat/curator/setting"
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/logapi/access"
 	"github.com/podbeat/podbeat/token"
 )
@@ -28,7 +28,7 @@ type userCommand struct {
 // newUserCommand makes `logapi user`; file says where the users are.
 func newUserCommand(file func() (string, error)) *cobra.Command {
 	u := userCommand{file}
-	return parent(&cobra.Command{
+	return cli.Group(&cobra.Command{
 		Use:   "user",
 		Short: "Add users, set their passwords, say what is granted to them",
 		Long: `User edits users.yml, the file of those who may ask for tokens: who they are, the hashes of their passwords, and what is granted to
@@ -80,7 +80,7 @@ func (u userCommand) add() *cobra.Command {
 
 func (u userCommand) addUser(cmd *cobra.Command, user access.User, p passwordFlags) error {
 	if err := access.CheckEmail(user.Email); err != nil {
-		return usageError{err}
+		return cli.Usage("%w", err)
 	}
 	path, err := u.file()
 	if err != nil {
@@ -182,7 +182,7 @@ It holds for the tokens that are asked for from now on: access tokens hold until
 		methods, urls := strings.Split(args[1], ","), args[2:]
 		for _, url := range urls {
 			if err := access.CheckGrant(token.Access{Method: methods, URL: []string{url}}); err != nil {
-				return usage("cannot revoke: %w", err)
+				return cli.Usage("cannot revoke: %w", err)
 			}
 		}
 		if err := access.Revoke(path, args[0], methods, urls); err != nil {
@@ -194,7 +194,7 @@ It holds for the tokens that are asked for from now on: access tokens hold until
 		}
 		for _, a := range user.Access {
 			if url := stillOpen(a, methods, urls); url != "" {
-				fmt.Fprintf(cmd.ErrOrStderr(), "note: %s is still open by another grant: %s\n", setting.Printable(url), accessLine(a))
+				fmt.Fprintf(cmd.ErrOrStderr(), "note: %s is still open by another grant: %s\n", cli.Printable(url), accessLine(a))
 			}
 		}
 		return u.say(cmd, "revoked from %s: %s %s", user.Email, strings.Join(methods, ","), strings.Join(urls, " "))
@@ -300,7 +300,7 @@ func usersText(w io.Writer, users []access.User) error {
 		if len(user.Role) > 0 {
 			role = "role " + strings.Join(user.Role, ",")
 		}
-		fmt.Fprintf(table, "%s\tid %s\t%s\t%s\n", setting.Printable(user.Email), setting.Printable(user.ID), state, setting.Printable(role))
+		fmt.Fprintf(table, "%s\tid %s\t%s\t%s\n", cli.Printable(user.Email), cli.Printable(user.ID), state, cli.Printable(role))
 		for _, a := range user.Access {
 			fmt.Fprintf(table, "  %s\n", accessLine(a))
 		}
@@ -314,7 +314,7 @@ func accessLine(a token.Access) string {
 	if len(a.Other) > 2 { // not {}
 		line += " " + string(a.Other)
 	}
-	return setting.Printable(line)
+	return cli.Printable(line)
 }
 
 func usersJSON(w io.Writer, users []access.User) error {
@@ -349,7 +349,7 @@ func (u userCommand) one(cmd *cobra.Command, names []string, do func(cmd *cobra.
 	cmd.Args = exactly(append([]string{"EMAIL"}, names...)...)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := access.CheckEmail(args[0]); err != nil {
-			return usageError{err}
+			return cli.Usage("%w", err)
 		}
 		path, err := u.file()
 		if err != nil {
@@ -362,7 +362,7 @@ func (u userCommand) one(cmd *cobra.Command, names []string, do func(cmd *cobra.
 		if path, err := u.file(); err == nil && len(args) == 0 {
 			users, _ := access.List(path)
 			for _, user := range users {
-				emails = append(emails, setting.Printable(user.Email))
+				emails = append(emails, cli.Printable(user.Email))
 			}
 		}
 		return emails, cobra.ShellCompDirectiveNoFileComp
@@ -372,6 +372,6 @@ func (u userCommand) one(cmd *cobra.Command, names []string, do func(cmd *cobra.
 
 // say says what was done.
 func (u userCommand) say(cmd *cobra.Command, format string, args ...any) error {
-	_, err := fmt.Fprintln(cmd.OutOrStdout(), setting.Printable(fmt.Sprintf(format, args...)))
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), cli.Printable(fmt.Sprintf(format, args...)))
 	return err
 }

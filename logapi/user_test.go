@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/logapi/access"
 )
 
@@ -22,7 +23,7 @@ func try(cmd *cobra.Command, in string, args ...string) (stdout, stderr string, 
 	cmd.SetOut(&out)
 	cmd.SetErr(&errs)
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return cli.Usage("%w", err) })
 	err = cmd.Execute()
 	return out.String(), errs.String(), err
 }
@@ -46,7 +47,7 @@ func TestUser(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || out != "" {
 			t.Errorf("%q: printed %q, error %v; want %q", args, out, err, want)
 		}
-		if got := errors.As(err, new(usageError)); got != (code == 2) {
+		if got := errors.As(err, new(cli.UsageError)); got != (code == 2) {
 			t.Errorf("%q: error %v is for exit code 2: %v", args, err, got)
 		}
 		if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
@@ -91,7 +92,7 @@ func TestUser(t *testing.T) {
 	bad("", "other.apps holds", 2, "add", "c@d", "--no-password", "--grant", "GET /a", "--apps", "x,,y")
 	bad("", "other.indices holds", 2, "add", "c@d", "--no-password", "--grant", "GET /a", "--indices", ".x")
 	bad("", "nobody has", 1, "passwd", "c@d", "--password-stdin")
-	bad("", `unknown command "lst" for "user"; did you mean list; known are add, completion, delete`, 2, "lst")
+	bad("", `unknown command "lst" for "user"; did you mean the command list?; known are add, completion, delete`, 2, "lst")
 	bad("", "unknown --output", 2, "list", "-o", "yaml")
 
 	f("battery staple\r\n", "set the password of ann@b", "passwd", "ann@b", "--password-stdin")

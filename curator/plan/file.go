@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/curator/filter"
-	"github.com/podbeat/podbeat/curator/setting"
 )
 
 // maxAge is how old a plan may be when it is applied.
@@ -74,7 +74,7 @@ func (p *Plan) distinct() error {
 			seen := map[string]bool{}
 			for _, c := range list {
 				if seen[c.Name] {
-					return fmt.Errorf("action %s has %s twice", setting.Printable(a.ID), setting.Printable(c.Name))
+					return fmt.Errorf("action %s has %s twice", cli.Printable(a.ID), cli.Printable(c.Name))
 				}
 				seen[c.Name] = true
 			}
@@ -87,9 +87,9 @@ func (p *Plan) distinct() error {
 func (p *Plan) Fits(c Cluster, source, sha256 string, now time.Time) error {
 	switch {
 	case p.SHA256 != sha256:
-		return fmt.Errorf("it was made from %s, and %s has another text: make it anew", setting.Printable(p.Source), setting.Printable(source))
+		return fmt.Errorf("it was made from %s, and %s has another text: make it anew", cli.Printable(p.Source), cli.Printable(source))
 	case p.Cluster.UUID != c.UUID:
-		return fmt.Errorf("the plan is for cluster %s (%s), this is %s (%s)", setting.Printable(p.Cluster.Name), setting.Printable(p.Cluster.UUID), setting.Printable(c.Name), setting.Printable(c.UUID))
+		return fmt.Errorf("the plan is for cluster %s (%s), this is %s (%s)", cli.Printable(p.Cluster.Name), cli.Printable(p.Cluster.UUID), cli.Printable(c.Name), cli.Printable(c.UUID))
 	case now.Sub(p.Made) > maxAge:
 		return fmt.Errorf("the plan is %s old, more than %s: make it anew", age(now.Sub(p.Made)), age(maxAge))
 	}
@@ -101,7 +101,7 @@ func (p *Plan) Fits(c Cluster, source, sha256 string, now time.Time) error {
 // What is gone is left out and returned, as it needs no deletion any more.
 func (a *Action) Follow(earlier *Action, now []filter.Item) (gone []string, err error) {
 	if earlier.ID != a.ID || earlier.Kind != a.Kind {
-		return nil, fmt.Errorf("the plan has action %s %s where the file has %s %s: make it anew", setting.Printable(earlier.ID), earlier.Kind, setting.Printable(a.ID), a.Kind)
+		return nil, fmt.Errorf("the plan has action %s %s where the file has %s %s: make it anew", cli.Printable(earlier.ID), earlier.Kind, cli.Printable(a.ID), a.Kind)
 	}
 	byName := map[string]filter.Item{}
 	for _, it := range now {
@@ -116,11 +116,11 @@ func (a *Action) Follow(earlier *Action, now []filter.Item) (gone []string, err 
 				gone = append(gone, c.Name)
 				continue
 			case it.UUID != c.UUID || !it.Created.Equal(c.Created):
-				return nil, nil, fmt.Errorf("%s is another one than when the plan was made: make the plan anew", setting.Printable(c.Name))
+				return nil, nil, fmt.Errorf("%s is another one than when the plan was made: make the plan anew", cli.Printable(c.Name))
 			case it.Closed != c.Closed:
-				return nil, nil, fmt.Errorf("%s was opened or closed since the plan was made: make the plan anew", setting.Printable(c.Name))
+				return nil, nil, fmt.Errorf("%s was opened or closed since the plan was made: make the plan anew", cli.Printable(c.Name))
 			case it.Docs != c.Docs:
-				return nil, nil, fmt.Errorf("%s had %s when the plan was made, now it has %s: make the plan anew", setting.Printable(c.Name), docsText(c.Docs), docsText(it.Docs))
+				return nil, nil, fmt.Errorf("%s had %s when the plan was made, now it has %s: make the plan anew", cli.Printable(c.Name), docsText(c.Docs), docsText(it.Docs))
 			}
 			items, kept = append(items, it), append(kept, c)
 		}

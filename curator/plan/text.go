@@ -10,15 +10,15 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/podbeat/podbeat/curator/setting"
+	"github.com/podbeat/podbeat/cli"
 )
 
 // Text prints the plan for people: each choice with its age, size and documents and why it was chosen; what
 // guards hold back and how to allow it; a total. With all it also lists what is left alone, and why.
 func (p *Plan) Text(w io.Writer, all bool) error {
 	out := bufio.NewWriter(w)
-	fmt.Fprintf(out, "plan for cluster %s (%s), made %s from %s\n", setting.Printable(p.Cluster.Name), setting.Printable(p.Cluster.Version),
-		p.Made.UTC().Format(time.RFC3339), setting.Printable(p.Source))
+	fmt.Fprintf(out, "plan for cluster %s (%s), made %s from %s\n", cli.Printable(p.Cluster.Name), cli.Printable(p.Cluster.Version),
+		p.Made.UTC().Format(time.RFC3339), cli.Printable(p.Source))
 	for i := range p.Actions {
 		p.Actions[i].text(out, all)
 	}
@@ -29,9 +29,9 @@ func (p *Plan) Text(w io.Writer, all bool) error {
 }
 
 func (a *Action) text(out *bufio.Writer, all bool) {
-	fmt.Fprintf(out, "\n%s %s", setting.Printable(a.ID), a.Kind)
+	fmt.Fprintf(out, "\n%s %s", cli.Printable(a.ID), a.Kind)
 	if a.Description != "" {
-		fmt.Fprintf(out, ": %s", setting.Printable(a.Description))
+		fmt.Fprintf(out, ": %s", cli.Printable(a.Description))
 	}
 	fmt.Fprintln(out)
 	if a.Disabled {
@@ -43,7 +43,7 @@ func (a *Action) text(out *bufio.Writer, all bool) {
 		if c.Rule != "action "+a.ID { // one of a policy's
 			c.Why = c.Rule + ": " + c.Why
 		}
-		fmt.Fprintf(table, "  %s %s\t%s\t%s\t%s\t%s\n", sign, setting.Printable(c.Name)+closedMark(c.Closed), orDash(c.Age), bytesText(c.Size), docsText(c.Docs), setting.Printable(c.Why))
+		fmt.Fprintf(table, "  %s %s\t%s\t%s\t%s\t%s\n", sign, cli.Printable(c.Name)+closedMark(c.Closed), orDash(c.Age), bytesText(c.Size), docsText(c.Docs), cli.Printable(c.Why))
 	}
 	for _, c := range a.Removes {
 		row("-", c)
@@ -53,22 +53,22 @@ func (a *Action) text(out *bufio.Writer, all bool) {
 	}
 	_ = table.Flush() // into out, which keeps its first error
 	for _, h := range a.Held {
-		who := setting.Printable(h.Name)
+		who := cli.Printable(h.Name)
 		if who == "" {
 			who = "all of it"
 		}
-		fmt.Fprintf(out, "  held back: %s: %s (guard %s; %s lets it pass)\n", who, setting.Printable(h.Why), h.Guard, h.Allow)
+		fmt.Fprintf(out, "  held back: %s: %s (guard %s; %s lets it pass)\n", who, cli.Printable(h.Why), h.Guard, h.Allow)
 	}
 	for _, warning := range a.Warnings {
-		fmt.Fprintf(out, "  warning: %s\n", setting.Printable(warning))
+		fmt.Fprintf(out, "  warning: %s\n", cli.Printable(warning))
 	}
 	if a.Unplanned != "" {
-		fmt.Fprintf(out, "  %s\n", setting.Printable(a.Unplanned))
+		fmt.Fprintf(out, "  %s\n", cli.Printable(a.Unplanned))
 	}
 	if all {
 		table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		for _, l := range a.Left {
-			fmt.Fprintf(table, "    %s\tleft alone: %s\n", setting.Printable(l.Name), setting.Printable(l.Why))
+			fmt.Fprintf(table, "    %s\tleft alone: %s\n", cli.Printable(l.Name), cli.Printable(l.Why))
 		}
 		_ = table.Flush()
 	}
@@ -132,18 +132,10 @@ func age(d time.Duration) string {
 }
 
 func bytesText(n int64) string {
-	switch {
-	case n < 0:
+	if n < 0 {
 		return "-"
-	case n < 1<<10:
-		return fmt.Sprintf("%d B", n)
 	}
-	units := []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
-	v, i := float64(n)/1024, 0
-	for v >= 1024 && i < len(units)-1 {
-		v, i = v/1024, i+1
-	}
-	return fmt.Sprintf("%.1f %s", v, units[i])
+	return cli.Bytes(n)
 }
 
 func docsText(n int64) string {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/curator/filter"
 	"github.com/podbeat/podbeat/curator/setting"
 	"github.com/podbeat/podbeat/option"
@@ -307,11 +308,11 @@ func bySize(all []*candidate, now time.Time) (warnings []string) {
 			}
 			c.chosen = true
 			c.Why = fmt.Sprintf("size: what the rule holds for has %s, more than %s, and this is the oldest; %s",
-				Bytes(total), option.Bytes(r.size), c.Why)
+				cli.Bytes(total), option.Bytes(r.size), c.Why)
 			sum -= c.Size
 		}
 		if sum > r.size {
-			warnings = append(warnings, fmt.Sprintf("%s: what it holds for still has %s, more than %s: the rest is too young, or its size is not known", r.name, Bytes(sum), option.Bytes(r.size)))
+			warnings = append(warnings, fmt.Sprintf("%s: what it holds for still has %s, more than %s: the rest is too young, or its size is not known", r.name, cli.Bytes(sum), option.Bytes(r.size)))
 		}
 	}
 	return warnings
@@ -363,15 +364,6 @@ func (p *Policy) byDisk(all []*candidate, disks []Disk, now time.Time) (warnings
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.0f%%", 100*share) }
-
-// Bytes writes a number of bytes for people: 1.5 GiB.
-func Bytes(n int64) string {
-	f, i := float64(n), 0
-	for f >= 1024 && i < 4 {
-		f, i = f/1024, i+1
-	}
-	return fmt.Sprintf("%.*f %s", min(i, 1), f, []string{"B", "KiB", "MiB", "GiB", "TiB"}[i])
-}
 
 // clean makes what a cluster says of itself safe to print.
 func clean(s string) string { return strings.Trim(setting.Show(s), `"`) }

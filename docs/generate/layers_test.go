@@ -28,14 +28,14 @@ func TestLayers(t *testing.T) {
 			case !ours:
 			case in(pkg, "option"):
 				t.Errorf("%s imports %s: it must not know the rest", pkg, below)
-			case in(pkg, "es", "token", "listen", "heartbeat") && !in(below, "es", "token", "listen", "heartbeat"):
+			case in(pkg, "es", "token", "listen", "heartbeat", "cli") && !in(below, "es", "token", "listen", "heartbeat", "cli"):
 				t.Errorf("%s imports %s: it is shared by programs and knows none", pkg, below)
 			case in(pkg, "store") && !in(below, "store", "es", "option"):
 				t.Errorf("%s imports %s: the store needs no more than es and option", pkg, below)
-			case in(pkg, "logapi") && !in(below, "logapi", "store", "es", "token", "listen", "heartbeat", "option", "curator"):
+			case in(pkg, "logapi") && !in(below, "logapi", "store", "es", "token", "listen", "heartbeat", "option", "curator", "cli"):
 				t.Errorf("%s imports %s: logapi knows no beat and no test", pkg, below)
-			case in(pkg, "curator") && !in(below, "curator", "es", "option"):
-				t.Errorf("%s imports %s: curator needs no more than es and option", pkg, below)
+			case in(pkg, "curator") && !in(below, "curator", "es", "option", "cli"):
+				t.Errorf("%s imports %s: curator needs no more than es, option and cli", pkg, below)
 			case in(pkg, "processors") && !in(below, "option", "processors"):
 				t.Errorf("%s imports %s: a processor must be importable alone", pkg, below)
 			case in(pkg, "beat") && in(below, "cmd", "test", "bench", "demo", "docs"):

@@ -1,11 +1,9 @@
-package curator
+package cli
 
 import (
 	"fmt"
 	"io"
-	"log/slog"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,8 +11,6 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
-
-	"github.com/podbeat/podbeat/curator/setting"
 )
 
 const (
@@ -23,16 +19,16 @@ const (
 	barWidth   = 30                     // most columns of the bar itself
 )
 
-// A progress shows how far long work is: as a bar on a terminal, otherwise as lines of the log. All
-// of a nil one does nothing.
-type progress struct {
+// A Progress shows how far long work is: as a bar on a terminal, otherwise as lines from time to time. A nil one shows
+// nothing. It may be used by several goroutines.
+type Progress struct {
 	to     io.Writer
 	width  func() int // columns of the terminal; 0 if there is none
 	colour bool
 	now    func() time.Time
 
 	mu      sync.Mutex
-	log     *slog.Logger
+	line    func(string)
 	what    string // the work under way
 	began   time.Time
 	first   int64 // how much was done when it was first heard of
@@ -41,10 +37,10 @@ type progress struct {
 	bar     string
 }
 
-// newProgress returns one that draws on stderr if that is a terminal.
-func newProgress(stderr io.Writer) *progress {
-	p := &progress{to: stderr, width: func() int { return 0 }, now: time.Now}
-	if f := terminalOf(stderr); f != nil {
+// NewProgress returns one that draws on stderr if that is a terminal, and else has no place for its lines yet.
+func NewProgress(stderr io.Writer) *Progress {
+	p := &Progress{to: stderr, width: func() int { return 0 }, now: time.Now}
+	if f := Terminal(stderr); f != nil {
 		p.width = func() int {
 			columns, _, err := term.GetSize(int(f.Fd()))
 			if err != nil || columns <= 0 {
@@ -52,45 +48,34 @@ func newProgress(stderr io.Writer) *progress {
 			}
 			return columns
 		}
-		p.colour = colours()
+		p.colour = Colours()
 	}
 	return p
 }
 
-// terminalOf is w if it is a terminal that can do more than print lines; otherwise nil.
-func terminalOf(w io.Writer) *os.File {
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
-		return f
-	}
-	return nil
-}
-
-// colours says whether the user wants them on a terminal.
-func colours() bool { return os.Getenv("NO_COLOR") == "" }
-
-// report has the lines written to log.
-func (p *progress) report(log *slog.Logger) {
+// Lines says what is done with each line, where there is no terminal.
+func (p *Progress) Lines(line func(string)) {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.log = log
+	p.line = line
 }
 
-// step says that of what, done of total is done; a total of 0 is not known. The work is at its end
+// Step says that of what, done of total is done; a total of 0 is not known. The work is at its end
 // when all is done, or when other work begins.
-func (p *progress) step(what string, done, total int64) {
+func (p *Progress) Step(what string, done, total int64) {
 	if p == nil {
 		return
 	}
-	if text, log := p.show(what, done, total); text != "" && log != nil {
-		log.Info(text) // not under the lock, which the log's own writer takes
+	if text, line := p.show(what, done, total); text != "" && line != nil {
+		line(text) // not under the lock, which a writer above the bar takes
 	}
 }
 
-// show draws the bar, or returns the line to log.
-func (p *progress) show(what string, done, total int64) (string, *slog.Logger) {
+// show draws the bar, or returns the line that is due.
+func (p *Progress) show(what string, done, total int64) (string, func(string)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
@@ -114,11 +99,11 @@ func (p *progress) show(what string, done, total int64) (string, *slog.Logger) {
 	if ended {
 		p.what = ""
 	}
-	return text, p.log
+	return text, p.line
 }
 
-// due says whether to log a line: of work that takes long, from time to time and at its end.
-func (p *progress) due(now time.Time, ended bool) bool {
+// due says whether there is to be a line: of work that takes long, from time to time and at its end.
+func (p *Progress) due(now time.Time, ended bool) bool {
 	if p.shown.IsZero() {
 		return now.Sub(p.began) >= reportEach
 	}
@@ -126,7 +111,7 @@ func (p *progress) due(now time.Time, ended bool) bool {
 }
 
 // state is "45% (450 of 1000), 12/s, 46s left".
-func (p *progress) state(done, total int64, now time.Time) string {
+func (p *Progress) state(done, total int64, now time.Time) string {
 	text := short(float64(done)) + " done"
 	if total > 0 {
 		text = fmt.Sprintf("%.0f%% (%s of %s)", math.Floor(100*share(done, total)), short(float64(done)), short(float64(total)))
@@ -167,10 +152,10 @@ func share(done, total int64) float64 { return min(1, max(0, float64(done)/float
 
 // draw puts "forcemerge logs-1 [######------] 45% (450 of 1000)…" on the line where the cursor is. It
 // leaves the last column free, where some terminals would go to the next line.
-func (p *progress) draw(columns int, done, total int64, now time.Time) {
+func (p *Progress) draw(columns int, done, total int64, now time.Time) {
 	room := columns - 1
 	state := cut(p.state(done, total, now), room)
-	what := cut(setting.Printable(p.what), max(0, room-len(state)-1))
+	what := cut(Printable(p.what), max(0, room-len(state)-1))
 	if what != "" {
 		what += " "
 	}
@@ -188,15 +173,15 @@ func (p *progress) draw(columns int, done, total int64, now time.Time) {
 }
 
 // erase takes the bar away. Blanks do it on every terminal.
-func (p *progress) erase() {
+func (p *Progress) erase() {
 	if p.bar != "" {
 		io.WriteString(p.to, "\r"+strings.Repeat(" ", p.columns)+"\r")
 		p.bar = ""
 	}
 }
 
-// end takes the bar away when work ends before all of it is done.
-func (p *progress) end() {
+// End takes the bar away when work ends before all of it is done.
+func (p *Progress) End() {
 	if p == nil {
 		return
 	}
@@ -206,8 +191,13 @@ func (p *progress) end() {
 	p.what = ""
 }
 
-// above returns a writer to w whose text stands above the bar instead of in it.
-func (p *progress) above(w io.Writer) io.Writer {
+// Note prints a remark, above the bar if there is one.
+func (p *Progress) Note(format string, args ...any) {
+	fmt.Fprintln(p.Above(p.to), Printable(fmt.Sprintf(format, args...)))
+}
+
+// Above returns a writer to w whose text stands above the bar instead of in it.
+func (p *Progress) Above(w io.Writer) io.Writer {
 	if p == nil {
 		return w
 	}
@@ -216,7 +206,7 @@ func (p *progress) above(w io.Writer) io.Writer {
 
 type above struct {
 	io.Writer
-	p *progress
+	p *Progress
 }
 
 func (a above) Write(b []byte) (int, error) {

@@ -1,14 +1,11 @@
-package curator
+package cli
 
 import (
 	"bytes"
-	"context"
-	"log/slog"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/podbeat/podbeat/curator/action"
 )
 
 // a clock that a test sets.
@@ -24,11 +21,11 @@ func TestBar(t *testing.T) {
 		t.Helper()
 		var out bytes.Buffer
 		c := &clock{time.Unix(0, 0)}
-		p := &progress{to: &out, width: func() int { return columns }, now: c.now}
-		p.step(what, 0, total)
+		p := &Progress{to: &out, width: func() int { return columns }, now: c.now}
+		p.Step(what, 0, total)
 		c.after(10 * time.Second)
 		out.Reset()
-		p.step(what, done, total)
+		p.Step(what, done, total)
 		if got := out.String()[strings.LastIndex(out.String(), "\r")+1:]; got != want || wide(got) >= columns {
 			t.Errorf("%d columns: got %q (%d), want %q", columns, got, wide(got), want)
 		}
@@ -69,27 +66,22 @@ func TestShort(t *testing.T) {
 // TestBarGivesWay: lines of the log stand above the bar, and it is gone when the work is done.
 func TestBarGivesWay(t *testing.T) {
 	var screen terminal
-	p := &progress{to: &screen, width: func() int { return 60 }, now: (&clock{time.Unix(0, 0)}).now}
+	p := &Progress{to: &screen, width: func() int { return 60 }, now: (&clock{time.Unix(0, 0)}).now}
 	f := func(want string) {
 		t.Helper()
 		if got := screen.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	log, _, err := newLogger(action.Logging{}, p.above(&screen), p.above(&screen))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.report(log)
-	p.step("one", 1, 10)
+	p.Step("one", 1, 10)
 	f("one [###---------------------------] 10% (1 of 10)")
-	log.Handler().Handle(context.Background(), slog.NewRecord(time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.Local), slog.LevelInfo, "said", 0))
-	f("2026-01-02 03:04:05,006 INFO      said\none [###---------------------------] 10% (1 of 10)")
-	p.step("one", 10, 10)
-	f("2026-01-02 03:04:05,006 INFO      said\n")
-	p.step("two", 1, 2)
-	p.end()
-	f("2026-01-02 03:04:05,006 INFO      said\n")
+	fmt.Fprintln(p.Above(&screen), "said")
+	f("said\none [###---------------------------] 10% (1 of 10)")
+	p.Step("one", 10, 10)
+	f("said\n")
+	p.Step("two", 1, 2)
+	p.End()
+	f("said\n")
 }
 
 // A terminal keeps what can be seen on it.
@@ -131,17 +123,13 @@ func TestProgressLines(t *testing.T) {
 		t.Helper()
 		var out bytes.Buffer
 		c := &clock{time.Unix(0, 0)}
-		p := newProgress(&out)
+		p := NewProgress(&out)
 		p.now = c.now
-		log, _, err := newLogger(action.Logging{}, p.above(&out), p.above(&out))
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.report(log)
-		p.step("copy", 0, int64(len(steps)))
+		p.Lines(func(line string) { fmt.Fprintln(p.Above(&out), line) })
+		p.Step("copy", 0, int64(len(steps)))
 		for i, d := range steps {
 			c.after(d)
-			p.step("copy", int64(i+1), int64(len(steps)))
+			p.Step("copy", int64(i+1), int64(len(steps)))
 		}
 		var got []string
 		for _, l := range strings.Split(out.String(), "\n") {
@@ -162,12 +150,12 @@ func TestProgressLines(t *testing.T) {
 
 // TestNoProgress: without one, nothing happens.
 func TestNoProgress(t *testing.T) {
-	var p *progress
+	var p *Progress
 	var out bytes.Buffer
-	p.report(slog.Default())
-	p.step("x", 1, 2)
-	p.end()
-	if w := p.above(&out); w != &out {
+	p.Lines(func(string) {})
+	p.Step("x", 1, 2)
+	p.End()
+	if w := p.Above(&out); w != &out {
 		t.Errorf("got %v", w)
 	}
 }
