@@ -11,14 +11,17 @@ import (
 	"github.com/podbeat/podbeat/store/block"
 )
 
-// maxTail is how many times what makes a block may wait for being put into one before writers wait too.
-const maxTail = 2
+// Writers wait while more than this is in no block: half as much again as makes one.
+const (
+	maxTailDocs  = blockDocs * 3 / 2
+	maxTailBytes = blockBytes * 3 / 2
+)
 
 // waitForRoom waits while blocks are made more slowly than documents come.
 func (ix *index) waitForRoom(ctx context.Context) error {
 	for {
 		ix.state.RLock()
-		full := ix.tail.docs > maxTail*blockDocs || ix.tail.size > maxTail*blockBytes
+		full := ix.tail.docs > maxTailDocs || ix.tail.size > maxTailBytes
 		stuck, drained := ix.stuck, ix.drained
 		ix.state.RUnlock()
 		if !full {

@@ -230,7 +230,12 @@ func searchAll(o options, all []search) error {
 	}
 	fmt.Print("\n| all in one process | |\n|---|---|\n")
 	row("peak memory of all searches, twice", "%d MiB", u.Peak>>20)
-	if err := s.create(other); err != nil {
+	remove := func() error {
+		_, err := s.ask(http.MethodDelete, "/"+other+"?ignore_unavailable=true", nil)
+		return err
+	}
+	// One is there if an earlier run was broken off.
+	if err := errors.Join(remove(), s.create(other)); err != nil {
 		return err
 	}
 	var wall time.Duration
@@ -259,10 +264,7 @@ func searchAll(o options, all []search) error {
 	row("documents / s while searching", "%.0f", float64(o.n)/wall.Seconds())
 	row("searches meanwhile", "%d", made)
 	row("peak memory of writing and searching", "%d MiB", u.Peak>>20)
-	if _, err := s.ask(http.MethodDelete, "/"+other, nil); err != nil {
-		return err
-	}
-	return s.stop()
+	return errors.Join(remove(), s.stop())
 }
 
 // search makes a search and returns the wall's and the server's CPU milliseconds.
