@@ -52,7 +52,7 @@ const (
 
 // GCPercent is what a program whose memory is mostly a store's gives to debug.SetGCPercent. With 100 there is as much garbage as there are
 // documents on their way and blocks in the cache: bench/store had 344 MiB at most while it wrote a million documents and searched as
-// many. With 50 it had 233, for 1 to 2 CPU seconds more. A limit (GOMEMLIMIT) would have to grow with the number of ids.
+// many. With 50, and a smaller cache, it had 226, for 1 to 2 CPU seconds more. A limit (GOMEMLIMIT) would have to grow with the number of ids.
 const GCPercent = 50
 
 // Validate refuses what makes no sense.
