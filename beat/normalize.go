@@ -37,6 +37,9 @@ func (n normalize) Run(event *beat.Event) (*beat.Event, error) {
 	if len(event.Fields) == 0 {
 		return nil, nil
 	}
+	if event.Meta == nil { // libbeat's format strings take what is missing in it for "null", not for their default
+		event.Meta = common.MapStr{}
+	}
 	event.Fields = n.to.Convert(event.Fields)
 	return event, nil
 }

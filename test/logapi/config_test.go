@@ -13,7 +13,8 @@ import (
 	"github.com/podbeat/podbeat/test/harness"
 )
 
-// What is changed by the API reaches podbeat and curator: all three are the real programs, and so is the store.
+// What is changed by the API reaches podbeat and curator: all three are the real programs, and so is the store. A
+// filestream's lines go to podbeat's index without a host, as they name none.
 func TestConfigurationReaches(t *testing.T) {
 	l := harness.NewLogapi(t, "")
 	all := l.Token("", everything)
@@ -48,13 +49,11 @@ func TestConfigurationReaches(t *testing.T) {
 	p := harness.New(t, fmt.Sprintf(`
 podbeat.inputs:
 - {type: filestream, id: app, paths: [%q], prospector.scanner.check_interval: 200ms}
-output.elasticsearch: {hosts: [%q], index: app}
-setup.template.enabled: false
-setup.ilm.enabled: false
+output.elasticsearch.hosts: [%q]
 control: {url: "%s/default/system/log", token_file: %q, every: 1s}
 `, logFile, l.Store, l.URL, tokenFile))
 	arrived := func() int {
-		status, text := ask(t, "", "GET", l.Store+"/app/_count", "")
+		status, text := ask(t, "", "GET", l.Store+"/logstash-podbeat-2*/_count", "")
 		var answer struct{ Count int }
 		if status != 200 || json.Unmarshal([]byte(text), &answer) != nil {
 			return 0
