@@ -209,10 +209,7 @@ func (ix *index) commit(all []*request) error {
 	if err == nil || exists(ix.conn, "SELECT count(*) FROM recent WHERE id=?", ix.nextRecord) {
 		ix.apply(c, records)
 	}
-	if isFull(err) {
-		err = fmt.Errorf("%w: %w", ErrFull, err)
-	}
-	return err
+	return ix.store.explain(err)
 }
 
 // decide finds out what an op does, and adds it to the changes. An error is the disk's.

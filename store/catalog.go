@@ -28,6 +28,7 @@ type entry struct {
 const catalogSchema = `
 CREATE TABLE IF NOT EXISTS entry(name TEXT PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, closed INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS meta(uuid TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY(uuid, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS known(uuid TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL, info TEXT NOT NULL) WITHOUT ROWID;
 PRAGMA user_version=1`
 
 func openCatalog(dir string) (*catalog, error) {
@@ -39,7 +40,11 @@ func openCatalog(dir string) (*catalog, error) {
 		if err = db.QueryRow("PRAGMA user_version").Scan(&version); err == nil && version > 1 {
 			err = fmt.Errorf("cannot read %s: it is of a newer version of this program", path)
 		}
+		tables := 0
 		if err == nil {
+			err = db.QueryRow("SELECT count(*) FROM sqlite_schema WHERE name IN ('entry', 'meta', 'known')").Scan(&tables)
+		}
+		if err == nil && tables < 3 { // otherwise nothing is written, as a full disk would refuse
 			_, err = db.Exec(catalogSchema)
 		}
 		if err != nil {
@@ -120,6 +125,9 @@ func (c *catalog) remove(ctx context.Context, e entry) error {
 	if err == nil {
 		_, err = tx.Exec("DELETE FROM meta WHERE uuid=?", e.uuid)
 	}
+	if err == nil {
+		_, err = tx.Exec("DELETE FROM known WHERE uuid=?", e.uuid)
+	}
 	if err != nil {
 		return err
 	}
@@ -162,7 +170,7 @@ func (s *Store) SetMeta(ctx context.Context, changes ...Meta) error {
 	}
 	tx, err := s.catalog.db.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("cannot write to the catalog: %w", err)
+		return fmt.Errorf("cannot write to the catalog: %w", s.explain(err))
 	}
 	defer tx.Rollback()
 	for i, m := range changes {
@@ -172,11 +180,11 @@ func (s *Store) SetMeta(ctx context.Context, changes ...Meta) error {
 			_, err = tx.Exec("INSERT INTO meta VALUES(?,?,?) ON CONFLICT DO UPDATE SET value=excluded.value", uuids[i], m.Key, m.Value)
 		}
 		if err != nil {
-			return fmt.Errorf("cannot write %s to the catalog: %w", m.Key, err)
+			return fmt.Errorf("cannot write %s to the catalog: %w", m.Key, s.explain(err))
 		}
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("cannot write to the catalog: %w", err)
+		return fmt.Errorf("cannot write to the catalog: %w", s.explain(err))
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -21,10 +22,11 @@ func openDatabase(path, schema string, create bool, more ...string) (*sql.DB, er
 		mode = "rwc"
 	}
 	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_synchronous": {"FULL"}}
-	all := append([]string{"page_size(8192)", "wal_autocheckpoint(2048)", "journal_size_limit(33554432)", "cache_size(-1024)"}, more...)
 	if len(more) == 0 {
-		all = append(all, "busy_timeout(10000)")
+		more = []string{"busy_timeout(10000)"}
 	}
+	// An exclusive lock comes before what reads the file first: then there is no file of shared memory, which takes room.
+	all := append(more, "page_size(8192)", "wal_autocheckpoint(2048)", "journal_size_limit(33554432)", "cache_size(-1024)")
 	for _, p := range all {
 		q.Add("_pragma", p)
 	}
@@ -87,10 +89,13 @@ func exists(conn *sql.Conn, query string, id int64) bool {
 	return conn.QueryRowContext(context.Background(), query, id).Scan(&n) == nil && n > 0
 }
 
-// isFull says whether SQLite has found no room on the disk.
+// isFull says whether SQLite, or the system, has found no room on the disk.
 func isFull(err error) bool {
 	var e *sqlite.Error
-	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_FULL
+	if errors.As(err, &e) {
+		return e.Code()&0xff == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE
+	}
+	return errors.Is(err, syscall.ENOSPC)
 }
 
 // removeDatabase deletes a SQLite file and what SQLite keeps beside it.

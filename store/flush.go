@@ -393,6 +393,7 @@ func (ix *index) sweep() error {
 func (s *Store) background() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	s.retain()
 	retained := s.now()
 	for {
 		idle := false
@@ -402,6 +403,11 @@ func (s *Store) background() {
 		case <-s.wake:
 		case <-tick.C:
 			idle = true
+		}
+		if idle {
+			s.space.check()
+			s.finishDeletes()
+			s.keepNotes()
 		}
 		all := s.opened()
 		largest := largestTail(all, s.tails.Load() > s.most)

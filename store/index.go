@@ -50,6 +50,7 @@ type index struct {
 	stuck     error     // why blocks cannot be made at the moment
 	drained   chan struct{}
 	known     Info // as it was when the file was closed
+	stamp     stamp
 
 	queue requests
 
@@ -128,6 +129,10 @@ func (ix *index) open() error {
 	if ix.conn != nil {
 		return nil
 	}
+	return ix.store.urgent(ix.openFile)
+}
+
+func (ix *index) openFile() error {
 	db, err := openDatabase(ix.path, "", false)
 	if err != nil {
 		return err
@@ -147,7 +152,9 @@ func (ix *index) load(db *sql.DB) (err error) {
 			ix.conn = nil
 			ix.store.tails.Add(-int64(ix.tail.size))
 			ix.tail = tail{}
+			return
 		}
+		ix.store.opens.Add(1)
 	}()
 	conn, err := db.Conn(context.Background())
 	if err != nil {
@@ -169,12 +176,8 @@ func (ix *index) load(db *sql.DB) (err error) {
 }
 
 func (ix *index) loadBlocks() error {
-	// Nobody reads what was replaced before the file was opened.
-	if err := ix.removeGone(); err != nil {
-		return err
-	}
 	ctx := context.Background()
-	rows, err := ix.conn.QueryContext(ctx, "SELECT b.id, b.rows, b.low, b.high, b.size, b.parts, d.rows FROM block b LEFT JOIN dead d ON d.block=b.id ORDER BY b.id")
+	rows, err := ix.conn.QueryContext(ctx, "SELECT b.id, b.rows, b.low, b.high, b.size, b.parts, b.gone, d.rows FROM block b LEFT JOIN dead d ON d.block=b.id ORDER BY b.id")
 	if err != nil {
 		return err
 	}
@@ -183,8 +186,13 @@ func (ix *index) loadBlocks() error {
 	for rows.Next() {
 		b := &stored{}
 		var dead []byte
-		if err := rows.Scan(&b.id, &b.rows, &b.low, &b.high, &b.size, &b.parts, &dead); err != nil {
+		if err := rows.Scan(&b.id, &b.rows, &b.low, &b.high, &b.size, &b.parts, &b.replaced, &dead); err != nil {
 			return err
+		}
+		ix.nextBlock = b.id + 1
+		if b.replaced { // nobody reads it: it goes with the next sweep
+			ix.gone = append(ix.gone, b)
+			continue
 		}
 		if dead != nil {
 			if b.dead, err = readDead(dead, b.rows); err != nil {
@@ -193,7 +201,6 @@ func (ix *index) loadBlocks() error {
 			b.deadN = b.dead.Count()
 		}
 		ix.blocks = append(ix.blocks, b)
-		ix.nextBlock = b.id + 1
 	}
 	if err := rows.Err(); err != nil {
 		return err
@@ -204,26 +211,6 @@ func (ix *index) loadBlocks() error {
 	}
 	ix.seq, _ = strconv.ParseInt(seq, 10, 64) // none yet: 0
 	return nil
-}
-
-// removeGone removes the blocks that were replaced by others.
-func (ix *index) removeGone() error {
-	rows, err := ix.conn.QueryContext(context.Background(), "SELECT id FROM block WHERE gone")
-	if err != nil {
-		return err
-	}
-	var gone []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return errors.Join(err, rows.Close())
-		}
-		gone = append(gone, id)
-	}
-	if err := rows.Err(); err != nil || gone == nil {
-		return err
-	}
-	return transact(ix.conn, func(tx *sql.Tx) error { return removeBlocks(tx, gone) })
 }
 
 // removeBlocks deletes what the file has of blocks.
@@ -277,8 +264,13 @@ func (ix *index) close() error {
 	known := ix.info()
 	ix.state.Lock()
 	defer ix.state.Unlock()
-	ix.known = known
 	err := errors.Join(ix.partQuery.Close(), ix.conn.Close(), ix.db.Close())
+	ix.store.opens.Add(-1)
+	ix.known, ix.stamp = known, stampOf(ix.path)
+	if ix.known.Bytes = ix.stamp.size; !ix.stamp.whole {
+		ix.known.Bytes = known.Bytes
+	}
+	ix.store.note(ix)
 	ix.conn, ix.db, ix.blocks, ix.gone, ix.chunks, ix.ids = nil, nil, nil, nil, nil, nil
 	ix.store.tails.Add(-int64(ix.tail.size))
 	ix.tail, ix.rowsOf = tail{}, rowCache{}

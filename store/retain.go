@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -44,10 +45,17 @@ func (s *Store) retain() {
 	if s.opts.Retention == 0 && s.opts.MaxSize == 0 {
 		return
 	}
-	all, err := s.List()
-	if err != nil {
-		s.log.Error("cannot tell which indices are too old", "error", err)
-		return
+	var all []Info
+	for _, name := range s.Names() {
+		if s.stopping() {
+			return
+		}
+		i, err := s.Info(name)
+		if err == nil {
+			all = append(all, i)
+		} else if !errors.Is(err, ErrNoIndex) {
+			s.log.Error("cannot tell how old an index is, keeping it", "index", name, "error", err)
+		}
 	}
 	for _, name := range chooseExpired(all, s.now(), s.opts.Retention, int64(s.opts.MaxSize)) {
 		if err := s.Delete(context.Background(), name); err != nil {
@@ -66,6 +74,7 @@ type spaceGuard struct {
 	mu     sync.Mutex
 	looked time.Time
 	err    error
+	kept   bool // the reserve is there
 }
 
 // Space is how large the disk is that the store is on, and how much of it is free, in bytes.
@@ -76,34 +85,42 @@ func (g *spaceGuard) check() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if now := time.Now(); now.Sub(g.looked) >= time.Second {
-		g.looked = now
-		_, free, err := diskSpace(g.dir)
-		switch {
-		case err != nil:
-			g.err = err
-		case free < g.least:
-			g.err = errFull(g.dir, free, g.least)
-		default:
-			g.err = nil
-		}
+		g.looked, g.err = now, g.look()
 	}
 	return g.err
+}
+
+func (g *spaceGuard) look() error {
+	_, free, err := diskSpace(g.dir)
+	if err != nil {
+		return err
+	}
+	if !g.kept && free >= 2*reserveBytes {
+		g.kept = makeReserve(g.dir) == nil
+		free -= reserveBytes
+	}
+	if free < g.least || !g.kept {
+		return &fullError{g.dir, option.Bytes(free), option.Bytes(max(g.least, 2*reserveBytes)), nil}
+	}
+	return nil
 }
 
 // Full is ErrFull while documents are refused because too little is free on the store's disk.
 func (s *Store) Full() error { return s.space.check() }
 
-func errFull(dir string, free, least int64) error {
-	return &fullError{dir, option.Bytes(free), option.Bytes(least)}
-}
-
-// fullError is ErrFull with the figures.
+// fullError is ErrFull with the figures, or with what has found no room.
 type fullError struct {
 	dir         string
 	free, least option.Bytes
+	cause       error
 }
 
+func (e *fullError) Unwrap() error { return e.cause }
+
 func (e *fullError) Error() string {
+	if e.cause != nil {
+		return "the disk of " + e.dir + " is full: delete an index, or make room: " + e.cause.Error()
+	}
 	return "cannot write to " + e.dir + ": " + e.free.String() + " are free there, and " + e.least.String() +
 		" must stay so (min_free): delete an index, or make room"
 }

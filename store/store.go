@@ -9,7 +9,7 @@
 // removed when the store is opened, so creating and deleting an index are one transaction each. Deleting an index is deleting its
 // file.
 //
-// An index is opened when it is first used, and closed when it has not been used for a while. Of an index that is written to with ids of the
+// An index is opened when it is first used, and closed when it has not been used for a while, or when 256 others are open. Of an index that is written to with ids of the
 // writer's choosing, a table of 8 to 16 bytes a document is in memory that tells where an id may be.
 package store
 
@@ -33,7 +33,8 @@ type Options struct {
 	Retention time.Duration `config:"retention"`
 	// Delete the oldest indices while all of them are larger than this on the disk; 0 is no limit. The newest is never deleted.
 	MaxSize option.Bytes `config:"max_size"`
-	// Refuse documents when less than this is free on the disk; 0 never does.
+	// Refuse documents when less than this is free on the disk. 8 MiB more are kept in a file, so that on a full disk indices can be read and
+	// deleted; without them documents are refused, too.
 	MinFree option.Bytes `config:"min_free" default:"512MiB"`
 	// How much memory the blocks that were read may take.
 	Cache option.Bytes `config:"cache" default:"48MiB"`
@@ -75,16 +76,19 @@ var (
 
 // A Store is a directory of indices. Its methods may be called by several goroutines.
 type Store struct {
-	dir     string
-	opts    Options
-	log     *slog.Logger
-	catalog *catalog
-	ids     idMaker
-	cache   cache
-	space   spaceGuard
-	tails   atomic.Int64 // bytes of documents that are in no block, of all indices
-	most    int64        // of tails
-	changes atomic.Int64 // of indices, see Entries
+	dir      string
+	opts     Options
+	log      *slog.Logger
+	catalog  *catalog
+	ids      idMaker
+	cache    cache
+	space    spaceGuard
+	tails    atomic.Int64 // bytes of documents that are in no block, of all indices
+	most     int64        // of tails
+	changes  atomic.Int64 // of indices, see Entries
+	opens    atomic.Int64 // files of indices that are open
+	mostOpen int64
+	notes    notes
 
 	mu      sync.Mutex
 	indices map[string]*index
@@ -103,7 +107,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "indices"), 0o700); err != nil {
 		return nil, fmt.Errorf("cannot open the store: %w", err)
 	}
-	s := &Store{dir: dir, opts: o, log: o.Log, most: maxTails, indices: make(map[string]*index), wake: make(chan struct{}, 1), stop: make(chan struct{})}
+	s := &Store{dir: dir, opts: o, log: o.Log, most: maxTails, mostOpen: defaultOpen, indices: make(map[string]*index), wake: make(chan struct{}, 1), stop: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -121,7 +125,11 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("cannot open the store: %w", err)
 	}
 	_, noCatalog := os.Stat(filepath.Join(dir, "catalog.db"))
-	if s.catalog, err = openCatalog(dir); err != nil {
+	err = s.urgent(func() (err error) {
+		s.catalog, err = openCatalog(dir)
+		return err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("cannot open the store: %w", err)
 	}
 	if noCatalog != nil && len(files) > 0 {
@@ -133,15 +141,18 @@ func Open(dir string, o Options) (*Store, error) {
 		entries, err = s.catalog.list()
 	}
 	if err == nil {
+		entries = s.withoutDeleted(entries)
 		for _, e := range entries {
 			s.indices[e.name] = newIndex(s, e)
 		}
-		err = s.removeStrays(files, entries)
+		err = errors.Join(s.removeStrays(files, entries), s.recall())
 	}
 	if err != nil {
 		s.catalog.close()
 		return nil, fmt.Errorf("cannot open the store: %w", err)
 	}
+	s.finishDeletes()
+	s.space.check()
 	s.worker.Go(s.background)
 	return s, nil
 }
@@ -190,6 +201,7 @@ func (s *Store) Close() error {
 		err = errors.Join(err, ix.close())
 		ix.write.Unlock()
 	}
+	s.keepNotes()
 	return errors.Join(err, s.catalog.close())
 }
 
@@ -227,6 +239,7 @@ func (s *Store) release(ix *index) {
 	if last {
 		ix.discard()
 	}
+	s.closeSurplus()
 }
 
 func (s *Store) now() time.Time { return time.Now() }
@@ -256,13 +269,14 @@ func (s *Store) Create(ctx context.Context, name string, known ...Meta) error {
 	if s.indices[name] != nil {
 		return fmt.Errorf("%w [%s]", ErrExists, name)
 	}
+	s.finishDeletes()
 	e := entry{name: name, uuid: newUUID(), created: s.now().UTC().Truncate(time.Millisecond)}
 	ix := newIndex(s, e)
 	if err := ix.create(); err != nil {
-		return fmt.Errorf("cannot create index %s: %w", name, err)
+		return fmt.Errorf("cannot create index %s: %w", name, s.explain(err))
 	}
 	if err := s.catalog.add(ctx, e, known); err != nil {
-		return fmt.Errorf("cannot create index %s: %w", name, errors.Join(err, ix.close(), removeDatabase(ix.path)))
+		return fmt.Errorf("cannot create index %s: %w", name, s.explain(errors.Join(err, ix.close(), removeDatabase(ix.path))))
 	}
 	s.indices[name] = ix
 	s.changes.Add(1)
@@ -277,7 +291,7 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 		s.mu.Unlock()
 		return fmt.Errorf("%w [%s]", ErrNoIndex, name)
 	}
-	if err := s.catalog.remove(ctx, ix.entry); err != nil {
+	if err := s.unname(ctx, ix.entry); err != nil {
 		s.mu.Unlock()
 		return fmt.Errorf("cannot delete index %s: %w", name, err)
 	}
@@ -301,7 +315,7 @@ func (s *Store) SetClosed(ctx context.Context, name string, closed bool) error {
 	if ix == nil {
 		return fmt.Errorf("%w [%s]", ErrNoIndex, name)
 	}
-	if err := s.catalog.setClosed(ctx, ix.entry, closed); err != nil {
+	if err := s.urgent(func() error { return s.catalog.setClosed(ctx, ix.entry, closed) }); err != nil {
 		return fmt.Errorf("cannot change index %s: %w", name, err)
 	}
 	ix.closed = closed

@@ -508,11 +508,18 @@ func TestRetention(t *testing.T) {
 	f(80*time.Hour, 15, "a", "empty", "b")
 
 	s := create(t)
-	s.opts.Retention = time.Hour
 	bulk(t, s, put(Create, "old", 1))
 	if err := s.Create(ctx, "new"); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(s.dir, Options{Retention: time.Hour, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
 	s.retain()
 	if names := s.Names(); !slices.Equal(names, []string{"new"}) {
 		t.Errorf("%q", names)
