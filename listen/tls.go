@@ -15,7 +15,7 @@ import (
 func Follow(files []string, load func() (*tls.Config, error), changed func(error)) (*tls.Config, error) {
 	held := sum(files)
 	current, err := load()
-	if current == nil {
+	if current == nil || err != nil {
 		return nil, err
 	}
 	var mu sync.Mutex

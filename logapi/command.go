@@ -95,13 +95,13 @@ func newCheckCommand(read func() (*options, error)) *cobra.Command {
 		Use:     "check",
 		Short:   "Say what is wrong with the configuration",
 		Example: "  logapi check --config /etc/podbeat/logapi.yml",
-		Args:    cobra.NoArgs,
+		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o, err := read()
 			if err != nil {
 				return err
 			}
-			if _, err := o.SSL.load(); err != nil {
+			if err := o.test(); err != nil {
 				return err
 			}
 			if o.file == "" {

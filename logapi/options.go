@@ -1,8 +1,10 @@
 package logapi
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -175,7 +177,7 @@ func readOptions(file string) (*options, error) {
 		}
 	}
 	o := options{file: file}
-	if err := option.Unpack(cfg, &o, "logapi"); err != nil {
+	if err := option.Unpack(cfg, &o, or(file, "defaults")); err != nil {
 		return nil, err
 	}
 	for _, name := range []*string{&o.Auth.Users, &o.Auth.Keys, &o.Store.Path, &o.Search.SecretFile} {
@@ -218,7 +220,22 @@ func (o *options) Validate() error {
 	if o.Logging.Format != "text" && o.Logging.Format != "json" {
 		return fmt.Errorf("cannot use logging.format %q: want text or json", o.Logging.Format)
 	}
-	return errors.Join(o.Auth.check(), o.Elasticsearch.check(), o.HTTP.check())
+	return errors.Join(o.Auth.check(), o.Elasticsearch.check(), o.Search.check(), o.HTTP.check())
+}
+
+// test says what else would keep logapi from starting: files that are there and cannot be used.
+func (o *options) test() error {
+	if _, err := o.SSL.load(); err != nil {
+		return err
+	}
+	if _, err := access.OpenUsers(o.Auth.Users); err != nil {
+		return err
+	}
+	if _, err := token.OpenKeys(o.Auth.Keys); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	_, err := o.Search.secret()
+	return err
 }
 
 // ownStore says whether the embedded store keeps the logs.
@@ -283,6 +300,39 @@ func (o *httpOptions) proxies() ([]netip.Prefix, error) {
 		list = append(list, network)
 	}
 	return list, nil
+}
+
+// secret reads what ids are signed with; nil: nothing is given.
+func (o *searchOptions) secret() ([]byte, error) {
+	if o.SecretFile == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(o.SecretFile)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read search.secret_file: %w", err)
+	}
+	if text = bytes.TrimSpace(text); len(text) < 32 {
+		return nil, fmt.Errorf("cannot use search.secret_file %s: want 32 bytes or more, such as `head -c 48 /dev/urandom | base64`", o.SecretFile)
+	}
+	return text, nil
+}
+
+// check refuses limits that would mean that nothing can be asked.
+func (o *searchOptions) check() error {
+	for name, n := range map[string]int64{"body": int64(o.Limits.Body), "answer": int64(o.Limits.Answer), "time": int64(o.Limits.Time), "depth": int64(o.Limits.Depth),
+		"window": int64(o.Limits.Window), "searches": int64(o.Limits.Searches), "keep_alive": int64(o.Limits.KeepAlive), "fresh": int64(o.Limits.Fresh)} {
+		if n <= 0 {
+			return fmt.Errorf("cannot use search.limits.%s: want more than 0", name)
+		}
+	}
+	return nil
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
 }
 
 func checkAddress(address string) error {

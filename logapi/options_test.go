@@ -89,3 +89,38 @@ func TestClientOf(t *testing.T) {
 	f("[::1]:1", "10.9.9.9", "10.9.9.9")
 	f("[fe80::1%eth0]:1", "fe80::1", "203.0.113.1")
 }
+
+// What would keep logapi from starting is found by `logapi check`.
+func TestCheckFiles(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := func(config, want string) {
+		t.Helper()
+		o, err := readText(t, "path: "+dir+"\n"+config)
+		if err == nil {
+			err = o.test()
+		}
+		if err == nil != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s\ngot  %v\nwant %s", config, err, want)
+		}
+	}
+	f("", "")
+	write("broken.yml", "users: [")
+	write("broken.json", "{bad")
+	write("short", "12345")
+	f("auth.users: broken.yml", "broken.yml")
+	f("auth.keys: broken.json", "broken.json")
+	f("search.secret_file: none", "search.secret_file")
+	f("search.secret_file: short", "want 32 bytes or more")
+	f("ssl.certificate: none.crt", "ssl.certificate and ssl.key go together")
+	f("ssl: {certificate: none.crt, key: none.key}", "none.crt")
+	f("ssl.client_authentication: required", "cannot use ssl without ssl.certificate")
+	f("ssl.min_version: TLSv1.1", "cannot use ssl without ssl.certificate")
+	f("search.limits.window: 0", "cannot use search.limits.window: want more than 0")
+	f("search.limits.time: -5s", "cannot use search.limits.time")
+}

@@ -1,7 +1,6 @@
 package logapi
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -120,15 +119,9 @@ func (s *server) reread(what, file string) func(error) {
 
 func (s *server) newSearch() (http.Handler, error) {
 	o := s.opts.Search
-	var secret []byte
-	if o.SecretFile != "" {
-		text, err := os.ReadFile(o.SecretFile)
-		if err != nil {
-			return nil, fmt.Errorf("cannot read search.secret_file: %w", err)
-		}
-		if secret = bytes.TrimSpace(text); len(secret) < 32 {
-			return nil, fmt.Errorf("cannot use search.secret_file %s: want 32 bytes or more, such as `head -c 48 /dev/urandom | base64`", o.SecretFile)
-		}
+	secret, err := o.secret()
+	if err != nil {
+		return nil, err
 	}
 	return search.New(search.Options{URL: s.backend.url, Transport: s.backend.client, NamespaceField: o.NamespaceField, AppField: o.AppField,
 		Secret: secret, Limits: o.Limits, Log: s.log})

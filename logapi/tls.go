@@ -26,10 +26,12 @@ type serverTLS struct {
 	MinVersion string `config:"min_version" default:"TLSv1.2"`
 }
 
+const lowestTLS = "TLSv1.2" // by default
+
 // load returns the configuration of a TLS server, or nil without TLS.
 func (o *serverTLS) load() (*tls.Config, error) {
 	if o.Certificate == "" && o.Key == "" {
-		if len(o.CertificateAuthorities) > 0 || o.ClientAuthentication != "" {
+		if len(o.CertificateAuthorities) > 0 || o.ClientAuthentication != "" || o.MinVersion != lowestTLS {
 			return nil, errors.New("cannot use ssl without ssl.certificate and ssl.key")
 		}
 		return nil, nil
@@ -50,7 +52,10 @@ func (o *serverTLS) load() (*tls.Config, error) {
 	default:
 		return nil, fmt.Errorf("cannot use ssl.min_version %q: want TLSv1.2 or TLSv1.3", o.MinVersion)
 	}
-	return config, o.clients(config)
+	if err := o.clients(config); err != nil {
+		return nil, err
+	}
+	return config, nil
 }
 
 // clients puts into config which client certificates are wanted.

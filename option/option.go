@@ -18,6 +18,7 @@ package option
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -64,6 +65,10 @@ func Unpack(cfg Config, to any, what string, also ...string) error {
 		return err
 	}
 	if err := section(given).Unpack(to); err != nil {
+		var bad ucfg.Error
+		if errors.As(err, &bad) && strings.HasSuffix(err.Error(), " accessing config") { // of *to's own Validate
+			err = bad.Reason()
+		}
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil

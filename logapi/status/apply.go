@@ -119,7 +119,7 @@ func (s *Service) finish(ctx context.Context, r record, at system.Place) error {
 		if es.Status(err) != http.StatusBadRequest && es.Status(err) != http.StatusForbidden {
 			return errors.Join(errUnfinished, err)
 		}
-		return s.abandon(ctx, r, at, refuseWith(http.StatusBadRequest, "settings", fmt.Errorf("Elasticsearch refuses the settings: %w", err)))
+		return s.abandon(ctx, r, at, refuseWith(http.StatusBadRequest, "settings", fmt.Errorf("the settings are refused by Elasticsearch: %w", err)))
 	}
 	if rotates {
 		err := s.putRotation(ctx, e)

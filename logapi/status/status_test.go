@@ -382,7 +382,7 @@ func TestRefused(t *testing.T) {
 	f(400, `{"elasticsearch":{"settings":{"cluster.routing.allocation.enabel":"all"}}}`, `did you mean \"cluster.routing.allocation.enable\"?`)
 	f(400, `{"elasticsearch":{"settings":{"cluster.blocks.read_only":true}}}`, `unknown setting \"cluster.blocks.read_only\"`)
 	f(400, `{"elasticsearch":{"settings":{"cluster.routing.allocation.enable":"some"}},"rotate":{"age":30}}`, "must be all, primaries")
-	f(400, `{"elasticsearch":{"settings":{"cluster.routing.allocation.disk.watermark.low":"99%","cluster.routing.allocation.disk.watermark.high":"50%"}},"rotate":{"age":30}}`, "Elasticsearch refuses the settings")
+	f(400, `{"elasticsearch":{"settings":{"cluster.routing.allocation.disk.watermark.low":"99%","cluster.routing.allocation.disk.watermark.high":"50%"}},"rotate":{"age":30}}`, "refused by Elasticsearch")
 	f(400, `{"rotate":{"age":30},"rotate":{"age":31}}`, "cannot read the body")
 	f(400, `{"rotate":null}`, "rotate")
 	f(400, `[]`, "not a list of 0")
@@ -439,13 +439,13 @@ func TestEdit(t *testing.T) {
 	for _, path := range []string{"status", "timestemp", "collector.filebeat.status.up", "collector.journalbeat.instances", "kafka.health_check", "elasticsearch.health.number_of_nodes", "region", "configuration.version"} {
 		doc, _ := b.get()
 		was := at(doc, path)
-		switch was.(type) {
+		switch was := was.(type) {
 		case float64:
-			set(doc, path, was.(float64)+1)
+			set(doc, path, was+1)
 		case bool:
-			set(doc, path, !was.(bool))
+			set(doc, path, !was)
 		case string:
-			set(doc, path, was.(string)+"x")
+			set(doc, path, was+"x")
 		default:
 			set(doc, path, []any{})
 		}
