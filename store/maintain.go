@@ -67,6 +67,9 @@ func (s *Store) Verify(ctx context.Context, name string) (Report, error) {
 		}
 		segment, err := v.fresh(p)
 		if err == nil {
+			for _, err := range segment.Verify() {
+				r.problem("%s: %v", what, err)
+			}
 			ids, err = r.look(segment, what, ids, &c)
 		}
 		if err != nil {

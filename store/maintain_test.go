@@ -120,6 +120,18 @@ func TestVerifyFindsDamage(t *testing.T) {
 	}
 	damage("UPDATE part SET data=substr(data,1,length(data)-1)||x'00' WHERE id=?", 1<<partBits|1)
 	damage("UPDATE part SET data=x'00' WHERE id=?", 1<<partBits)
+	db, err := openDatabase(files(t, copyDir(t, s.dir))[0], "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var parts int
+	if err := db.QueryRow("SELECT count(*) FROM part").Scan(&parts); err != nil || parts < 2 {
+		t.Fatalf("%d parts (%v)", parts, err)
+	}
+	for n := range parts { // one byte in the middle of each, whatever it is for
+		damage("UPDATE part SET data=substr(data,1,length(data)/2-1)||x'7f7f'||substr(data,length(data)/2+2) WHERE id=?", 1<<partBits|n)
+	}
 	damage("DELETE FROM part WHERE id=?", 1<<partBits|1)
 	damage("INSERT INTO part SELECT id+?, data FROM part; INSERT INTO block SELECT 2, rows, low, high, size, parts, 0 FROM block", 1<<partBits)
 }

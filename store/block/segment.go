@@ -257,11 +257,8 @@ func (c *core) read(at extent) ([]byte, error) {
 	c.mu.Unlock()
 	if !ok {
 		var err error
-		if b, err = c.load(at.part); err != nil {
+		if b, err = c.whole(at.part); err != nil {
 			return nil, err
-		}
-		if p := c.parts[at.part]; len(b) != p.size || crc32.Checksum(b, castagnoli) != p.sum {
-			return nil, fmt.Errorf("cannot read part %d: %w", at.part, errDamaged)
 		}
 		if at.size < len(b) {
 			c.mu.Lock()
@@ -271,6 +268,29 @@ func (c *core) read(at extent) ([]byte, error) {
 		}
 	}
 	return b[at.from : at.from+at.size : at.from+at.size], nil
+}
+
+// whole loads a part that is as it was written.
+func (c *core) whole(n int) ([]byte, error) {
+	b, err := c.load(n)
+	if err != nil {
+		return nil, err
+	}
+	if p := c.parts[n]; len(b) != p.size || crc32.Checksum(b, castagnoli) != p.sum {
+		return nil, fmt.Errorf("cannot read part %d: %w", n, errDamaged)
+	}
+	return b, nil
+}
+
+// Verify reads every part, also those that no document needs, and returns an error for each that is not as it was written.
+func (s *Segment) Verify() []error {
+	var all []error
+	for n := 1; n < len(s.parts); n++ {
+		if _, err := s.whole(n); err != nil {
+			all = append(all, err)
+		}
+	}
+	return all
 }
 
 // shaped makes sure that the shapes are there.
