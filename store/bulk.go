@@ -503,4 +503,7 @@ func newIDMaker() idMaker {
 	return m
 }
 
+// NewID makes an id as Bulk does for documents that have none.
+func (s *Store) NewID() string { return s.ids.next() }
+
 func (m idMaker) next() string { return fmt.Sprintf("%s%012x", m.prefix, m.last.Add(1)) }

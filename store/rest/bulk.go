@@ -19,7 +19,7 @@ func (h *Handler) bulkRoutes() []*route {
 // bulk answers _bulk.
 func (c *call) bulk() error {
 	begun := time.Now()
-	if err := c.checkWrite(); err != nil {
+	if err := c.checkPlace(); err != nil {
 		return err
 	}
 	forced, err := c.refresh()
@@ -33,7 +33,7 @@ func (c *call) bulk() error {
 	if len(content) == 0 {
 		return &failure{typ: "parse_exception", reason: "request body is required"}
 	}
-	p := bulkParser{most: c.h.limits.Items, index: c.names["index"], typ: c.names["type"], requireAlias: c.flag("require_alias", false)}
+	p := bulkParser{most: c.h.limits.Items, index: c.names["index"], typ: c.names["type"], requireAlias: c.flag("require_alias", false), pipeline: c.params["pipeline"]}
 	if err := p.parse(content); err != nil {
 		return err
 	}
@@ -41,14 +41,17 @@ func (c *call) bulk() error {
 		return err
 	}
 	c.h.counters.count(p.items, time.Since(begun))
-	c.reply(200, bulkAnswer(p.items, time.Since(begun), forced))
+	c.reply(200, bulkAnswer(p.items, time.Since(begun), forced, p.ingests))
 	return nil
 }
 
-func bulkAnswer(items []item, took time.Duration, forced bool) []byte {
+func bulkAnswer(items []item, took time.Duration, forced, ingests bool) []byte {
 	out := make([]byte, 0, 64+200*len(items))
 	out = append(out, `{"took":`...)
 	out = strconv.AppendInt(out, took.Milliseconds(), 10)
+	if ingests {
+		out = append(out, `,"ingest_took":0`...)
+	}
 	failed := false
 	for i := range items {
 		failed = failed || items[i].err != nil
@@ -75,14 +78,16 @@ func bulkAnswer(items []item, took time.Duration, forced bool) []byte {
 type bulkParser struct {
 	index, typ   string // what goes for actions that name none
 	requireAlias bool
-	most         int // items
+	pipeline     string // likewise
+	most         int    // items
 
-	items []item
-	wrong []string // what is wrong with the request as a whole
-	r     body.Reader
-	line  int
-	last  []byte // an action line that may well come again: one without an id
-	again item   // what it means
+	items   []item
+	ingests bool     // a pipeline was asked for
+	wrong   []string // what is wrong with the request as a whole
+	r       body.Reader
+	line    int
+	last    []byte // an action line that may well come again: one without an id
+	again   item   // what it means
 }
 
 // parse reads a bulk: actions, each with the document that follows it, but for deletes.
@@ -119,6 +124,7 @@ func (p *bulkParser) parse(content []byte) error {
 			return tooManyItems(p.most)
 		}
 		p.validate(&it)
+		p.ingest(&it)
 		p.items = append(p.items, it)
 	}
 	if len(p.items) == 0 {
@@ -180,13 +186,29 @@ func (p *bulkParser) validate(it *item) {
 	}
 }
 
+// ingest refuses an item that a pipeline is asked for: there is none.
+func (p *bulkParser) ingest(it *item) {
+	if it.err != nil || it.update || it.kind == store.Delete || it.pipeline == "" || it.pipeline == "_none" {
+		return
+	}
+	p.ingests = true
+	it.refuse(noPipeline(it.pipeline))
+	if !it.hasID {
+		it.id = "auto-generated"
+	}
+}
+
+func noPipeline(name string) *failure {
+	return illegal("pipeline with id [%s] does not exist", clip(name))
+}
+
 func (p *bulkParser) malformed(format string, args ...any) error {
 	return illegal("Malformed action/metadata line [%d], %s", p.line, fmt.Sprintf(format, args...))
 }
 
 // action reads a line that says what is to be done.
 func (p *bulkParser) action(line []byte) (item, error) {
-	it := item{index: p.index, typ: p.typ, requireAlias: p.requireAlias}
+	it := item{index: p.index, typ: p.typ, requireAlias: p.requireAlias, pipeline: p.pipeline}
 	p.r.Reset(line)
 	t, err := p.r.Next()
 	if err != nil {
@@ -295,8 +317,8 @@ func (p *bulkParser) member(it *item, name string) error {
 	case "retry_on_conflict", "_retry_on_conflict":
 		number()
 	case "pipeline":
-		if text != "_none" && !null {
-			it.refuse(illegal("pipeline with id [%s] does not exist", clip(text)))
+		if !null {
+			it.pipeline = text
 		}
 	case "routing", "_routing", "version", "_version", "version_type", "_version_type", "parent", "_parent":
 		if !null && text != "internal" {

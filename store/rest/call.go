@@ -49,20 +49,23 @@ func (c *call) free() {
 
 func (c *call) context() context.Context { return c.r.Context() }
 
-// split gives the segments of a path, each unescaped by itself.
-func split(path string) ([]string, error) {
-	var out []string
+// split gives the segments of a path, each unescaped by itself. whole is false if one between others is empty, which no route has.
+func split(path string) (out []string, whole bool, err error) {
+	path = strings.Trim(path, "/")
+	if path == "" {
+		return nil, true, nil
+	}
 	for part := range strings.SplitSeq(path, "/") {
 		if part == "" {
-			continue
+			return nil, false, nil
 		}
 		s, err := url.PathUnescape(part)
 		if err != nil {
-			return nil, illegal("cannot read the path: %s", err)
+			return nil, false, illegal("cannot read the path: %s", err)
 		}
 		out = append(out, s)
 	}
-	return out, nil
+	return out, true, nil
 }
 
 func (c *call) noRoute() error {

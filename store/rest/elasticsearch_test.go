@@ -110,8 +110,9 @@ var varies = map[string]bool{"took": true, "ingest_took": true, "uuid": true, "i
 	"_primary_term": true, "store.size": true, "pri.store.size": true, "verified_before_close": true, "task_max_waiting_in_queue_millis": true}
 
 var (
-	uuid  = regexp.MustCompile(`/[A-Za-z0-9_-]{22}\]`)
-	place = regexp.MustCompile(`\[\d+:\d+\] |\n? at \[Source:.*?column: \d+\]| at byte \d+`)
+	uuid   = regexp.MustCompile(`/[A-Za-z0-9_-]{22}\]`)
+	madeID = regexp.MustCompile(`document with id '[A-Za-z0-9_-]{20}'`)
+	place  = regexp.MustCompile(`\[\d+:\d+\] |\n? at \[Source:.*?column: \d+\]| at byte \d+`)
 )
 
 // same replaces what is never the same.
@@ -135,7 +136,7 @@ func same(v any) any {
 			v[i] = same(v[i])
 		}
 	case string:
-		return place.ReplaceAllString(uuid.ReplaceAllString(v, "/…]"), "")
+		return place.ReplaceAllString(madeID.ReplaceAllString(uuid.ReplaceAllString(v, "/…]"), "document with id '…'"), "")
 	}
 	return v
 }

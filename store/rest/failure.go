@@ -75,7 +75,7 @@ func asFailure(err error) *failure {
 	case errors.As(err, &syntax):
 		return syntaxFailure(syntax)
 	case errors.Is(err, store.ErrFull):
-		return &failure{status: http.StatusTooManyRequests, typ: "cluster_block_exception", reason: "the store takes no documents: " + err.Error()}
+		return &failure{status: http.StatusTooManyRequests, typ: "cluster_block_exception", reason: err.Error()}
 	case errors.Is(err, store.ErrNoIndex):
 		return &failure{status: http.StatusNotFound, typ: "index_not_found_exception", reason: err.Error()}
 	case errors.Is(err, store.ErrClosed):

@@ -175,9 +175,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve finds the route, checks what came against it, and calls its handler.
 func (c *call) serve() error {
-	segments, err := split(c.r.URL.EscapedPath())
+	path := c.r.URL.EscapedPath()
+	segments, whole, err := split(path)
 	if err != nil {
 		return err
+	}
+	if !whole || len(segments) > 1 && strings.HasPrefix(path, "//") {
+		return c.noRoute()
 	}
 	found, allowed := c.h.find(c.r.Method, segments)
 	switch {

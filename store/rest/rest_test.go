@@ -392,12 +392,13 @@ func TestNotServed(t *testing.T) {
 			t.Errorf("%s %s is answered with %s", method, path, got)
 		}
 	}
-	f(400, "_reindex", "POST", "/_reindex", `{}`)
+	f(400, "[_reindex] is not served", "POST", "/_reindex", `{}`)
 	f(400, "_sql", "POST", "/_sql", `{}`)
 	f(400, "/_ilm/policy", "GET", "/_ilm/policy", "")
-	f(400, "_update_by_query", "POST", "/one/_update_by_query", `{}`)
-	f(400, "_delete_by_query", "POST", "/one/_delete_by_query", `{}`)
-	f(400, "_shrink", "PUT", "/one/_shrink/two", `{}`)
+	f(400, "[_update_by_query] is not served", "POST", "/one/_update_by_query", `{}`)
+	f(400, "[_delete_by_query] is not served", "POST", "/one/_delete_by_query?conflicts=proceed", `{}`)
+	f(400, "[_rollover] is not served", "POST", "/one/_rollover", `{}`)
+	f(400, "[_shrink] is not served", "PUT", "/one/_shrink/two", `{}`)
 	f(400, "/_snapshot/x", "PUT", "/_snapshot/x", `{}`)
 	f(400, "script", "POST", "/one/_update/1", `{"script":"x"}`)
 	f(400, "routing", "PUT", "/one/_doc/1?routing=a", `{}`)

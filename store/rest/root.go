@@ -30,5 +30,25 @@ func (h *Handler) table() []*route {
 	add(h.statsRoutes())
 	add(h.searchRoutes())
 	add(h.backupRoutes())
+	for name, paths := range map[string]string{
+		"_reindex":         "/_reindex",
+		"_delete_by_query": "/{index}/_delete_by_query",
+		"_update_by_query": "/{index}/_update_by_query",
+		"_rollover":        "/{index}/_rollover,/{index}/_rollover/{name}",
+	} {
+		add(unservedRoutes("POST", name, paths))
+	}
+	for _, name := range []string{"_shrink", "_split", "_clone"} {
+		add(unservedRoutes("POST|PUT", name, "/{index}/"+name+"/{target}"))
+	}
+	return all
+}
+
+// unservedRoutes are paths that Elasticsearch has and the store has not: they are refused by name.
+func unservedRoutes(methods, name, paths string) []*route {
+	all := with(routes(methods, paths, "", func(*call) error { return notServed("[%s]", name) }), true, nil)
+	for _, r := range all {
+		r.anyParams = true
+	}
 	return all
 }

@@ -63,10 +63,7 @@ func unserved() []*route {
 		"_terms_enum":       "/{index}/_terms_enum",
 		"_termvectors":      "/{index}/_termvectors,/{index}/_termvectors/{id}",
 	} {
-		for _, r := range with(routes("GET|POST|DELETE", paths, "", func(*call) error { return notServed("[%s]", name) }), true, nil) {
-			r.anyParams = true
-			all = append(all, r)
-		}
+		all = append(all, unservedRoutes("GET|POST|DELETE", name, paths)...)
 	}
 	return all
 }

@@ -25,6 +25,7 @@ type item struct {
 	hasID        bool
 	source       []byte
 	requireAlias bool
+	pipeline     string // that it is to go through
 	ifSeq        *int64
 	ifTerm       int64
 
@@ -168,6 +169,10 @@ func (h *Handler) check(ctx context.Context, ix *indexState, items []*item, ops 
 				ix.grow.Lock()
 				growing, m = true, ix.facts.Load().mapping
 				added, err = add(m, it)
+			}
+			if err != nil && it.id == "" {
+				it.id = h.store.NewID() // the error names it
+				_, err = add(m, it)
 			}
 			if err != nil {
 				it.refuse(err)
@@ -316,8 +321,13 @@ const writeParams = " refresh timeout wait_for_active_shards pipeline routing re
 // checkWrite refuses parameters of a write that the store has no meaning for.
 func (c *call) checkWrite() error {
 	if p := c.params["pipeline"]; p != "" && p != "_none" {
-		return illegal("pipeline with id [%s] does not exist", clip(p))
+		return noPipeline(p)
 	}
+	return c.checkPlace()
+}
+
+// checkPlace refuses to write to one of several shards, or to more copies than one.
+func (c *call) checkPlace() error {
 	if c.params["routing"] != "" {
 		return notServed("[routing]")
 	}
