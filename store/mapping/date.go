@@ -31,7 +31,8 @@ type date struct {
 	zone                                         *time.Location
 	half                                         int // of the day: 0 unknown, 1 before noon, 2 after
 	exact                                        bool
-	instant                                      time.Time // if exact
+	instant                                      time.Time     // if exact
+	open                                         time.Duration // if exact: what is left open behind instant, as of a whole second
 }
 
 var noDate = date{year: math.MinInt, month: -1, day: -1, hour: -1, minute: -1, second: -1, nano: -1}
@@ -109,8 +110,10 @@ func epoch(perSecond int64) func(string) (date, bool) {
 		if minus {
 			n = -n
 		}
-		nanos := n % perSecond * (int64(time.Second) / perSecond)
+		unit := time.Second / time.Duration(perSecond)
+		nanos := n % perSecond * int64(unit)
 		if dot {
+			unit = 1
 			width := 9
 			if perSecond == 1000 {
 				width = 6
@@ -124,7 +127,7 @@ func epoch(perSecond int64) func(string) (date, bool) {
 			}
 			nanos += part
 		}
-		return date{exact: true, instant: time.Unix(n/perSecond, nanos).UTC()}, true
+		return date{exact: true, instant: time.Unix(n/perSecond, nanos).UTC(), open: unit}, true
 	}
 }
 
@@ -255,8 +258,8 @@ func (d *date) valid() bool {
 func (d *date) time(up bool, zone *time.Location) time.Time {
 	if d.exact {
 		t := d.instant
-		if up && t.Nanosecond()%int(time.Millisecond) == 0 {
-			t = t.Add(time.Millisecond - 1)
+		if up {
+			t = t.Add(d.open - 1)
 		}
 		if zone != time.UTC { // in Elasticsearch a zone moves a count since 1970 as well
 			t = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), zone)

@@ -19,7 +19,11 @@ func (f *Format) Print(t time.Time) string {
 	case "epoch_millis":
 		return strconv.FormatInt(t.UnixMilli(), 10)
 	case "epoch_second":
-		return strconv.FormatInt(t.Unix(), 10)
+		text := strconv.FormatInt(t.Unix(), 10)
+		if n := t.Nanosecond(); n != 0 && t.Unix() >= 0 {
+			text += "." + strings.TrimRight(fmt.Sprintf("%09d", n), "0")
+		}
+		return text
 	case "strict_date_optional_time", "strict_date_optional_time_nanos", "date_optional_time", "iso8601",
 		"strictDateOptionalTime", "strictDateOptionalTimeNanos", "dateOptionalTime":
 		return printISO(t)
@@ -35,12 +39,20 @@ func printISO(t time.Time) string {
 	layout := "2006-01-02T15:04:05.000Z07:00"
 	if t.Nanosecond()%1_000_000 != 0 {
 		layout = "2006-01-02T15:04:05.000000000Z07:00"
-		s := t.Format(layout)
+		s := plus(t, 4) + t.Format(layout)
 		point := strings.IndexByte(s, '.') + 1
 		digits := strings.TrimRight(s[point:point+9], "0")
 		return s[:point] + digits + s[point+9:]
 	}
-	return t.Format(layout)
+	return plus(t, 4) + t.Format(layout)
+}
+
+// plus is the sign before a year of more digits than there is room for.
+func plus(t time.Time, room int) string {
+	if len(strconv.Itoa(t.Year())) > room && t.Year() > 0 {
+		return "+"
+	}
+	return ""
 }
 
 // printPattern writes t by one of Java's patterns that compilePattern takes.
@@ -77,6 +89,9 @@ func printLetter(b *strings.Builder, c byte, n int, t time.Time) {
 		if n == 2 {
 			number(t.Year() % 100)
 		} else {
+			if n >= 4 {
+				b.WriteString(plus(t, n))
+			}
 			number(t.Year())
 		}
 	case 'M', 'L':

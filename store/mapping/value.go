@@ -43,7 +43,7 @@ func (f *Field) int(kind body.Kind, text string) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		return int64(math.Floor(x*f.Factor + 0.5)), nil
+		return nearestWhole(x * f.Factor), nil
 	}
 	return f.integer(kind, text)
 }
@@ -173,9 +173,23 @@ func (f *Field) Nearest(x float64) float64 {
 	case HalfFloat:
 		return half(x)
 	case ScaledFloat:
-		return math.Floor(x*f.Factor+0.5) / f.Factor
+		return float64(nearestWhole(x*f.Factor)) / f.Factor
 	}
 	return x
+}
+
+// nearestWhole rounds to the nearest whole number, a half up; what is beyond those of 64 bits becomes the last of them.
+func nearestWhole(x float64) int64 {
+	n := math.Round(x)
+	switch {
+	case n-x == -0.5:
+		n++
+	case n >= 1<<63:
+		return math.MaxInt64
+	case n < -1<<63:
+		return math.MinInt64
+	}
+	return int64(n)
 }
 
 func (f *Field) float(kind body.Kind, text string) (float64, error) {
@@ -191,7 +205,11 @@ func (f *Field) float(kind body.Kind, text string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if kept := f.Nearest(x); math.IsInf(kept, 0) || math.IsNaN(kept) {
+	kept := x
+	if f.Type != ScaledFloat { // which keeps the greatest whole number it can
+		kept = f.Nearest(x)
+	}
+	if math.IsInf(kept, 0) || math.IsNaN(kept) {
 		if f.Type == HalfFloat && !math.IsInf(x, 0) {
 			kept = x
 		}

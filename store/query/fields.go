@@ -180,8 +180,11 @@ func wholeNumber(f *mapping.Field, v body.Value) (n int64, whole bool, err error
 	}
 	x, err := strconv.ParseFloat(v.Text, 64)
 	whole = err != nil || x == math.Trunc(x)
+	if !whole { // which nothing is, also where it would be too great
+		return 0, false, nil
+	}
 	n, err = read.Integer(kind, v.Text)
-	return n, whole, err
+	return n, true, err
 }
 
 // numbers holds for what lies in the span.
@@ -216,7 +219,7 @@ func float(f *mapping.Field, v body.Value) (node, error) {
 		if at != math.Trunc(at) {
 			return none{}, nil
 		}
-		kept = at / f.Factor
+		kept = within64(at) / f.Factor
 	}
 	return numbers(f, &span{floatLow: kept, floatHigh: kept}), nil
 }

@@ -245,7 +245,19 @@ func (p *parser) term(v body.Value) Query {
 	case q.Value.Kind == body.Object || q.Value.Kind == body.Null || q.Value.Kind == 0:
 		p.fail(illegal("value cannot be null"))
 	}
+	q.Value = asJava(q.Value)
 	return q
+}
+
+// asJava writes a number with a fraction or an exponent as Java does, which is the text that keywords are asked for.
+func asJava(v body.Value) body.Value {
+	if v.Kind != body.Number || !strings.ContainsAny(v.Text, ".eE") {
+		return v
+	}
+	if x, err := strconv.ParseFloat(v.Text, 64); err == nil {
+		v.Text = mapping.JavaText(x)
+	}
+	return v
 }
 
 func (p *parser) terms(v body.Value) Query {
@@ -257,7 +269,10 @@ func (p *parser) terms(v body.Value) Query {
 			p.fail(refuse("[terms] query does not support multiple fields"))
 		case m.Value.Kind == body.Array:
 			found = true
-			q.Field, q.Values = m.Name, m.Value.Items
+			q.Field = m.Name
+			for _, item := range m.Value.Items {
+				q.Values = append(q.Values, asJava(item))
+			}
 		case m.Value.Kind == body.Object:
 			p.unserved("terms lookup")
 		case !common(m.Name):
@@ -288,6 +303,7 @@ func (p *parser) rangeQuery(v body.Value) Query {
 		p.fail(refuse("[range] query does not support [%s]", clip(q.Field)))
 	}
 	for _, m := range content.Members {
+		m.Value = asJava(m.Value)
 		if !m.Value.Scalar() {
 			p.fail(refuse("[range] query does not support [%s]", clip(m.Name)))
 		}
@@ -336,7 +352,7 @@ func (p *parser) member(q *Match, m body.Member) {
 		if !m.Value.Scalar() {
 			p.fail(refuse("[%s] unknown token [%s] after [query]", p.name, m.Value.Kind))
 		}
-		q.Text, q.Kind = m.Value.Text, m.Value.Kind
+		q.Text, q.Kind = asJava(m.Value).Text, m.Value.Kind
 	case "operator", "default_operator":
 		q.And = p.operator(m.Value)
 	case "minimum_should_match":

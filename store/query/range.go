@@ -37,6 +37,9 @@ func between(f *mapping.Field, q Range, now time.Time) (node, error) {
 		if f.Type == mapping.Flattened && !f.Keyed && f.Null != nil {
 			return nil, fmt.Errorf("[range] on field [%s] of type [flattened] is not served here", f.Path)
 		}
+		if f.Keyed && (q.From.Kind == body.Null || q.To.Kind == body.Null) {
+			return nil, illegal("[range] queries on keyed [flattened] fields must include both an upper and a lower bound.")
+		}
 		in := q.texts(f)
 		l := newLeaf(f, cheap, func(_ body.Kind, s string) bool {
 			t, ok := f.Term(s)
@@ -251,6 +254,7 @@ func edge(f *mapping.Field, v body.Value, with bool, direction int) (float64, er
 		if !with {
 			at = math.Nextafter(at, to)
 		}
+		at = within64(at)
 		if direction > 0 {
 			return math.Ceil(at) / f.Factor, nil
 		}
@@ -283,6 +287,9 @@ func scaled(f *mapping.Field, v body.Value) (float64, error) {
 	at, _ := x.Float64()
 	return at, nil
 }
+
+// within64 is a scaled number within what is kept of such, which is a whole number of 64 bits.
+func within64(x float64) float64 { return max(-1<<63, min(x, 1<<63)) }
 
 func addresses(f *mapping.Field, q Range) (node, error) {
 	read := func(v body.Value) (netip.Addr, error) {

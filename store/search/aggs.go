@@ -424,7 +424,7 @@ func (f *field) dates() bool { return f.first.field != nil && f.first.field.Type
 func (f *field) text(x float64, zone *time.Location) (text string, ok bool) {
 	switch {
 	case f.dates():
-		return f.format.Print(source{}.moment(int64(x)).In(zone)), true
+		return f.format.Print(source{}.moment(whole(x)).In(zone)), true
 	case f.is(mapping.Boolean):
 		return strconv.FormatBool(x != 0), true
 	}

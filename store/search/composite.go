@@ -115,6 +115,9 @@ func (s compositeSpec) collector(x *running, a *Aggregation) (collector, error) 
 		if err != nil {
 			return nil, err
 		}
+		if src.kind == "histogram" && f.is(mapping.Boolean) {
+			return nil, illegal("Field [%s] of type [boolean] is not supported for aggregation [histogram]", clip(src.field))
+		}
 		if src.kind != "terms" && f.kind == texts || src.kind == "date_histogram" && f.kind != unmapped && !f.dates() {
 			return nil, illegal("invalid source, expected a numeric or date field for [%s]", clip(src.name))
 		}
@@ -198,7 +201,7 @@ func (p *part) compare(a, b mixed) int {
 	case a.null || b.null:
 		return 1
 	}
-	n := cmp.Or(cmp.Compare(a.n, b.n), cmp.Compare(a.key.x, b.key.x), strings.Compare(a.s, b.s))
+	n := cmp.Or(cmp.Compare(a.n, b.n), compareFloats(a.key.x, b.key.x), strings.Compare(a.s, b.s))
 	if p.desc {
 		return -n
 	}
@@ -214,12 +217,12 @@ func (c *composite) compare(a, b []mixed) int {
 	return 0
 }
 
-// read gets the distinct values of a row.
+// read gets the distinct values of a row. Of histograms and fractions it gets all: as in Elasticsearch a row is counted for each.
 func (p *part) read(s *segment, row int) {
 	v := p.f.on(s)
 	p.values = p.values[:0]
 	add := func(k key) {
-		if !slices.Contains(p.values, mixed{key: k}) {
+		if p.kind == "histogram" || p.f.kind == floats || !slices.Contains(p.values, mixed{key: k}) {
 			p.values = append(p.values, mixed{key: k})
 		}
 	}
@@ -288,7 +291,7 @@ func (c *composite) combine(row int32, i int) error {
 	for _, v := range c.room {
 		c.name = append(c.name, byte(btoi(v.null)))
 		c.name = binary.AppendVarint(c.name, v.n)
-		c.name = binary.AppendUvarint(c.name, math.Float64bits(v.key.x+0))
+		c.name = binary.AppendUvarint(c.name, math.Float64bits(v.key.x))
 		c.name = binary.AppendUvarint(c.name, uint64(len(v.s)))
 		c.name = append(c.name, v.s...)
 	}

@@ -357,7 +357,6 @@ func (s *Fetch) cut(v body.Value, path string, in bool) (cut body.Value, kept bo
 // covered says whether a pattern names the path, or an object that it is in.
 func covered(patterns []string, path string) bool {
 	for _, p := range patterns {
-		p = strings.TrimSuffix(p, ".*")
 		if mapping.Like(p, path) {
 			return true
 		}

@@ -32,16 +32,7 @@ func (s *shaper) writeFields(w *writer, leaves map[string][]block.Value, whole b
 		write()
 		w.close(']')
 	}
-	for _, f := range s.docValues {
-		if list := f.docValues(leaves[f.source.field.Column]); len(list) > 0 {
-			add(f.name, func() {
-				for _, k := range list {
-					f.show(w, k)
-				}
-			})
-		}
-	}
-	for _, f := range s.fields {
+	for _, f := range s.fields { // first, as they win where docvalue_fields name the same
 		if f.source.field.Type == mapping.Flattened && !f.source.field.Keyed {
 			if list := at(whole, f.source.field.Column, nil); len(list) > 0 {
 				add(f.name, func() {
@@ -56,6 +47,15 @@ func (s *shaper) writeFields(w *writer, leaves map[string][]block.Value, whole b
 			add(f.name, func() {
 				for _, v := range list {
 					f.showScalar(w, v)
+				}
+			})
+		}
+	}
+	for _, f := range s.docValues {
+		if list := f.docValues(leaves[f.source.field.Column]); len(list) > 0 {
+			add(f.name, func() {
+				for _, k := range list {
+					f.show(w, k)
 				}
 			})
 		}
@@ -161,6 +161,8 @@ func (f *shownField) showScalar(w *writer, v block.Value) {
 	field := f.source.field
 	kind, text, _ := scalar(field, v)
 	switch {
+	case field.Keyed && v.Kind != block.Null:
+		writeScalar(w, v)
 	case f.source.kind == texts && field.Type != mapping.IP:
 		t, _ := field.Term(text)
 		w.text(t)
@@ -199,7 +201,7 @@ func (f *shownField) key(v block.Value) key {
 	case ints:
 		k.n, _ = field.Int(kind, text)
 	case floats:
-		k.x, _ = field.Float(kind, text)
+		k.x, _ = docValue(field, kind, text)
 	case texts:
 		k.s, _ = term(field, v)
 	}
@@ -213,7 +215,7 @@ func (f *shownField) docValues(list []block.Value) []key {
 		out = append(out, f.key(v))
 	}
 	slices.SortFunc(out, func(a, b key) int {
-		return cmp.Or(cmp.Compare(a.n, b.n), cmp.Compare(a.x, b.x), strings.Compare(a.s, b.s))
+		return cmp.Or(cmp.Compare(a.n, b.n), compareFloats(a.x, b.x), strings.Compare(a.s, b.s))
 	})
 	if f.source.kind == texts {
 		out = slices.Compact(out)

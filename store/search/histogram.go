@@ -391,7 +391,7 @@ func (c *histogram) text(key int64) (text string, other bool) {
 	case c.field.first.kind == unmapped:
 		return time.UnixMilli(key).In(c.spec.rounding.zone).Format(time.RFC3339), false
 	case c.field.dates():
-		return c.field.text(float64(key), c.spec.rounding.zone)
+		return c.field.format.Print(source{}.moment(key).In(c.spec.rounding.zone)), true
 	}
 	text, other = c.field.text(float64(key), time.UTC)
 	if !other {

@@ -178,7 +178,7 @@ func (m *measure) show(w *writer, n numbers, what, name string, plain bool) {
 	x, _ := m.get(n, what)
 	switch {
 	case m.field.dates():
-		w.name(name).text(m.field.format.Print(source{}.moment(int64(x))))
+		w.name(name).text(m.field.format.Print(source{}.moment(whole(x))))
 	case plain:
 		w.name(name).flag(x != 0)
 	case x != 0:
@@ -279,7 +279,7 @@ func (d *distinct) add(set map[uint64]struct{}, v *values, row int) {
 	case floats:
 		d.nums = v.numbers(row, d.nums[:0])
 		for _, x := range d.nums {
-			set[math.Float64bits(x+0)] = struct{}{}
+			set[math.Float64bits(x)] = struct{}{}
 		}
 	default:
 		if first, end := v.span(row); d.hashes != nil && end-first == 1 && v.ok == nil {

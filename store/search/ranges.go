@@ -321,8 +321,9 @@ func (p *parser) zone(v body.Value) *time.Location {
 
 // A span has the values from low to before high.
 type span struct {
-	key       string
-	low, high float64
+	key              string
+	low, high        float64
+	asked, askedHigh float64 // low and high as they were asked for
 }
 
 func (s rangeSpec) collector(x *running, a *Aggregation) (collector, error) {
@@ -340,14 +341,20 @@ func (s rangeSpec) collector(x *running, a *Aggregation) (collector, error) {
 	c := &ranged{spec: s, field: f, kind: kind}
 	for _, asked := range s.ranges {
 		one := span{key: asked.key}
-		if one.low, err = s.bound(f, asked.from, math.Inf(-1), x); err != nil {
+		if one.asked, err = s.bound(f, asked.from, math.Inf(-1), x); err != nil {
 			return nil, err
 		}
-		if one.high, err = s.bound(f, asked.to, math.Inf(1), x); err != nil {
+		if one.askedHigh, err = s.bound(f, asked.to, math.Inf(1), x); err != nil {
+			return nil, err
+		}
+		if one.low, err = f.stored(one.asked); err != nil {
+			return nil, err
+		}
+		if one.high, err = f.stored(one.askedHigh); err != nil {
 			return nil, err
 		}
 		if one.key == "" {
-			one.key = c.text(one.low) + "-" + c.text(one.high)
+			one.key = c.text(one.asked) + "-" + c.text(one.askedHigh)
 		}
 		c.spans = append(c.spans, one)
 	}
@@ -369,6 +376,30 @@ func (s rangeSpec) bound(f *field, v body.Value, open float64, x *running) (floa
 		return 0, &Error{Type: "number_format_exception", Reason: "For input string: " + strconv.Quote(clip(v.Text))}
 	}
 	return n, nil
+}
+
+// stored is the bound of a range as the field keeps numbers: 0.1 of a float is not that of a double.
+func (f *field) stored(x float64) (float64, error) {
+	if math.IsInf(x, 0) || f.first.field == nil {
+		return x, nil
+	}
+	switch t := f.first.field.Type; {
+	case f.first.single():
+		kept := f.first.field.Nearest(x)
+		if math.IsInf(kept, 0) {
+			return 0, illegal("[%s] supports only finite values, but got [%s]", t, mapping.JavaText(kept))
+		}
+		return kept, nil
+	case t.Integers() && x != math.Trunc(x):
+		return 0, illegal("Value [%s] has a decimal part", mapping.JavaText(x))
+	case t.Integers():
+		read := *f.first.field
+		read.Coerce = true
+		if _, err := read.Integer(body.String, mapping.JavaText(x)); err != nil {
+			return 0, illegal("%s", err)
+		}
+	}
+	return x, nil
 }
 
 // ranged has a bucket for each range in each of the parent's.
@@ -423,7 +454,7 @@ func (c *ranged) write(w *writer, parent int32) error {
 		for _, bound := range []struct {
 			name string
 			x    float64
-		}{{"from", span.low}, {"to", span.high}} {
+		}{{"from", span.asked}, {"to", span.askedHigh}} {
 			if math.IsInf(bound.x, 0) {
 				continue
 			}

@@ -41,8 +41,8 @@ type Request struct {
 
 // What TrackTotal can be beside a number.
 const (
-	exact = -1
-	none  = 0
+	exact = 1<<31 - 1
+	none  = -1
 )
 
 // A Fetch says what of a hit is wanted.
@@ -88,7 +88,7 @@ func Counting(q query.Query) *Request {
 // check looks at what parts of a request mean together.
 func (r *Request) check() error {
 	if r.TotalAsNumber {
-		if r.trackAsked && r.TrackTotal > 0 {
+		if r.trackAsked && r.TrackTotal != exact && r.TrackTotal != none {
 			return illegal("[rest_total_hits_as_int] cannot be used if the tracking of total hits is not accurate, got %d", r.TrackTotal)
 		}
 		if !r.trackAsked {
@@ -194,10 +194,12 @@ func (p *parser) track(v body.Value) int {
 		return exact
 	case v.Scalar() && v.Text == "false":
 		return none
-	case v.Text == "-1":
-		return exact
 	}
-	return p.int("track_total_hits", v, 0, 1<<31-1)
+	n := p.int("track_total_hits", v, -1<<31, 1<<31-1)
+	if n < none {
+		p.fail(illegal("[track_total_hits] parameter must be positive or equals to -1, got %d", n))
+	}
+	return n
 }
 
 func (r *Request) pit(p *parser, v body.Value) {

@@ -66,6 +66,9 @@ func (r *Response) Append(to []byte) []byte {
 func (r *Response) total(w *writer) {
 	track := r.request.TrackTotal
 	if track == none {
+		if r.TotalAsNumber {
+			w.name("total").int(-1)
+		}
 		return
 	}
 	value, relation := r.Total, "eq"

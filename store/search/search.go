@@ -95,6 +95,11 @@ func (p *parser) flag(name string, v body.Value) bool {
 
 func (p *parser) int(name string, v body.Value, least, most int) int {
 	n, err := strconv.Atoi(v.Text)
+	if err != nil && v.Kind == body.Number { // 1e3 is 1000, and of a fraction the whole number counts
+		var x float64
+		x, err = strconv.ParseFloat(v.Text, 64)
+		n = int(whole(x))
+	}
 	if !v.Scalar() || err != nil {
 		p.fail(illegal("Failed to parse int parameter [%s] with value [%s]", clip(name), clip(v.Text)))
 		return least

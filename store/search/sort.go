@@ -30,6 +30,7 @@ type Sort struct {
 	Unmapped     string      // the type of the field where an index has none of that name
 	Mode         string      // which of several values: min, max, sum, avg, median
 	Format       *mapping.Format
+	Numeric      string // numeric_type: date (of date_nanos milliseconds) or long
 }
 
 func (p *parser) sorts(v body.Value) []Sort {
@@ -84,8 +85,8 @@ func (p *parser) sort(field string, v body.Value) Sort {
 				s.Unmapped = "long"
 			}
 		case "numeric_type":
-			if t := p.text(m.Name, m.Value); t != "date" && t != "long" {
-				p.fail(notServed("[numeric_type] [%s] of a sort", clip(t)))
+			if s.Numeric = strings.ToLower(p.text(m.Name, m.Value)); s.Numeric != "date" && s.Numeric != "long" {
+				p.fail(notServed("[numeric_type] [%s] of a sort", clip(s.Numeric)))
 			}
 		default:
 			p.fail(&Error{Type: "x_content_parse_exception", Reason: fmt.Sprintf("[field_sort] unknown field [%s]", clip(m.Name))})
@@ -120,7 +121,7 @@ type sorter struct {
 	kind    kind
 	sources []source // by index; nil for what is no field
 	missing []key    // by index
-	after   *key
+	after   []key    // by index: of the hit to go on behind; nil is none
 }
 
 func (r *running) sorters(sorts []Sort) ([]*sorter, error) {
@@ -155,7 +156,15 @@ func (r *running) bind(s *sorter) error {
 				return illegal("No mapper found for type [%s]", clip(s.Unmapped))
 			}
 		}
-		if s.kind != unmapped && s.kind != src.kind {
+		if s.Numeric == "date" {
+			src.nanos = false
+		}
+		switch {
+		case s.Numeric != "" && src.kind == texts:
+			return illegal("[numeric_type] option cannot be set on a non-numeric field [%s]", clip(s.Field))
+		case s.Numeric != "" && src.kind == floats:
+			return notServed("[numeric_type] of a sort by numbers with a fraction")
+		case s.kind != unmapped && (s.kind != src.kind || s.sources[0].single() != src.single()):
 			return illegal("Can't sort on field [%s]; the field has incompatible sort types across shards", clip(s.Field))
 		}
 		s.kind = src.kind
@@ -178,7 +187,8 @@ func (s *sorter) absent(src source, now time.Time) (key, error) {
 		if src.field != nil && src.field.Type.Dates() {
 			src.field = nil // of a date only its number can be given
 		}
-		return src.parseKey(*s.Missing, nil, nil, now)
+		k, err := src.parseKey(*s.Missing, nil, nil, now)
+		return src.near(k), err
 	}
 	low := s.Desc != s.MissingFirst // as the least value there is
 	switch {
@@ -188,7 +198,7 @@ func (s *sorter) absent(src source, now time.Time) (key, error) {
 		return key{x: math.Inf(-1)}, nil
 	case s.kind == floats:
 		return key{x: math.Inf(1)}, nil
-	case low && src.nanos:
+	case low && src.nanos && s.Numeric == "":
 		return key{}, nil
 	case low:
 		return key{n: math.MinInt64}, nil
@@ -203,7 +213,7 @@ func (s *sorter) compare(a, b key) int {
 	case ints:
 		c = cmp.Compare(a.n, b.n)
 	case floats:
-		c = cmp.Compare(a.x, b.x)
+		c = compareFloats(a.x, b.x)
 	case texts:
 		if a.none || b.none {
 			switch {
@@ -259,7 +269,7 @@ func (s *sorter) keys(seg *segment) func(row int) key {
 			if len(list) == 0 {
 				return missing
 			}
-			return key{x: pick(list, s.Mode, high)}
+			return src.near(key{x: pick(list, s.Mode, high)})
 		}
 	}
 	return func(row int) key {
@@ -335,42 +345,46 @@ func (r *running) setAfter(by []*sorter, after []body.Value) error {
 			r.afterPlace = &n.n
 			return nil
 		}
-		s := by[i]
-		if s.Field == byScore {
-			score, err := strconv.ParseFloat(v.Text, 64)
-			if err != nil || !v.Scalar() {
-				return illegal("Failed to parse search_after value for field [%s].", clip(s.Field))
+		for n := range r.indices {
+			src := source{kind: by[i].kind}
+			if by[i].sources != nil {
+				src = by[i].sources[n]
 			}
-			s.after = &key{n: int64(cmp.Compare(score, r.request.score))} // the hits' is 0, as all have the same
-			continue
-		}
-		src := source{kind: s.kind}
-		if len(s.sources) > 0 {
-			src = s.sources[0]
-		}
-		if v.Kind == body.Null {
-			if s.kind != texts {
-				return illegal("Failed to parse search_after value for field [%s].", clip(s.Field))
+			k, err := r.afterKey(by[i], src, v)
+			if err != nil {
+				return illegal("Failed to parse search_after value for field [%s].", clip(by[i].Field))
 			}
-			s.after = &key{none: true}
-			continue
+			by[i].after = append(by[i].after, k)
 		}
-		k, err := src.parseKey(v, s.Format, nil, r.now)
-		if err != nil {
-			return illegal("Failed to parse search_after value for field [%s].", clip(s.Field))
-		}
-		if s.kind == floats && strings.HasSuffix(v.Text, "Infinity") {
-			k.x = math.Inf(1 - 2*strings.Count(v.Text[:1], "-"))
-		}
-		s.after = &k
 	}
 	return nil
+}
+
+// afterKey reads a value of search_after as an index has it.
+func (r *running) afterKey(s *sorter, src source, v body.Value) (key, error) {
+	switch {
+	case s.Field == byScore:
+		score, err := strconv.ParseFloat(v.Text, 32)
+		if err != nil || !v.Scalar() {
+			return key{}, illegal("no score")
+		}
+		return key{n: int64(cmp.Compare(float32(score), float32(r.request.score)))}, nil // the hits' is 0, as all have the same
+	case v.Kind == body.Null && s.kind == texts:
+		return key{none: true}, nil
+	case v.Kind == body.Null:
+		return key{}, illegal("no value")
+	}
+	k, err := src.parseKey(v, s.Format, nil, r.now)
+	if err == nil && s.kind == floats && strings.HasSuffix(v.Text, "Infinity") {
+		k.x = math.Inf(1 - 2*strings.Count(v.Text[:1], "-"))
+	}
+	return src.near(k), err
 }
 
 // resume goes on behind a hit.
 func (r *running) resume(by []*sorter, last *hit) {
 	for i, s := range by {
-		s.after = &last.keys[i]
+		s.after = slices.Repeat(last.keys[i:i+1], len(r.indices))
 	}
 	n := place(last.seg.index.position, last.seq)
 	r.afterPlace = &n
@@ -474,7 +488,7 @@ func (r *running) behind(t *top, h *hit) bool {
 		if s.after == nil {
 			return true
 		}
-		if c := s.compare(h.keys[i], *s.after); c != 0 {
+		if c := s.compare(h.keys[i], s.after[h.seg.index.position]); c != 0 {
 			return c > 0
 		}
 	}

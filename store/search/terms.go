@@ -117,7 +117,7 @@ func (b *buckets) check(by []order) error {
 // termsSpec is terms.
 type termsSpec struct {
 	field, format    string
-	size             int
+	size, shard      int // shard: shard_size, or -1
 	least            int64
 	order            []order
 	missing          *body.Value
@@ -127,6 +127,17 @@ type termsSpec struct {
 
 func (termsSpec) many() bool { return true }
 
+// sent is how many terms a shard of Elasticsearch sends on. Of those only, it does not count as others what min_doc_count leaves out.
+func (s termsSpec) sent() int {
+	n := s.shard
+	if n < 0 && s.order[0].by == "_key" {
+		n = s.size
+	} else if n < 0 {
+		n = s.size + s.size/2 + 10
+	}
+	return max(n, s.size)
+}
+
 // chosen says which terms are meant: those of a list, or what a regular expression covers.
 type chosen struct {
 	list []body.Value
@@ -134,7 +145,7 @@ type chosen struct {
 }
 
 func parseTerms(p *parser, v body.Value) spec {
-	s := termsSpec{size: 10, least: 1, order: []order{{"_count", true}}}
+	s := termsSpec{size: 10, shard: -1, least: 1, order: []order{{"_count", true}}}
 	for _, m := range v.Members {
 		switch m.Name {
 		case "field":
@@ -159,7 +170,9 @@ func parseTerms(p *parser, v body.Value) spec {
 			s.exclude = p.chosen(m.Name, m.Value)
 		case "show_term_doc_count_error":
 			s.errors = p.flag(m.Name, m.Value)
-		case "shard_size", "shard_min_doc_count", "execution_hint", "collect_mode", "value_type":
+		case "shard_size":
+			s.shard = p.int(m.Name, m.Value, -1, 1<<31-1)
+		case "shard_min_doc_count", "execution_hint", "collect_mode", "value_type":
 			p.text(m.Name, m.Value) // how, and not what: counts are exact
 		default:
 			p.fail(malformed("[terms] with [%s] is not served here", clip(m.Name)))
@@ -381,10 +394,10 @@ func (c *terms) row(v *values, row, parent int32) error {
 	case floats:
 		c.nums = v.numbers(int(row), c.nums[:0])
 		for i, x := range c.nums {
-			if i > 0 && x == c.nums[i-1] || c.admit != nil && !c.admit(key{x: x}) {
+			if i > 0 && compareFloats(x, c.nums[i-1]) == 0 || c.admit != nil && !c.admit(key{x: x}) {
 				continue
 			}
-			if err := c.add(row, parent, int64(math.Float64bits(x+0))); err != nil {
+			if err := c.add(row, parent, int64(math.Float64bits(x))); err != nil {
 				return err
 			}
 		}
@@ -416,27 +429,25 @@ func (c *terms) byKey(a, b int32) int {
 	case ints:
 		return cmp.Compare(x, y)
 	case floats:
-		return cmp.Compare(math.Float64frombits(uint64(x)), math.Float64frombits(uint64(y)))
+		return compareFloats(math.Float64frombits(uint64(x)), math.Float64frombits(uint64(y)))
 	}
 	return strings.Compare(c.names[x], c.names[y])
 }
 
 func (c *terms) write(w *writer, parent int32) error {
-	var list []int32
-	others := int64(0)
-	for _, ord := range c.ords.list(parent) {
-		if c.count(ord) >= c.spec.least {
-			list = append(list, ord)
-		}
-	}
-	if err := c.sort(list, c.spec.order, c.byKey); err != nil {
+	all := slices.Clone(c.ords.list(parent))
+	if err := c.sort(all, c.spec.order, c.byKey); err != nil {
 		return err
 	}
-	if len(list) > c.spec.size {
-		for _, ord := range list[c.spec.size:] {
-			others += c.count(ord)
+	var list []int32
+	others := int64(0)
+	for i, ord := range all {
+		switch n := c.count(ord); {
+		case n >= c.spec.least && len(list) < c.spec.size:
+			list = append(list, ord)
+		case n >= c.spec.least || i >= c.spec.sent():
+			others += n
 		}
-		list = list[:c.spec.size]
 	}
 	w.name("doc_count_error_upper_bound").int(0)
 	w.name("sum_other_doc_count").int(others)

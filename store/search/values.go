@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"math"
 	"net/netip"
 	"slices"
@@ -75,6 +76,19 @@ func (ix *indexed) source(name string, nanos bool) (source, error) {
 	return s, nil
 }
 
+// single says whether the field's numbers are of 32 bits or fewer: they are sorted by and shown as such.
+func (s source) single() bool {
+	return s.field != nil && (s.field.Type == mapping.Float || s.field.Type == mapping.HalfFloat)
+}
+
+// near makes a number what a hit's is when hits are sorted by it.
+func (s source) near(k key) key {
+	if s.single() {
+		k.x = float64(float32(k.x))
+	}
+	return k
+}
+
 // values are what a source has in one segment. They are numbered as in the column. Number -1 is what stands for a
 // row without values.
 type values struct {
@@ -138,7 +152,7 @@ func (s source) column(v *values) {
 			if !ok {
 				return 0, false
 			}
-			return f.Float(kind, text)
+			return docValue(f, kind, text)
 		})
 		return
 	}
@@ -169,6 +183,24 @@ func (s source) column(v *values) {
 		}
 		return n, ok
 	})
+}
+
+// docValue is what a field with fractions has of a scalar beside the document: of scaled_float the whole number that is kept
+// times what a step of it is, which may be a last digit away from that number over the factor.
+func docValue(f *mapping.Field, kind body.Kind, text string) (float64, bool) {
+	if f.Type != mapping.ScaledFloat {
+		return f.Float(kind, text)
+	}
+	n, ok := f.Int(kind, text)
+	return float64(n) * (1 / f.Factor), ok
+}
+
+// compareFloats orders numbers as Java does: -0 is less than 0.
+func compareFloats(a, b float64) int {
+	if a == 0 && b == 0 {
+		return cmp.Compare(btoi(math.Signbit(b)), btoi(math.Signbit(a)))
+	}
+	return cmp.Compare(a, b)
 }
 
 // scalar is what a field makes its value of; null stands for something only where the mapping says so.
@@ -308,7 +340,7 @@ func (v *values) numbers(row int, to []float64) []float64 {
 		return append(to, v.absent.number())
 	}
 	if len(to) > n+1 {
-		slices.Sort(to[n:])
+		slices.SortFunc(to[n:], compareFloats)
 	}
 	return to
 }
@@ -389,6 +421,17 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
+// whole cuts off the fraction of a number; what is beyond an int64 becomes the last of them.
+func whole(x float64) int64 {
+	switch {
+	case x >= 1<<63:
+		return math.MaxInt64
+	case x < -1<<63:
+		return math.MinInt64
+	}
+	return int64(x)
+}
+
 // A key is a value to compare: the number n, the number x or the text s, as the kind says.
 type key struct {
 	n    int64
@@ -434,7 +477,7 @@ func (s source) parseKey(v body.Value, format *mapping.Format, zone *time.Locati
 		return key{}, &Error{Type: "number_format_exception", Reason: "For input string: " + strconv.Quote(clip(v.Text))}
 	}
 	if s.kind == ints {
-		return key{n: int64(max(math.MinInt64, min(x, 1<<63-1024)))}, nil
+		return key{n: whole(x)}, nil
 	}
 	return key{x: x}, nil
 }

@@ -339,6 +339,7 @@ func TestAsElasticsearch(t *testing.T) {
 	for range 400 {
 		compare("POST", []string{"/a/_search", "/b/_search", "/a,b/_search"}[r.IntN(3)], generate(r))
 	}
+	n += p.compareEdges(t)
 	differs(t, p)
 	t.Logf("%d requests over %d documents", n, docs)
 }
