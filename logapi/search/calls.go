@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -68,6 +69,7 @@ func (p *plan) search() error {
 	if err == nil {
 		err = p.searched(&v, c)
 	}
+	p.everywhere(c)
 	p.send(c.names, "_search")
 	p.fill(v)
 	return err
@@ -82,10 +84,18 @@ func (p *plan) searched(v *body.Value, c cutting) error {
 	if c.filter == nil {
 		return w.refs(v)
 	}
-	if err := p.params.refuseAny("explain", "suggest_field", "suggest_text", "suggest_mode", "suggest_size", "stats", "min_score"); err != nil {
+	if err := p.params.refuseAny("explain", "terminate_after", "suggest_field", "suggest_text", "suggest_mode", "suggest_size", "stats", "min_score"); err != nil {
 		return err
 	}
 	return w.enforce(v, *c.filter)
+}
+
+// everywhere has a search behind a filter sent to every shard. Elasticsearch would leave out those whose oldest and newest
+// values are out of a range, hidden documents' among them, and tell how many that were.
+func (p *plan) everywhere(c cutting) {
+	if c.filter != nil {
+		p.params["pre_filter_shard_size"] = strconv.Itoa(math.MaxInt32)
+	}
 }
 
 // window bounds from + size.
@@ -121,6 +131,9 @@ func (p *plan) asyncSearch() error {
 		return illegal("a point in time is not served in an asynchronous search")
 	}
 	c, err := p.cutPath(p.bound["{index}"])
+	if err == nil && c.filter != nil { // it tells how many shards it left out, always
+		err = narrowed("an asynchronous search")
+	}
 	if err == nil {
 		err = p.searched(&v, c)
 	}
@@ -222,6 +235,7 @@ func (p *plan) oneOfMany(head, search []byte) error {
 	if err := p.searched(&v, c); err != nil {
 		return err
 	}
+	p.everywhere(c)
 	p.out = append(v.Append(append(written.Append(p.out), '\n')), '\n')
 	return nil
 }
@@ -289,7 +303,7 @@ func (p *plan) validate() error {
 		if c.filter == nil {
 			return w.refs(v)
 		}
-		if err := p.params.refuseAny("explain", "rewrite"); err != nil {
+		if err := p.params.refuseAny("explain", "terminate_after", "rewrite"); err != nil {
 			return err
 		}
 		return w.search(*v)

@@ -101,18 +101,14 @@ func (w *walker) boosts(v *body.Value) error {
 	return nil
 }
 
-// Queries that look at nothing but the documents that are searched, by what they hold.
-var (
-	leaves = words("match_all match_none term terms range exists prefix wildcard regexp fuzzy ids match match_phrase match_phrase_prefix " +
-		"match_bool_prefix multi_match combined_fields query_string simple_query_string geo_bounding_box geo_distance")
-	compounds = map[string]map[string]bool{ // the members that hold queries; the others are scalars
-		"bool":           words("must filter should must_not"),
-		"constant_score": words("filter"),
-		"dis_max":        words("queries"),
-		"boosting":       words("positive negative"),
-		"nested":         words("query"),
-	}
-)
+// Queries that hold others: the members in which they are; what else there is are scalars.
+var compounds = map[string]map[string]bool{
+	"bool":           words("must filter should must_not"),
+	"constant_score": words("filter"),
+	"dis_max":        words("queries"),
+	"boosting":       words("positive negative"),
+	"nested":         words("query"),
+}
 
 func words(s string) map[string]bool {
 	set := map[string]bool{}
@@ -122,7 +118,7 @@ func words(s string) map[string]bool {
 	return set
 }
 
-// query refuses a query in which anything but what is above stands.
+// query refuses a query in which anything but compounds and leaves stand.
 func (w *walker) query(v body.Value) error {
 	if v.Kind != body.Object || len(v.Members) != 1 {
 		return illegal("a query must be an object of one member, the kind of the query")
@@ -132,12 +128,7 @@ func (w *walker) query(v body.Value) error {
 		return illegal("the query " + quote(kind) + " must be an object")
 	}
 	if leaves[kind] {
-		for _, m := range value.Members {
-			if kind == "terms" && m.Value.Kind == body.Object {
-				return narrowed("a terms lookup")
-			}
-		}
-		return nil
+		return w.leaf(kind, value)
 	}
 	holds := compounds[kind]
 	if holds == nil {
@@ -215,6 +206,9 @@ var (
 		"filter filters adjacency_matrix")
 	// Terms of documents that were not found have a count of 0.
 	counting0 = words("terms multi_terms")
+	// Elasticsearch 7 gives these, and what they are in, an empty meta if a range in them is wider or narrower than what is in
+	// an index, hidden documents with it. They all get one.
+	marking = words("filter filters adjacency_matrix")
 	// What is said of an aggregation. What is said by a script, or of other documents, is not among it.
 	settings = words("field fields size shard_size min_doc_count shard_min_doc_count order include exclude missing execution_hint collect_mode format " +
 		"show_term_doc_count_error value_type calendar_interval fixed_interval interval time_zone offset extended_bounds hard_bounds keyed " +
@@ -229,22 +223,29 @@ func (w *walker) aggs(v body.Value) error {
 	if v.Kind != body.Object {
 		return illegal("aggregations must be an object")
 	}
-	for _, named := range v.Members {
+	for i := range v.Members {
+		named := &v.Members[i]
 		if named.Value.Kind != body.Object {
 			return illegal("the aggregation " + quote(named.Name) + " must be an object")
 		}
+		marked := false
 		for _, m := range named.Value.Members {
 			var err error
 			switch {
 			case m.Name == "aggs" || m.Name == "aggregations":
 				err = w.aggs(m.Value)
+				marked = true
 			case m.Name == "meta":
 			default:
 				err = w.agg(m.Name, m.Value)
+				marked = marked || marking[m.Name]
 			}
 			if err != nil {
 				return err
 			}
+		}
+		if marked && !has(&named.Value, "meta") {
+			setMember(&named.Value, "meta", body.Value{Kind: body.Object})
 		}
 	}
 	return nil
@@ -356,8 +357,11 @@ func (w *walker) highlight(v body.Value) error {
 	}
 	for _, m := range v.Members {
 		look := w.highlight
-		if m.Name == "highlight_query" {
+		switch {
+		case m.Name == "highlight_query":
 			look = w.query
+		case m.Name == "type" && m.Value.Scalar() && m.Value.Text != "unified" && m.Value.Text != "plain": // fvh takes some of the terms, as in leaf.go
+			return narrowed("a highlighter but unified and plain")
 		}
 		if err := look(m.Value); err != nil {
 			return err
@@ -367,7 +371,7 @@ func (w *walker) highlight(v body.Value) error {
 }
 
 // Members of a search that stay behind a filter as they are.
-var members = words("from size timeout terminate_after version seq_no_primary_term track_scores track_total_hits _source fields docvalue_fields " +
+var members = words("from size timeout version seq_no_primary_term track_scores track_total_hits _source fields docvalue_fields " +
 	"stored_fields search_after slice pit collapse")
 
 // search refuses a search behind a filter.

@@ -334,7 +334,7 @@ func behind(v body.Value, params string) error {
 	}
 	for pair := range strings.SplitSeq(params, "&") {
 		switch name, _, _ := strings.Cut(pair, "="); name {
-		case "q", "source", "explain", "suggest_field", "suggest_text", "index", "min_score", "rewrite":
+		case "q", "source", "explain", "suggest_field", "suggest_text", "index", "min_score", "rewrite", "terminate_after":
 			return fmt.Errorf("the parameter %s", name)
 		}
 	}

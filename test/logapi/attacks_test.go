@@ -132,12 +132,19 @@ var attacksOnFilter = func() []string {
 		`{"query":{"script":{"script":"1"}}}`, `{"query":{"function_score":{}}}`, `{"query":{"script_score":{}}}`, `{"query":{"more_like_this":{"like":[{"_id":"1"}]}}}`, `{"query":{"terms":{"n":{"index":"shared","id":"1","path":"n"}}}}`, `{"query":{"bool":{"mustNot":[{"terms":{"n":{"index":"shared","id":"1","path":"n"}}}]}}}`,
 		`{"query":{"has_child":{"type":"x","query":{"match_all":{}}}}}`, `{"query":{"parent_id":{"type":"x","id":"1"}}}`, `{"query":{"percolate":{}}}`, `{"query":{"wrapper":{"query":"e30="}}}`, `{"query":{"nested":{"path":"p","query":{"match_all":{}},"inner_hits":{}}}}`, `{"query":{"geo_shape":{"x":{"indexed_shape":{"id":"1"}}}}}`,
 		`{"query":{"constant_score":{"filter":{"script":{}}}}}`, `{"query":{"dis_max":{"queries":[{"match_all":{}},{"distance_feature":{}}]}}}`, `{"query":{"bool":{"filter":{"bool":{"should":[{"terms_set":{}}]}}}}}`, `{"query":{"match_all":{},"script":{}}}`, `{"query":[]}`, `{"query":{}}`, `{"query":{"intervals":{}}}`,
+		`{"terminate_after":1}`, `{"highlight":{"fields":{"message":{"type":"fvh"}}}}`, `{"highlight":{"type":"fvh","fields":{"*":{}}}}`, `{"query":{"match":{"x":{"query":"y","mustNot":1}}}}`, `{"query":{"match":{"x":{"query":{"a":1}}}}}`,
+		`{"query":{"query_string":{"query":"x\\\"~1"}}}`, `{"query":{"query_string":{"query":"\"a b\"~2 x~"}}}`, `{"query":{"query_string":{"query":"~"}}}`, `{"query":{"simple_query_string":{"query":"x\"~1"}}}`, `{"query":{"simple_query_string":{"query":"x~1","flags":-1}}}`, `{"query":{"simple_query_string":{"query":"x~1","flags":"or"}}}`,
+		`{"query":{"simple_query_string":{"query":"x~1","flags":"OR|AND|FUZZY"}}}`, `{"query":{"simple_query_string":{"query":"x~1","flags":"OR||AND"}}}`, `{"query":{"multi_match":{"query":"x","type":"PHRASE_PREFIX"}}}`, `{"query":{"prefix":{"x":{"value":"y","rewrite":"CONSTANT_SCORE_BOOLEAN"}}}}`, `{"query":{"prefix":{"x":{"value":"y","rewrite":null}}}}`,
+		`{"query":{"bool":{"should":[{"nested":{"path":"p","query":{"fuzzy":{"x":"y"}}}}]}}}`, `{"sort":[{"n":{"nested":{"path":"p","filter":{"fuzzy":{"x":"y"}}}}}]}`, `{"aggs":{"x":{"adjacency_matrix":{"filters":{"y":{"fuzzy":{"x":"y"}}}}}}}`,
 		`{"post_filter":{"script":{}}}`, `{"aggs":[{"x":{"global":{}}}]}`, `{"aggs":{"x":[{"global":{}}]}}`, `{"sort":[{"n":[{"nested":{"path":"p","filter":{"script":{}}}}]}]}`,
 		`{"aggs":{"x":{"composite":{"sources":[[{"y":{"global":{}}}]]}}}}`, `{"aggs":{"x":{"composite":{"sources":[{"y":{"global":{}}}]}}}}`, `{"aggs":{"x":{"filters":{"filters":"y"}}}}`, `{"fields":[{"field":"x","script":"1"}]}`, `{"query":{"pinned":{}}}`, `{"query":{"boosting":{"positive":{"script":{}}}}}`,
 	} {
 		all = append(all, plain("POST /shared/_search", body), plain("POST /_msearch", "{\"index\":\"shared\"}\n"+body+"\n"))
 	}
-	for _, line := range []string{"GET /shared/_search?explain=true", "GET /shared/_search?suggest_field=message&suggest_text=x", "GET /shared/_search?stats=x", "GET /shared/_doc/1", "HEAD /shared/_doc/1", "GET /shared/_source/1", "GET /shared/_explain/1?q=x",
+	for _, query := range refusedQueries() {
+		all = append(all, plain("POST /shared/_search", `{"query":`+query+`}`))
+	}
+	for _, line := range []string{"GET /shared/_search?terminate_after=1", "GET /shared/_count?terminate_after=1", "GET /shared/_search?q=wordq~1", "GET /shared/_count?q=x:y~&df=z", "GET /shared/_async_search", "GET /shared/_search?explain=true", "GET /shared/_search?suggest_field=message&suggest_text=x", "GET /shared/_search?stats=x", "GET /shared/_doc/1", "HEAD /shared/_doc/1", "GET /shared/_source/1", "GET /shared/_explain/1?q=x",
 		"GET /shared/_validate/query?q=x*&rewrite=true", "GET /shared/_validate/query?q=x&explain=true", "GET /shared/_terms_enum", "GET /shared/_mtermvectors?ids=1", "GET /shared/_count?min_score=1"} {
 		all = append(all, plain(line, ""))
 	}
@@ -153,10 +160,11 @@ var insideFilter = func() []string {
 		`{"query":{"terms":{"script":["x"]}}}`, `{"query":{"term":{"index":{"value":"team-b-1"}}}}`, `{"post_filter":{"match_all":{}},"track_total_hits":true,"size":0}`, `{"explain":false,"profile":false,"sort":["_score",{"n":{"order":"desc"}}]}`,
 		`{"aggs":{"x":{"terms":{"field":"kubernetes.namespace","min_doc_count":1,"order":{"_count":"desc"}},"aggs":{"y":{"date_histogram":{"field":"@timestamp","fixed_interval":"1m","min_doc_count":0,"extended_bounds":{"min":0,"max":1}}}}}}}`,
 		`{"aggs":{"x":{"composite":{"size":10,"sources":[{"y":{"terms":{"field":"n","missing_bucket":true}}}],"after":{"y":"b"}}}}}`, `{"highlight":{"fields":{"*":{}},"highlight_query":{"match":{"message":"x"}}},"_source":["a"],"fields":["*"]}`,
+		`{"query":{"query_string":{"query":"\"a b\"~2 AND path:\\u007e","fuzziness":"AUTO","fuzzy_max_expansions":50}}}`, `{"query":{"simple_query_string":{"query":"\"a b\"~2","flags":"OR|PHRASE|NEAR"}}}`, `{"query":{"match":{"x":{"query":"~ y","max_expansions":50,"prefix_length":0}}}}`,
 		`{"aggs":{"x":{"filters":{"filters":{"e":{"term":{"level":"err"}},"w":{"term":{"level":"warning"}}},"other_bucket":true}}}}`, `{"query":{"nested":{"path":"p","query":{"term":{"p.x":1}}}},"collapse":{"field":"n"},"search_after":[1],"sort":[{"n":{"nested":{"path":"p","filter":{"term":{"p.x":1}}}}}]}`,
 	} {
 		all = append(all, plain("POST /shared/_search", body), plain("GET /_msearch", "{}\n"+body+"\n{\"index\":[\"*\"]}\n{}\n"))
 	}
 	return append(all, plain("GET /_search?q=kubernetes.namespace:b&df=x", ""), plain("GET /_search?q=b", `{"query":{"match_none":{}}}`), plain("GET /shared/_count?q=b", ""), plain("GET /shared/_mapping", ""), plain("POST /shared/_field_caps?fields=*", ""),
-		plain("GET /shared/_search?source_content_type=application/json&source=%7B%22query%22:%7B%22match_all%22:%7B%7D%7D%7D", ""), plain("POST /shared/_async_search", ""), plain("POST /shared/_pit?keep_alive=1m", ""), plain("GET /shared/_validate/query?q=x", ""))
+		plain("GET /shared/_search?source_content_type=application/json&source=%7B%22query%22:%7B%22match_all%22:%7B%7D%7D%7D", ""), plain("GET /shared/_search?pre_filter_shard_size=1&sort=n", ""), plain("POST /shared/_msearch?pre_filter_shard_size=1", "{}\n{}\n"), plain("GET /shared/_search?q=%22a+b%22~2", ""), plain("POST /shared/_pit?keep_alive=1m", ""), plain("GET /shared/_validate/query?q=x", ""))
 }()
