@@ -322,9 +322,14 @@ func clientOf(proxies []netip.Prefix) func(*http.Request) netip.Addr {
 		}
 		chain := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 		for _, text := range slices.Backward(chain) {
-			next, err := netip.ParseAddr(strings.TrimSpace(text))
-			if err != nil {
-				return addr
+			text = strings.TrimSpace(text)
+			next, err := netip.ParseAddr(strings.Trim(text, "[]"))
+			if err != nil { // some proxies write the port, too
+				var withPort netip.AddrPort
+				if withPort, err = netip.ParseAddrPort(text); err != nil {
+					return addr
+				}
+				next = withPort.Addr()
 			}
 			if addr = next.Unmap().WithZone(""); !trusted(addr) {
 				return addr
