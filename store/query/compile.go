@@ -281,7 +281,7 @@ func (q Match) on(f *mapping.Field, c *compiler) (node, error) {
 	if !f.Index {
 		return lenient(nil, notIndexed(f), q.Lenient)
 	}
-	terms := queryTerms(f, q.Analyzer, q.Text)
+	terms := queryTokens(f, q.Analyzer, q.Text)
 	if len(terms) == 0 {
 		return zeroTerms(q.ZeroAll), nil
 	}
@@ -293,15 +293,15 @@ func (q Match) on(f *mapping.Field, c *compiler) (node, error) {
 	}
 	var nodes []node
 	for i, t := range terms {
-		if q.Prefix && i == len(terms)-1 {
-			n, err := Pattern{Kind: "prefix", Text: t}.plain(f)
+		if q.Prefix && i == len(terms)-1 && t.End == len(q.Text) { // no prefix is what something follows
+			n, err := Pattern{Kind: "prefix", Text: t.Term}.plain(f)
 			if err != nil {
 				return lenient(nil, err, q.Lenient)
 			}
 			nodes = append(nodes, n)
 			continue
 		}
-		nodes = append(nodes, exactly(f, t))
+		nodes = append(nodes, exactly(f, t.Term))
 	}
 	if q.And || len(nodes) == 1 { // of one term the minimum is not asked
 		return allOf(nodes), nil
@@ -315,6 +315,14 @@ func (q Match) on(f *mapping.Field, c *compiler) (node, error) {
 
 // queryTerms cuts a query's text into the terms that the field has.
 func queryTerms(f *mapping.Field, with mapping.Analyzer, text string) []string {
+	var out []string
+	for _, t := range queryTokens(f, with, text) {
+		out = append(out, t.Term)
+	}
+	return out
+}
+
+func queryTokens(f *mapping.Field, with mapping.Analyzer, text string) []mapping.Token {
 	a := f.SearchAnalyzer
 	switch {
 	case with != "":
@@ -322,11 +330,7 @@ func queryTerms(f *mapping.Field, with mapping.Analyzer, text string) []string {
 	case f.Type.Keywords():
 		a = mapping.Whitespace
 	}
-	var out []string
-	for _, t := range a.Tokens(text) {
-		out = append(out, t.Term)
-	}
-	return out
+	return a.Tokens(text)
 }
 
 func zeroTerms(everything bool) node {

@@ -384,6 +384,8 @@ func (s *snapshot) choose(parts []string, o indicesOptions) (map[string]bool, er
 		if !strings.Contains(part, "*") || !o.open && !o.closed {
 			if minus {
 				delete(chosen, part)
+			} else if !o.open && !o.closed && o.allowNone && len(parts) == 1 {
+				continue // where no pattern stands for anything, Elasticsearch takes a single name for one
 			} else if _, isAlias := s.aliased(part)[part]; isAlias && !o.ignoreUnavailable {
 				return nil, illegal("The provided expression [%s] matches an alias, specify the corresponding concrete indices instead.", clip(part))
 			} else if !o.ignoreUnavailable {

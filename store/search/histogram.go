@@ -118,7 +118,10 @@ func (s histogramSpec) collector(x *running, a *Aggregation) (collector, error) 
 	if err != nil {
 		return nil, err
 	}
-	if f.kind == texts && f.first.kind == texts || s.date && f.kind == floats && f.first.kind != unmapped {
+	if s.date && f.kind == floats && f.first.kind != unmapped {
+		return nil, notServed("[date_histogram] of numbers with a fraction")
+	}
+	if f.kind == texts && f.first.kind == texts {
 		return nil, illegal("Field [%s] is not supported for aggregation [%s]", clip(s.field), a.Kind)
 	}
 	if f.kind == texts { // of a value for what is missing

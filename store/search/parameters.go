@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -127,7 +128,11 @@ func QueryString(parameters map[string]string) (query.Query, error) {
 	slices.Sort(given)
 	for _, name := range given {
 		if to, ok := names[name]; ok {
-			content.Members = append(content.Members, body.Member{Name: to, Value: body.Text(parameters[name])})
+			value := parameters[name]
+			if name == "lenient" || name == "analyze_wildcard" {
+				value = cmp.Or(value, "true")
+			}
+			content.Members = append(content.Members, body.Member{Name: to, Value: body.Text(value)})
 		}
 	}
 	return query.Parse(body.Value{Kind: body.Object, Members: []body.Member{{Name: "query_string", Value: content}}})

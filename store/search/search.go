@@ -32,6 +32,10 @@ type Index struct {
 	View    *store.View
 	Mapping *mapping.Mapping
 	Aliases []string // which it is known by in queries on _index too
+
+	// Err is why the index could not be opened; beside it there is only Name.
+	Err  error
+	Name string
 }
 
 // Error is a refusal as Elasticsearch words it, answered with 400 unless [Status] says otherwise.
@@ -42,6 +46,8 @@ func Status(e *Error) int {
 	switch e.Type {
 	case "too_many_buckets_exception":
 		return 503
+	case "i_o_exception":
+		return 500
 	case "circuit_breaking_exception":
 		return 429
 	case "search_context_missing_exception":
@@ -153,6 +159,9 @@ func ParseDuration(s string) (time.Duration, error) {
 		number, ok := strings.CutSuffix(strings.ToLower(strings.TrimSpace(s)), unit.name)
 		if !ok {
 			continue
+		}
+		if unit.name == "m" && strings.HasSuffix(strings.TrimSpace(s), "M") { // which would be months
+			break
 		}
 		x, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 		if err != nil || !(x >= 0) || x*float64(unit.Duration) > 1<<62 {

@@ -16,7 +16,7 @@ var differences = map[string]string{
 	"`terms` over several indices": "POST /a,b/_search\n" + `{"size":0,"aggs":{"x":{"terms":{"field":"numbers","size":2,"shard_size":2}}}}`,
 	"`cardinality`":                "POST /a/_search\n" + `{"size":0,"aggs":{"x":{"cardinality":{"field":"n","precision_threshold":1}}}}`,
 	"highlight":                    "POST /a/_search\n" + `{"size":20,"sort":["n"],"query":{"match":{"message":"timeout"}},"highlight":{"fields":{"message":{"fragment_size":20,"boundary_scanner":"word"}}}}`,
-	"a sort by a field whose types cannot be compared (in one index a number, in another a text or a fraction)": "POST /a,other/_search\n" + `{"sort":["n"],"size":1,"query":{"range":{"n":{"lt":10}}}}`,
+	"a sort by a field whose types cannot be compared (in one index a number, in another a text or a fraction; float and double)": "POST /a,other/_search\n" + `{"sort":["n"],"size":1,"query":{"range":{"n":{"lt":10}}}}`,
 	"`docvalue_fields` of a text field":                                        "POST /a,other/_search\n" + `{"docvalue_fields":["message"],"sort":["@timestamp"]}`,
 	"`sort=field:other` in the URL":                                            "GET /a/_search?sort=n:other",
 	"a wrong request where no document can match":                              "POST /a/_search\n" + `{"query":{"bool":{"filter":[{"range":{"@timestamp":{"gte":"2030"}}},{"range":{"n":{"gte":"x"}}}]}}}`,
@@ -31,6 +31,10 @@ var differences = map[string]string{
 	"scroll, point in time":                                                    "POST /a/_pit?keep_alive=1m",
 	"`keep_alive` of nothing":                                                  "POST /a/_pit?keep_alive=0s",
 	"paths with a type: `/logs/_doc/_search`":                                  "GET /a/_doc/_search?size=0",
+	"the digits of a `float` in a sort":                                        "POST /edge/_search\n" + `{"query":{"ids":{"values":["digits"]}},"sort":["seventh"]}`,
+	"`fields` of a whole number that was given with a fraction, and is the first or the last its type has": "POST /edge/_search\n" + `{"query":{"ids":{"values":["end"]}},"fields":["byte"]}`,
+	"`regexp` with `case_insensitive`":          "POST /a/_search\n" + `{"size":0,"query":{"regexp":{"log.level":{"value":"[a-z]+","case_insensitive":true}}}}`,
+	"an empty name in a path: `//logs/_search`": "GET //a/_search?size=0",
 }
 
 // unserved are the names in the section "Not served", with a request that asks for it.
@@ -49,8 +53,9 @@ var unserved = map[string]string{
 	"avg_bucket":    `{"aggs":{"h":{"histogram":{"field":"n","interval":100}},"x":{"avg_bucket":{"buckets_path":"h>_count"}}}}`,
 	"derivative":    `{"aggs":{"h":{"histogram":{"field":"n","interval":100},"aggs":{"x":{"derivative":{"buckets_path":"_count"}}}}}}`,
 	"min_doc_count": `{"aggs":{"x":{"terms":{"field":"tags","min_doc_count":0}}}}`, "include": `{"aggs":{"x":{"terms":{"field":"tags","include":{"partition":0,"num_partitions":2}}}}}`,
-	"format":        `{"aggs":{"x":{"avg":{"field":"n","format":"0.0"}}}}`,
-	"_async_search": "POST /a/_async_search", "_eql": "POST /a/_eql/search", "_explain": "GET /a/_explain/1?q=n:1", "_graph": "POST /a/_graph/explore", "_knn_search": "POST /a/_knn_search",
+	"date_histogram": `{"aggs":{"x":{"date_histogram":{"field":"ratio","fixed_interval":"1d"}}}}`,
+	"format":         `{"aggs":{"x":{"avg":{"field":"n","format":"0.0"}}}}`,
+	"_async_search":  "POST /a/_async_search", "_eql": "POST /a/_eql/search", "_explain": "GET /a/_explain/1?q=n:1", "_graph": "POST /a/_graph/explore", "_knn_search": "POST /a/_knn_search",
 	"_msearch/template": "POST /_msearch/template", "_mtermvectors": "GET /a/_mtermvectors?ids=1", "_rank_eval": "POST /a/_rank_eval", "_render": "GET /_render/template",
 	"_rollup_search": "POST /a/_rollup_search", "_search/template": "POST /a/_search/template", "_search_shards": "GET /a/_search_shards?local=true", "_sql": "POST /_sql",
 	"_terms_enum": "POST /a/_terms_enum", "_termvectors": "GET /a/_termvectors/1",

@@ -28,6 +28,7 @@ func edgeDocuments() (docs []string) {
 		`{"@timestamp":"2026-03-27","slow":1.5,"day":"2026/03/27","second":"1.5"}`,
 		`{"slow":1,"second":1,"word":"1e+19","n":{"m":1}}`,
 		`{"slow":"2026/03/27 10:00:00","word":"1.0E19","n":{"m":1,"o":2},"a":{"b":{"c":1}}}`,
+		`{"text":"C++ (errno=2) c cat"}`, `{"text":"cat errno"}`,
 		`{"slow":[1,1.5,"2026/03/27 10:00:00"],"longs":[3,3]}`,
 		`{"whole":3333,"byte":7,"count":8,"yes":true}`,
 		`{"whole":-1,"byte":-7,"count":9007199254740993,"yes":false}`,
@@ -117,6 +118,17 @@ var edges = []string{
 	`{"size":60,"sort":["_id"],"_source":{"includes":["word.*"]},"query":{"exists":{"field":"n"}}}`,
 	`{"size":60,"sort":["_id"],"_source":{"excludes":["word.*"]},"query":{"exists":{"field":"n"}}}`,
 	`{"sort":[{"word":{"numeric_type":"date"}}]}`,
+	`{"size":0,"query":{"match_bool_prefix":{"text":"C++"}}}`,
+	`{"size":0,"query":{"match_bool_prefix":{"text":"c"}}}`,
+	`{"size":0,"query":{"match_bool_prefix":{"text":"(er)"}}}`,
+	`{"size":0,"query":{"match_bool_prefix":{"text":{"query":"cat er ","operator":"and"}}}}`,
+	`{"size":0,"query":{"match_bool_prefix":{"text":{"query":"cat er","operator":"and"}}}}`,
+	`{"size":0,"query":{"multi_match":{"query":"er.","fields":["text"],"type":"bool_prefix"}}}`,
+	`{"size":0,"aggs":{"x":{"date_histogram":{"field":"slow","fixed_interval":"1M"}}}}`,
+	`{"size":0,"aggs":{"x":{"date_histogram":{"field":"slow","fixed_interval":"1D","min_doc_count":1}}}}`,
+	`{"size":0,"aggs":{"x":{"date_histogram":{"field":"slow","interval":"1M","min_doc_count":1}}}}`,
+	`{"size":0,"aggs":{"x":{"date_histogram":{"field":"slow","fixed_interval":"1d","offset":"1M","min_doc_count":1}}}}`,
+	`{"size":0,"timeout":"1M"}`,
 	`{"sort":[{"seventh":{"missing":0.5714286}},"_id"],"size":60}`,
 	`{"sort":[{"seventh":{"order":"desc","mode":"avg"}},"_id"],"size":60,"_source":false}`,
 	`{"sort":[{"seventh":{"order":"desc","mode":"sum"}},"_id"],"size":60,"_source":false}`,
@@ -126,6 +138,15 @@ var edges = []string{
 	`{"sort":[{"double":"desc"},{"_id":"desc"}],"size":60,"_source":false}`,
 	`{"size":0,"aggs":{"x":{"terms":{"field":"word"},"aggs":{"h":{"top_hits":{"size":4,"sort":[{"seventh":"desc"}],"docvalue_fields":["seventh","scaled"],"_source":false}}}}}}`,
 	`{"size":0,"aggs":{"x":{"terms":{"field":"few","include":[0.14285714285714285,0.2857142984867096]}}}}`,
+}
+
+// edgeCalls are requests with other methods, paths and parameters.
+var edgeCalls = []string{
+	"GET /x*/_search?expand_wildcards=hidden", "GET /edge*/_search?expand_wildcards=hidden&size=0", "GET /x*/_search?expand_wildcards=none", "GET /x/_search?expand_wildcards=hidden",
+	"GET /edge/_search?q=whole:x&lenient&size=0", "GET /edge/_search?q=whole:3333&analyze_wildcard&size=0", "GET /edge/_count?q=whole:x&lenient",
+	"GET /edge/_search?track_total_hits=0&size=1", "GET /edge/_search?track_total_hits=-1&size=1", "GET /edge/_search?track_total_hits=1e1&size=0",
+	"GET /edge/_search?track_total_hits=false&rest_total_hits_as_int=true&size=0", "GET /edge/_search?track_total_hits=0&rest_total_hits_as_int=true&size=0",
+	"GET /edge/_search?_source_includes=a,n.*&_source_excludes=n.m&q=n.m:1",
 }
 
 // pagedSorts are gone through page by page, each behind the sort values of the last hit.
@@ -168,6 +189,11 @@ func (p *pair) compareEdges(t *testing.T) int {
 		p.compare(t, false, "POST", "/edge/_search", request)
 		n++
 	}
+	for _, request := range edgeCalls {
+		method, path, _ := strings.Cut(request, " ")
+		p.compare(t, false, method, path, "")
+		n++
+	}
 	for index, sorts := range map[string][]string{"edge": pagedSorts, "edge-nanos": momentSorts, "edge-millis,edge-nanos": momentSorts} {
 		for _, sort := range sorts {
 			after := ""
@@ -187,5 +213,8 @@ func (p *pair) compareEdges(t *testing.T) int {
 			}
 		}
 	}
+	// For differences.
+	p.both(t, "PUT", "/edge/_doc/digits?refresh=true", `{"seventh":3333333248}`)
+	p.both(t, "PUT", "/edge/_doc/end?refresh=true", `{"byte":-128.9}`)
 	return n
 }
