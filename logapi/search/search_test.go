@@ -115,6 +115,19 @@ func TestAnswers(t *testing.T) {
 	f("a redirect", 502, "no answer", status(302, "Location: http://127.0.0.1:1/"))
 	f("packed unasked", 502, "encoding", status(200, "Content-Encoding: br"))
 	f("too large", 502, "too large", func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(make([]byte, 1500)) })
+	begin := func(w http.ResponseWriter) {
+		_, _ = io.WriteString(w, `{"took":1,`)
+		_ = http.NewResponseController(w).Flush()
+	}
+	f("broken off at once", 502, "breaks off", func(w http.ResponseWriter, r *http.Request) {
+		begin(w)
+		panic(http.ErrAbortHandler)
+	})
+	f("shorter than it says", 502, "breaks off", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		begin(w)
+		panic(http.ErrAbortHandler)
+	})
 	f("silence", 502, "cannot be reached", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 }
 
@@ -177,6 +190,15 @@ func TestCancel(t *testing.T) {
 		t.Errorf("a search without end: %d %s", r.status, r.body)
 	}
 	<-ended
+
+	r = ask(t, "GET", before(t, search.Limits{Time: 50 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "{")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})+"/a/_search", "")
+	if r.status != http.StatusGatewayTimeout {
+		t.Errorf("an answer that begins and does not end: %d %s", r.status, r.body)
+	}
 }
 
 // What a client learns of the cluster is what its library needs.

@@ -190,7 +190,7 @@ func (h *Handler) look(ctx context.Context, path []string, query values, out any
 	return nil
 }
 
-// forward sends p's request and copies the answer as it comes. What goes wrong after its beginning cuts the
+// forward sends p's request and copies the answer as it comes. What goes wrong after its first bytes cuts the
 // client's connection, so that nobody takes a part for the whole.
 func (h *Handler) forward(w http.ResponseWriter, r *http.Request, p *plan) {
 	req, err := h.request(p.ctx, p.method, p.path, p.params, p.out, p.accept, p.route.lines)
@@ -208,6 +208,14 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, p *plan) {
 	length := resp.ContentLength
 	if len(p.handles) > 0 && resp.StatusCode == http.StatusOK {
 		in, length = h.wrapIDs(resp.Body, p), -1
+	}
+	if p.method != http.MethodHead {
+		head, err := io.ReadAll(io.LimitReader(in, ahead))
+		if err != nil {
+			h.refuse(w, r, h.broken(p, err))
+			return
+		}
+		in = io.MultiReader(bytes.NewReader(head), in)
 	}
 	header := w.Header()
 	for _, name := range []string{"Content-Type", "X-Elastic-Product", "Warning", "Retry-After"} {
@@ -237,6 +245,21 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, p *plan) {
 		}
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// ahead is how many bytes of an answer there must be, or its end, before its status is passed on. What goes wrong before
+// gets a status of its own. The server would not send them earlier: it gathers as many.
+const ahead = 4 << 10
+
+// broken is what the client is told of an answer that broke off at its beginning.
+func (h *Handler) broken(p *plan, err error) error {
+	if errors.Is(p.ctx.Err(), context.DeadlineExceeded) {
+		return timedOut()
+	}
+	if p.ctx.Err() == nil {
+		h.opts.Log.Warn("an answer of Elasticsearch breaks off", "path", strings.Join(p.path, "/"), "error", err)
+	}
+	return badGateway("Elasticsearch's answer breaks off")
 }
 
 // smallest is from how many bytes on an answer is packed: one packet.

@@ -106,6 +106,8 @@ func (r *reading) object(path []string, v, now body.Value) {
 			r.mistake(option.Unknown("member", prefix(path), line(m.Name), memberNames(path[:len(path)-1], now)))
 		case m.Value.Kind == body.Object && there.Kind == body.Object:
 			r.object(path, m.Value, there)
+		case slices.Contains(objects, member):
+			r.wrong("%q must be an object", member)
 		default:
 			r.readOnly(path, member, m.Value, there, known)
 		}
@@ -125,6 +127,15 @@ func prefix(path []string) string {
 // optional are the members that are there at times.
 var optional = []string{"rotate.last_run", "rotate.last_run.error", "kafka.lag", "elasticsearch.settings", "store", "store.error",
 	"configuration.updated_at", "configuration.updated_by"}
+
+// objects hold members that can be changed.
+var objects = func() []string {
+	all := []string{"rotate", "collector", "elasticsearch"}
+	for _, name := range heartbeat.Collectors {
+		all = append(all, "collector."+name)
+	}
+	return all
+}()
 
 // memberNames are the names that an object may have.
 func memberNames(path []string, now body.Value) []string {
@@ -339,8 +350,8 @@ func (s *state) rotated(list []change, by string) (*retention.Document, error) {
 		case float64:
 			if c.Member == "rotate.age" {
 				rot.Age = to
-				if to == 0 {
-					return nil, errors.New(`"rotate.age" must be a number of days from 1 hour (0.042) to 100 years`)
+				if to < 1./24 || to > 36525 {
+					return nil, errors.New(`"rotate.age" must be a number of days from 1 hour (0.042) to 100 years (36525)`)
 				}
 			}
 		}
@@ -353,7 +364,7 @@ func (s *state) rotated(list []change, by string) (*retention.Document, error) {
 		return nil, errors.New(`"rotate.age" is missing: there is no policy of the retention yet, so it has to be said after how many days what is old is deleted`)
 	}
 	if _, err := d.Read(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("\"rotate\" cannot be changed so: %w", err)
 	}
 	return &d, nil
 }

@@ -82,7 +82,13 @@ func TestPlan(t *testing.T) {
 	f(`{"collector":{"journalbeat":{"instances":[{"status":"down"}]}}}`, `400 ["collector.journalbeat.instances" cannot be changed`)
 	f(`{"collector":{"journalbeat":{"status":{"scheduled":3}}}}`, `400 ["collector.journalbeat.status.scheduled" cannot be changed: it says how things are, which is 0]`)
 	f(`{"collector":{"journalbeat":{"status":"up"}}}`, `400 ["collector.journalbeat.status" cannot be changed`)
-	f(`{"collector":true}`, `400 ["collector" cannot be changed`)
+	f(`{"collector":true}`, `400 ["collector" must be an object]`)
+	f(`{"collector":{"filebeat":[]}}`, `400 ["collector.filebeat" must be an object]`)
+	f(`{"rotate":null}`, `400 ["rotate" must be an object]`)
+	f(`{"elasticsearch":1}`, `400 ["elasticsearch" must be an object]`)
+	for _, age := range []string{"-1", "0", "0.041", "36526", "1e300"} {
+		f(`{"rotate":{"age":`+age+`}}`, `400 ["rotate.age" must be a number of days from 1 hour (0.042) to 100 years (36525)]`)
+	}
 	f(`{"configuration":{"seal":"!"}}`, `400 ["configuration.seal" is not one that was given`)
 	f(`{"configuration":{"version":2},"rotate":{"age":3}}`, "rotate.age: 14 → 3")
 	f(`{"configuration":{"version":1},"rotate":{"age":3}}`, "409 [somebody else has changed configuration.version")
