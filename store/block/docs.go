@@ -21,20 +21,36 @@ func (s *Segment) Docs() ([]Doc, error) { return s.DocsOf(s.Rows()) }
 // DocsOf puts the documents of a set of rows together again, in the order of rows. That takes much less than Doc for each.
 func (s *Segment) DocsOf(rows *Bitmap) ([]Doc, error) {
 	docs := make([]Doc, 0, rows.Count())
-	if s.docs != nil {
-		for row := range rows.Rows {
-			docs = append(docs, s.docs[row])
-		}
-		return docs, nil
-	}
-	a, err := s.assemble()
+	err := s.EachDoc(rows, func(d Doc) error {
+		docs = append(docs, d)
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	for row := range rows.Rows {
-		docs = append(docs, a.doc(row))
+	return docs, nil
+}
+
+// EachDoc puts the documents of a set of rows together again, one after the other in the order of rows, until f has an error.
+func (s *Segment) EachDoc(rows *Bitmap, f func(Doc) error) error {
+	if s.docs != nil {
+		for row := range rows.Rows {
+			if err := f(s.docs[row]); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	return docs, s.Err()
+	a, err := s.assemble()
+	if err != nil {
+		return err
+	}
+	for row := range rows.Rows {
+		if err := f(a.doc(row)); err != nil {
+			return err
+		}
+	}
+	return s.Err()
 }
 
 // assembly is what it takes to put documents together.

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/podbeat/podbeat/es/body"
 	"github.com/podbeat/podbeat/store/search"
@@ -30,7 +31,8 @@ type call struct {
 	content []byte            // the body, once it was read
 	read    bool
 	buffer  *bytes.Buffer
-	held    int64 // bytes of it that count among those of all requests
+	held    int64        // bytes of it that count among those of all requests
+	answers atomic.Int64 // bytes of documents for the answer, likewise
 	replied bool
 }
 
@@ -44,10 +46,28 @@ func (c *call) free() {
 		buffers.Put(c.buffer)
 	}
 	c.h.held.Add(-c.held)
+	c.h.answers.Add(-c.answers.Load())
 	c.buffer, c.content, c.held = nil, nil, 0
 }
 
-func (c *call) context() context.Context { return c.r.Context() }
+// context is that of the request. What searches under it take for their answers is bounded.
+func (c *call) context() context.Context { return search.WithRoom(c.r.Context(), c.room) }
+
+// room takes memory for documents of the answer, or gives some back.
+func (c *call) room(bytes int64) error {
+	const tooLarge = "circuit_breaking_exception"
+	own, all := c.answers.Add(bytes), c.h.answers.Add(bytes)
+	most := int64(c.h.limits.Answer)
+	switch {
+	case bytes <= 0:
+		return nil
+	case own > most:
+		return &search.Error{Type: tooLarge, Reason: fmt.Sprintf("Data too large: the documents of the answer are longer than %d bytes: ask for fewer at once (size)", most)}
+	case all > int64(c.h.limits.Answers):
+		return &search.Error{Type: tooLarge, Reason: fmt.Sprintf("Data too large: the documents in all answers under way are longer than %d bytes: try again", c.h.limits.Answers)}
+	}
+	return nil
+}
 
 // split gives the segments of a path, each unescaped by itself. whole is false if one between others is empty, which no route has.
 func split(path string) (out []string, whole bool, err error) {

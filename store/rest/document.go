@@ -196,6 +196,9 @@ func (c *call) document(ix *indexState, id string, f *search.Fetch) (text []byte
 	if err != nil {
 		return nil, false, err
 	}
+	if err := c.room(int64(len(d.Source))); err != nil {
+		return nil, false, err
+	}
 	out := body.AppendString([]byte(`{"_index":`), ix.name)
 	out = body.AppendString(append(out, `,"_type":"_doc","_id":`...), id)
 	if !found {
@@ -249,9 +252,6 @@ func (c *call) source() error {
 	return nil
 }
 
-// mostAnswer is about the longest answer of _mget in bytes.
-const mostAnswer = 256 << 20
-
 // A wanted is a document that _mget asks for.
 type wanted struct {
 	index, id string
@@ -284,9 +284,6 @@ func (c *call) multiGet() error {
 	}
 	out := []byte(`{"docs":[`)
 	for i, w := range all {
-		if len(out) > mostAnswer {
-			return illegal("the documents are longer than %d bytes: ask for fewer at once", mostAnswer)
-		}
 		if i > 0 {
 			out = append(out, ',')
 		}

@@ -44,6 +44,10 @@ type Limits struct {
 	Body option.Bytes `config:"body" default:"100MiB"`
 	// The longest that the bodies of all requests under way may be together, unpacked.
 	Bodies option.Bytes `config:"bodies" default:"512MiB"`
+	// How many bytes of documents may be in memory at once for the answer of one request.
+	Answer option.Bytes `config:"answer" default:"128MiB"`
+	// How many bytes of documents may be in memory at once for all answers under way.
+	Answers option.Bytes `config:"answers" default:"256MiB"`
 	// How many documents one request may write or ask for.
 	Items int `config:"items" default:"200000"`
 	// How many requests may write at once; 0 is two for each processor.
@@ -60,7 +64,7 @@ type Limits struct {
 
 // Validate refuses what makes no sense.
 func (l Limits) Validate() error {
-	if l.Body < 0 || l.Bodies < 0 || l.Writes < 0 || l.Searches < 0 || l.Waiting < 0 || l.Items < 0 || l.Contexts < 0 || l.Indices < 0 {
+	if l.Body < 0 || l.Bodies < 0 || l.Answer < 0 || l.Answers < 0 || l.Writes < 0 || l.Searches < 0 || l.Waiting < 0 || l.Items < 0 || l.Contexts < 0 || l.Indices < 0 {
 		return errors.New("cannot use a limit below 0")
 	}
 	return nil
@@ -77,6 +81,12 @@ func (l Limits) filled() Limits {
 	}
 	if l.Bodies == 0 {
 		l.Bodies = 512 << 20
+	}
+	if l.Answer == 0 {
+		l.Answer = 128 << 20
+	}
+	if l.Answers == 0 {
+		l.Answers = 256 << 20
 	}
 	set(&l.Writes, 2*runtime.GOMAXPROCS(0))
 	set(&l.Searches, 2*runtime.GOMAXPROCS(0))
@@ -103,6 +113,7 @@ type Handler struct {
 	keeper           *search.Keeper
 	counters         counters
 	held             atomic.Int64 // bytes of bodies
+	answers          atomic.Int64 // bytes of documents in answers
 
 	// change is held by who changes the set of indices, aliases or templates.
 	change    sync.Mutex

@@ -188,3 +188,20 @@ func TestIndicesGo(t *testing.T) {
 	close(done)
 	wg.Wait()
 }
+
+// The documents of an answer are bounded, and those of all answers under way.
+func TestAnswerLimits(t *testing.T) {
+	url, _ := serveStore(t, rest.Options{Limits: rest.Limits{Answer: 5000, Answers: 6000}})
+	ask(t, 201, "PUT", url+"/big/_doc/1", `{"m":"`+strings.Repeat("y", 1000)+`"}`)
+	f := func(want int, method, path, content string) {
+		t.Helper()
+		got := ask(t, want, method, url+path, content)
+		if want == 429 && !strings.Contains(got, "Data too large") {
+			t.Errorf("%s %s: %s", method, path, got)
+		}
+	}
+	for range 3 { // what an answer has taken is given back
+		f(200, "POST", "/big/_mget", `{"ids":["1","1","1","1"]}`)
+		f(429, "POST", "/big/_mget", `{"ids":["1","1","1","1","1"]}`)
+	}
+}
