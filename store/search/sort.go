@@ -164,7 +164,7 @@ func (r *running) bind(s *sorter) error {
 			return illegal("[numeric_type] option cannot be set on a non-numeric field [%s]", clip(s.Field))
 		case s.Numeric != "" && src.kind == floats:
 			return notServed("[numeric_type] of a sort by numbers with a fraction")
-		case s.kind != unmapped && (s.kind != src.kind || s.sources[0].single() != src.single()):
+		case s.kind != unmapped && s.kind != src.kind, slices.ContainsFunc(s.sources, src.apart):
 			return illegal("Can't sort on field [%s]; the field has incompatible sort types across shards", clip(s.Field))
 		}
 		s.kind = src.kind

@@ -81,6 +81,11 @@ func (s source) single() bool {
 	return s.field != nil && (s.field.Type == mapping.Float || s.field.Type == mapping.HalfFloat)
 }
 
+// apart says that the field is of 32 bits in one index and of 64 in another, so that a sort value means two numbers.
+func (s source) apart(other source) bool {
+	return s.field != nil && other.field != nil && s.single() != other.single()
+}
+
 // near makes a number what a hit's is when hits are sorted by it.
 func (s source) near(k key) key {
 	if s.single() {

@@ -137,6 +137,18 @@ var edges = []string{
 	`{"sort":[{"double":"asc"},{"_id":"desc"}],"size":60,"_source":false}`,
 	`{"sort":[{"double":"desc"},{"_id":"desc"}],"size":60,"_source":false}`,
 	`{"size":0,"aggs":{"x":{"terms":{"field":"word"},"aggs":{"h":{"top_hits":{"size":4,"sort":[{"seventh":"desc"}],"docvalue_fields":["seventh","scaled"],"_source":false}}}}}}`,
+	`{"size":0,"aggs":{"x":{"histogram":{"field":"seventh","interval":0.1,"min_doc_count":1}},"y":{"histogram":{"field":"scaled","interval":0.01,"min_doc_count":1},"aggs":{"m":{"sum":{"field":"half"}}}}},"query":{"range":{"unique":{"gte":1}}}}`,
+	`{"size":0,"aggs":{"x":{"terms":{"field":"word","order":{"m":"desc"}},"aggs":{"m":{"max":{"field":"seventh"}}}},"y":{"terms":{"field":"few","missing":0.1}},"z":{"terms":{"field":"seventh","order":{"_key":"desc"},"size":7}}}}`,
+	`{"size":0,"aggs":{"x":{"composite":{"sources":[{"f":{"terms":{"field":"seventh"}}},{"h":{"terms":{"field":"half","order":"desc"}}}],"size":5,"after":{"f":0.2857142984867096,"h":0.28564453125}}}}}`,
+	`{"size":0,"aggs":{"x":{"composite":{"sources":[{"f":{"terms":{"field":"seventh"}}},{"s":{"terms":{"field":"scaled","missing_bucket":true}}}],"size":5,"after":{"f":0.5714286,"s":0.5700000000000001}}}}}`,
+	`{"size":0,"aggs":{"x":{"composite":{"sources":[{"s":{"histogram":{"field":"scaled","interval":0.1}}}],"size":5,"after":{"s":0.5}}}}}`,
+	`{"size":0,"query":{"term":{"seventh":0.5714286}}}`,
+	`{"size":0,"query":{"terms":{"seventh":[0.5714286,0.14285715,7]}}}`,
+	`{"size":0,"query":{"range":{"seventh":{"gte":0.5714286,"lt":0.85714287}}}}`,
+	`{"size":0,"query":{"range":{"half":{"gt":0.57128906,"lte":0.8569336}}}}`,
+	`{"size":0,"query":{"term":{"half":0.57128906}}}`,
+	`{"size":0,"query":{"term":{"double":-0.0}}}`,
+	`{"size":0,"query":{"range":{"double":{"gte":0}}}}`,
 	`{"size":0,"aggs":{"x":{"terms":{"field":"few","include":[0.14285714285714285,0.2857142984867096]}}}}`,
 }
 
@@ -194,7 +206,8 @@ func (p *pair) compareEdges(t *testing.T) int {
 		p.compare(t, false, method, path, "")
 		n++
 	}
-	for index, sorts := range map[string][]string{"edge": pagedSorts, "edge-nanos": momentSorts, "edge-millis,edge-nanos": momentSorts} {
+	unmapped := []string{`[{"seventh":{"order":"asc","unmapped_type":"float"}},"_id","_index"]`, `[{"half":{"order":"desc","unmapped_type":"float"}},"_id","_index"]`}
+	for index, sorts := range map[string][]string{"edge": pagedSorts, "edge,edge-nanos": unmapped, "edge-nanos": momentSorts, "edge-millis,edge-nanos": momentSorts} {
 		for _, sort := range sorts {
 			after := ""
 			for range 12 {
