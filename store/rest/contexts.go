@@ -100,11 +100,12 @@ func (c *call) searchIn(r *search.Request) (*search.Response, error) {
 	if !ok {
 		return nil, c.h.goneContext(r.PIT)
 	}
-	defer kept.Done()
 	response, err := search.Run(c.context(), kept.Indices, r, c.h.now())
 	if err != nil {
+		kept.Done()
 		return nil, c.h.phase(err, "query")
 	}
+	response.OnClose(kept.Done)
 	response.FailedShards = c.h.failedShards(response.Failures)
 	return response, nil
 }
@@ -248,14 +249,14 @@ func (c *call) scroll() error {
 		}
 		return c.h.phase(err, "query")
 	}
+	defer response.Close()
 	if text == "" {
 		c.h.keeper.Drop(ids[0], true)
 		response.ScrollID = ""
 	}
 	response.TotalAsNumber = c.flag("rest_total_hits_as_int", false)
 	response.FailedShards = c.h.failedShards(response.Failures)
-	c.reply(http.StatusOK, response.Append(nil))
-	return nil
+	return c.write(response)
 }
 
 // endScroll answers DELETE _search/scroll.

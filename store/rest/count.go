@@ -70,6 +70,7 @@ func (c *call) count() error {
 	if err != nil {
 		return err
 	}
+	defer response.Close()
 	failed := len(response.Failures)
 	shards := object("total", response.Indices, "successful", response.Indices-failed, "skipped", 0, "failed", failed)
 	if failed > 0 {

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -50,24 +51,26 @@ func (c *call) searchMany() error {
 		return err
 	}
 	began := c.h.now()
-	out := []byte(`"responses":[`)
+	s := &sink{c: c, head: func() []byte {
+		return fmt.Appendf(nil, `{"took":%d,"responses":[`, c.h.now().Sub(began).Milliseconds())
+	}}
 	for i, one := range all {
 		if i > 0 {
-			out = append(out, ',')
+			_, err = s.Write([]byte{','})
 		}
-		if out, err = c.searchOne(out, one); err != nil {
-			return err
+		if err == nil {
+			err = c.searchOne(s, one)
+		}
+		if err != nil {
+			return s.end(err)
 		}
 	}
-	took := object("took", c.h.now().Sub(began).Milliseconds()).Append(nil)
-	text := append(took[:len(took)-1], ',')
-	text = append(append(text, out...), ']', '}')
-	c.reply(http.StatusOK, text)
-	return nil
+	_, err = s.Write([]byte("]}"))
+	return s.end(err)
 }
 
-// searchOne appends the answer of one of several. An error ends them all.
-func (c *call) searchOne(to []byte, one headed) ([]byte, error) {
+// searchOne writes the answer of one of several. An error ends them all.
+func (c *call) searchOne(s *sink, one headed) error {
 	var response *search.Response
 	var err error
 	if one.request.PIT != "" {
@@ -76,17 +79,19 @@ func (c *call) searchOne(to []byte, one headed) ([]byte, error) {
 		response, err = c.run(one.request, one.expression, one.options)
 	}
 	if gone := c.context().Err(); gone != nil {
-		return nil, gone
+		return gone
 	}
 	if err != nil {
 		f := asFailure(err)
 		if f.own() {
 			c.h.log.Error("cannot answer a search", "path", clip(c.r.URL.Path), "error", f.Error())
 		}
-		return object("error", f.value(true), "status", f.code()).Append(to), nil
+		_, err = s.Write(object("error", f.value(true), "status", f.code()).Append(nil))
+		return err
 	}
-	to = response.Append(to)
-	return append(to[:len(to)-1], `,"status":200}`...), nil
+	defer response.Close()
+	response.Status = http.StatusOK
+	return response.Write(s)
 }
 
 // readSearches reads the body of an _msearch: a line that says where, and one with the search, for each. finish is

@@ -165,9 +165,14 @@ func (h *Handler) Close() error {
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{h: h, w: w, r: r}
+	defer c.free()
 	defer func() {
 		// What a handler did not foresee must not end the program that the store is part of.
-		if p := recover(); p != nil && p != http.ErrAbortHandler {
+		p := recover()
+		if p == http.ErrAbortHandler { // a part of the answer has been sent
+			panic(p)
+		}
+		if p != nil {
 			h.log.Error("a request has failed", "method", r.Method, "path", clip(r.URL.Path), "error", p, "stack", string(debug.Stack()))
 			if !c.replied {
 				c.fail(&failure{status: http.StatusInternalServerError, typ: "exception", reason: "the request has failed; the log of the server says why"})
@@ -181,7 +186,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := c.serve(); err != nil {
 		c.fail(err)
 	}
-	c.free()
 }
 
 // serve finds the route, checks what came against it, and calls its handler.

@@ -93,8 +93,13 @@ func (c *call) search() error {
 	if err != nil {
 		return err
 	}
-	c.reply(http.StatusOK, response.Append(nil))
-	return nil
+	defer response.Close()
+	return c.write(response)
+}
+
+func (c *call) write(response *search.Response) error {
+	s := &sink{c: c}
+	return s.end(response.Write(s))
 }
 
 func (c *call) searchIndices(r *search.Request) (*search.Response, error) {
@@ -105,17 +110,18 @@ func (c *call) searchIndices(r *search.Request) (*search.Response, error) {
 	return c.run(r, c.expression(), o)
 }
 
-// run searches the indices of an expression.
+// run searches the indices of an expression, which the response keeps until it is closed.
 func (c *call) run(r *search.Request, expression string, o indicesOptions) (*search.Response, error) {
 	over, release, err := c.h.open(expression, o)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
 	response, err := search.Run(c.context(), over, r, c.h.now())
 	if err != nil {
+		release()
 		return nil, c.h.phase(err, "query")
 	}
+	response.OnClose(release)
 	response.FailedShards = c.h.failedShards(response.Failures)
 	return response, nil
 }
@@ -132,12 +138,37 @@ func (h *Handler) open(expression string, o indicesOptions) (over []search.Index
 			return nil, nil, err
 		}
 		var gone *failure
-		over, release, err = h.view(names)
+		over, release, err = h.viewAll(names)
 		if !(errors.As(err, &gone) && gone.status == http.StatusNotFound) && !errors.Is(err, store.ErrClosed) {
 			break
 		}
 	}
 	return over, release, err
+}
+
+// viewAll opens indices. One that cannot be read is among them with its error.
+func (h *Handler) viewAll(names []string) (over []search.Index, release func(), err error) {
+	release = func() {
+		for _, ix := range over {
+			if ix.Err == nil {
+				ix.View.Release()
+			}
+		}
+	}
+	for _, name := range names {
+		one, _, err := h.view([]string{name})
+		var refused *failure
+		switch {
+		case err == nil:
+			over = append(over, one...)
+		case errors.As(err, &refused), errors.Is(err, store.ErrClosed):
+			release()
+			return nil, nil, err
+		default:
+			over = append(over, search.Index{Name: name, Err: err})
+		}
+	}
+	return over, release, nil
 }
 
 // openOnes leaves out closed indices, which a pattern may stand for, or refuses them.
@@ -272,7 +303,7 @@ func (h *Handler) phase(err error, phase string) error {
 		shards.Items = append(shards.Items, h.failedShard(one.Index, why))
 	}
 	f.with("phase", phase).with("grouped", true).with("failed_shards", shards)
-	if first := h.shardFailure(all.Failures[0]).root(); foreign[first.typ] && !all.Partial {
+	if first := f.roots[0]; foreign[first.typ] && !all.Partial {
 		first.cause = &failure{typ: first.typ, reason: first.reason}
 		f.cause = first
 	}
@@ -282,6 +313,9 @@ func (h *Handler) phase(err error, phase string) error {
 // shardFailure is why an index could not be searched.
 func (h *Handler) shardFailure(one search.Failure) *failure {
 	f := fromMapping(one.Err)
+	if f.typ == "i_o_exception" {
+		h.log.Error("cannot search an index", "index", one.Index, "error", f.Error())
+	}
 	if f.typ == "query_shard_exception" {
 		uuid := "_na_"
 		if ix, err := h.lookup(one.Index); err == nil {

@@ -2,11 +2,14 @@ package search
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/podbeat/podbeat/es/body"
 	"github.com/podbeat/podbeat/store/block"
@@ -15,66 +18,120 @@ import (
 
 // fetch writes hits as a JSON array.
 func (x *running) fetch(hits []hit, f *Fetch, by []*sorter) ([]byte, error) {
-	docs, err := x.documents(hits)
-	if err != nil {
-		return nil, err
-	}
-	shapers := make(map[*indexed]*shaper)
 	w := &writer{}
 	w.open('[')
+	held := 0
+	err := x.writeHits(w, hits, f, by, func() error {
+		more := len(w.b) - held
+		held = len(w.b)
+		return x.room(more)
+	})
+	w.close(']')
+	return w.b, err
+}
+
+// A page is of so many bytes of documents, about: as many as are in memory at once.
+const (
+	firstPage = 8 // documents
+	pageBytes = 4 << 20
+)
+
+// writeHits writes hits as items of an array, and calls wrote after each. It reads their documents page by page.
+func (x *running) writeHits(w *writer, hits []hit, f *Fetch, by []*sorter, wrote func() error) error {
+	shapers := make(map[*indexed]*shaper)
+	for n := firstPage; len(hits) > 0; {
+		page := hits[:min(n, len(hits))]
+		docs, size, held, err := x.documents(page)
+		if err == nil {
+			err = x.writePage(w, page, docs, shapers, f, by, wrote)
+		}
+		_ = x.room(-held)
+		switch {
+		case errors.Is(err, errPage):
+			n = max(1, len(page)/8)
+			continue
+		case err != nil:
+			return err
+		}
+		hits = hits[len(page):]
+		n = max(1, min(16*len(page), pageBytes*len(page)/(size+1)))
+	}
+	return nil
+}
+
+func (x *running) writePage(w *writer, hits []hit, docs []block.Doc, shapers map[*indexed]*shaper, f *Fetch, by []*sorter, wrote func() error) error {
 	for i := range hits {
 		ix := hits[i].seg.index
-		s := shapers[ix]
+		s, err := shapers[ix], error(nil)
 		if s == nil {
 			if s, err = x.shaper(ix, f); err != nil {
-				return nil, err
+				return err
 			}
 			shapers[ix] = s
 		}
 		if err := x.writeHit(w, &hits[i], docs[i], s, by); err != nil {
-			return nil, err
+			return x.broke(ix, err)
+		}
+		docs[i] = block.Doc{} // the memory is for what comes
+		if err := wrote(); err != nil {
+			return err
 		}
 	}
-	w.close(']')
-	return w.b, nil
+	return nil
 }
 
-// documents reads the hits' documents, those of a segment at once, of several segments at a time.
-func (x *running) documents(hits []hit) ([]block.Doc, error) {
+var errPage = errors.New("the documents are longer than those before")
+
+// documents reads the hits' documents, those of a segment at once, of several segments at a time. size is their length, and held what room was
+// told of, which may be there with an error too. It is errPage when there are several that are longer than a page by far.
+func (x *running) documents(hits []hit) (docs []block.Doc, size, held int, err error) {
 	of := make(map[*segment][]int)
 	for i := range hits {
 		of[hits[i].seg] = append(of[hits[i].seg], i)
 	}
-	docs := make([]block.Doc, len(hits))
+	docs = make([]block.Doc, len(hits))
+	var sum atomic.Int64
 	read := func(seg *segment, places []int) error {
 		slices.SortFunc(places, func(a, b int) int { return cmp.Compare(hits[a].row, hits[b].row) })
 		rows := block.NewBitmap(seg.Len())
 		for _, i := range places {
 			rows.Set(hits[i].row)
 		}
-		found, err := seg.DocsOf(rows)
-		if err != nil {
-			return fmt.Errorf("cannot read documents of index %s: %w", seg.index.View.Index(), err)
-		}
-		for n, i := range places {
-			docs[i] = found[n]
-		}
-		return nil
+		n := 0
+		return seg.EachDoc(rows, func(d block.Doc) error {
+			docs[places[n]] = d
+			n++
+			if x.ctx.Err() != nil {
+				return context.Cause(x.ctx)
+			}
+			if sum.Add(int64(len(d.Source))) > 4*pageBytes && len(hits) > 1 {
+				return errPage
+			}
+			return nil
+		})
 	}
 	var reading sync.WaitGroup
 	free := make(chan struct{}, parallel())
-	errs := make([]error, 0, len(of))
-	for seg, places := range of {
-		errs = append(errs, nil)
-		err := &errs[len(errs)-1]
+	segments := slices.Collect(maps.Keys(of))
+	errs := make([]error, len(segments))
+	for i, seg := range segments {
 		free <- struct{}{}
 		reading.Go(func() {
-			*err = read(seg, places)
+			errs[i] = read(seg, of[seg])
 			<-free
 		})
 	}
 	reading.Wait()
-	return docs, errors.Join(errs...)
+	for i, e := range errs {
+		if e != nil && (err == nil || errors.Is(err, errPage)) {
+			err = x.broke(segments[i].index, e)
+		}
+	}
+	if size = int(sum.Load()); size > pageBytes && err == nil { // a page is bounded, but not one document
+		held = size
+		err = x.room(held)
+	}
+	return docs, size, held, err
 }
 
 // A shaper makes of documents of one index what is wanted of them.

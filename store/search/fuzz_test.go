@@ -1,6 +1,7 @@
 package search
 
 import (
+	"bytes"
 	"encoding/json"
 	"testing"
 	"time"
@@ -39,8 +40,10 @@ func FuzzSearch(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if raw := response.Append(nil); !json.Valid(raw) {
-			t.Errorf("%s\nis answered with\n%s", request, raw)
+		defer response.Close()
+		var text bytes.Buffer
+		if err := response.Write(&text); err != nil || !json.Valid(text.Bytes()) {
+			t.Errorf("%s\nis answered with\n%s and error %v", request, text.Bytes(), err)
 		}
 	})
 }

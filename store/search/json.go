@@ -1,6 +1,7 @@
 package search
 
 import (
+	"io"
 	"strconv"
 
 	"github.com/podbeat/podbeat/es/body"
@@ -39,6 +40,14 @@ func (w *writer) raw(s []byte)       { w.next(); w.b = append(w.b, s...) }
 func (w *writer) null()              { w.raw([]byte("null")) }
 func (w *writer) flag(b bool)        { w.next(); w.b = strconv.AppendBool(w.b, b) }
 func (w *writer) value(v body.Value) { w.next(); w.b = v.Append(w.b) }
+
+// flush hands on what has been written. The last byte stays, as it says whether a comma is to follow.
+func (w *writer) flush(to io.Writer) error {
+	n := len(w.b) - 1
+	_, err := to.Write(w.b[:n])
+	w.b = append(w.b[:0], w.b[n])
+	return err
+}
 
 // float writes a number as Java does; what JSON has no number for is text.
 func (w *writer) float(x float64) {

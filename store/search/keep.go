@@ -126,7 +126,9 @@ func (e *Kept) Done() {
 
 func (e *Kept) release() {
 	for _, ix := range e.Indices {
-		ix.View.Release()
+		if ix.View != nil {
+			ix.View.Release()
+		}
 	}
 }
 
@@ -223,15 +225,17 @@ func (k *Keeper) Close() {
 	k.dropAll(func(*Kept) bool { return true })
 }
 
-// Scroll gives the next hits of a scroll. An error of type *[Error] is answered with its [Status].
+// Scroll gives the next hits of a scroll, which is in use until the response is closed. An error of type *[Error] is answered with its [Status].
 func (k *Keeper) Scroll(ctx context.Context, id string, keep time.Duration, now time.Time) (*Response, error) {
 	e, ok := k.use(id, keep, true)
 	if !ok {
 		return nil, &Error{Type: "search_context_missing_exception", Reason: "No search context found for id [" + clip(id) + "]"}
 	}
-	defer e.Done()
 	e.scrolling.Lock()
-	defer e.scrolling.Unlock()
+	done := func() {
+		e.scrolling.Unlock()
+		e.Done()
+	}
 	r := *e.request
 	if e.over {
 		r.Size = 0
@@ -242,8 +246,10 @@ func (k *Keeper) Scroll(ctx context.Context, id string, keep time.Duration, now 
 	}
 	response, err := Run(ctx, e.Indices, &r, now)
 	if err != nil {
+		done()
 		return nil, err
 	}
+	response.OnClose(done)
 	response.ScrollID = id
 	e.total, e.paged = response.Total, true
 	if response.last != nil {

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -97,8 +98,13 @@ func read(t *testing.T, r *Response, err error) answer {
 		t.Fatal(err)
 	}
 	var a answer
-	if err := json.Unmarshal(r.Append(nil), &a); err != nil {
-		t.Fatalf("%v: %s", err, r.Append(nil))
+	defer r.Close()
+	var text bytes.Buffer
+	if err := r.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text.Bytes(), &a); err != nil {
+		t.Fatalf("%v: %s", err, text.Bytes())
 	}
 	return a
 }

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"io"
 	"time"
 )
 
@@ -15,18 +16,90 @@ type Response struct {
 	ScrollID string
 
 	TotalAsNumber bool
-	FailedShards  []byte // what Append writes of Failures, a JSON array
+	Status        int    // of HTTP, which one of several answers has as a member; 0 is none
+	FailedShards  []byte // what Write writes of Failures, a JSON array
 
 	request      *Request
-	hits         []byte // a JSON array
+	running      *running
+	found        []hit
+	hits         []byte // a JSON array, if it is short
 	aggregations []byte // a JSON object, or nil
 	last         *hit
+	closing      []func()
 }
 
-// Append appends the response's JSON.
-func (r *Response) Append(to []byte) []byte {
-	w := &writer{b: to}
-	w.b = append(w.b, '{')
+// keptHits is how long the hits may be in bytes that are put together before the response is written; of others the documents are read
+// twice, the first time to see that they can be.
+const keptHits = 4 << 20
+
+// fetch writes the hits, and keeps that if it is short.
+func (r *Response) fetch() error {
+	w := &writer{}
+	w.open('[')
+	x, held, long := r.running, 1, false
+	err := x.writeHits(w, r.found, &r.request.Fetch, x.best.by, func() error {
+		if long = long || len(w.b) > keptHits; long {
+			return w.flush(io.Discard)
+		}
+		more := len(w.b) - held
+		held = len(w.b)
+		return x.room(more)
+	})
+	if w.close(']'); err == nil && !long {
+		r.hits = w.b
+		r.OnClose(func() { _ = x.room(-held) })
+	} else {
+		_ = x.room(-held)
+	}
+	return err
+}
+
+// OnClose has f called by Close.
+func (r *Response) OnClose(f func()) { r.closing = append(r.closing, f) }
+
+// Close ends the use of what the response is made of. It is to be called when the response has been written.
+func (r *Response) Close() {
+	for _, f := range r.closing {
+		f()
+	}
+	r.closing = nil
+}
+
+// Write writes the response's JSON, piece by piece. An error is to's, or the response cannot be written to its end.
+func (r *Response) Write(to io.Writer) error {
+	w := &writer{}
+	r.begin(w)
+	if r.hits != nil {
+		w.name("hits").raw(r.hits)
+	} else {
+		const piece = 64 << 10
+		w.name("hits").open('[')
+		err := r.running.writeHits(w, r.found, &r.request.Fetch, r.running.best.by, func() error {
+			if len(w.b) < piece {
+				return nil
+			}
+			return w.flush(to)
+		})
+		if err != nil {
+			return err
+		}
+		w.close(']')
+	}
+	w.close('}')
+	if r.aggregations != nil {
+		w.name("aggregations").raw(r.aggregations)
+	}
+	if r.Status != 0 {
+		w.name("status").int(int64(r.Status))
+	}
+	w.close('}')
+	_, err := to.Write(w.b)
+	return err
+}
+
+// begin writes what is before the hits.
+func (r *Response) begin(w *writer) {
+	w.open('{')
 	if r.ScrollID != "" {
 		w.name("_scroll_id").text(r.ScrollID)
 	}
@@ -47,20 +120,14 @@ func (r *Response) Append(to []byte) []byte {
 	w.name("hits").open('{')
 	r.total(w)
 	w.name("max_score")
-	if r.Indices == 0 {
+	switch {
+	case r.Indices == 0:
 		w.float(0)
-	} else if r.last == nil || len(r.request.Sort) > 0 && !r.request.TrackScores {
+	case r.last == nil || len(r.request.Sort) > 0 && !r.request.TrackScores:
 		w.null()
-	} else {
+	default:
 		w.float(r.request.score)
 	}
-	w.name("hits").raw(r.hits)
-	w.close('}')
-	if r.aggregations != nil {
-		w.name("aggregations").raw(r.aggregations)
-	}
-	w.close('}')
-	return w.b
 }
 
 func (r *Response) total(w *writer) {

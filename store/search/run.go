@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -35,46 +36,101 @@ type running struct {
 	total      int64
 	counted    bool // total is all
 	timedOut   bool
-	ords       int // buckets that aggregations have made
+	ords       int               // buckets that aggregations have made
+	broken     map[string]*Error // indices that cannot be read, which are left out
 }
 
 // Run executes a search over indices, in the order of their names. now is what date math in it means. It does not
-// release the views. An error of type *[Error] is the request's fault; a *[PhaseError] names the indices of which it
-// could not be asked. Where some can be searched, the response names the others.
+// release the views, which are needed until the response has been written. An error of type *[Error] is the request's fault; a *[PhaseError]
+// names the indices of which it could not be asked, or that could not be read. Where some can be searched, the response names the others.
 func Run(ctx context.Context, over []Index, r *Request, now time.Time) (*Response, error) {
 	started := time.Now()
-	x, failures, err := begin(ctx, over, r, now)
-	if err != nil {
-		return nil, err
-	}
+	limited := ctx
 	if r.Timeout > 0 {
 		var cancel context.CancelFunc
-		x.ctx, cancel = context.WithTimeoutCause(ctx, r.Timeout, errTimeout)
+		limited, cancel = context.WithTimeoutCause(ctx, r.Timeout, errTimeout)
 		defer cancel()
 	}
+	broken := make(map[string]*Error)
+	opened := make([]Index, 0, len(over))
+	for _, ix := range over {
+		if ix.Err != nil {
+			broken[ix.Name] = unreadable(ix.Err)
+		} else {
+			opened = append(opened, ix)
+		}
+	}
+	for { // again without those that turn out to be damaged
+		if n := len(broken); n > 0 && (n == len(over) || r.Whole) {
+			return nil, &PhaseError{failuresOf(broken), n < len(over)}
+		}
+		x, failures, err := begin(limited, opened, r, now)
+		if err != nil {
+			return nil, err
+		}
+		known := len(broken)
+		x.broken = broken
+		response, err := x.respond(ctx)
+		if len(broken) > known {
+			if len(broken)+len(failures) == len(over) {
+				return nil, &PhaseError{append(failuresOf(broken), failures...), false}
+			}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		response.Indices, response.Failures = len(over), append(failures, failuresOf(broken)...)
+		response.Took = time.Since(started)
+		return response, nil
+	}
+}
+
+// respond searches under x.ctx, and fetches under ctx.
+func (x *running) respond(ctx context.Context) (*Response, error) {
 	if err := x.scan(); err != nil {
 		return nil, err
 	}
-	hits := x.best.sorted()
+	x.ctx = ctx
+	r, hits := x.request, x.best.sorted()
 	if r.From < len(hits) {
 		hits = hits[r.From:]
 	} else {
 		hits = nil
 	}
-	response := &Response{request: r, Indices: len(over), Failures: failures, TimedOut: x.timedOut, Total: x.total, PITID: r.PIT, TotalAsNumber: r.TotalAsNumber}
-	if response.hits, err = x.fetch(hits, &r.Fetch, x.best.by); err != nil {
-		return nil, err
-	}
+	response := &Response{request: r, running: x, found: hits, TimedOut: x.timedOut, Total: x.total, PITID: r.PIT, TotalAsNumber: r.TotalAsNumber}
 	if n := len(hits); n > 0 {
 		response.last = &hits[n-1]
 	}
-	if len(over) > 0 { // of no index Elasticsearch has no aggregations
+	var err error
+	if len(x.indices) > 0 { // of no index Elasticsearch has no aggregations
 		if response.aggregations, err = x.aggregations(); err != nil {
 			return nil, err
 		}
 	}
-	response.Took = time.Since(started)
-	return response, nil
+	return response, response.fetch()
+}
+
+// unreadable is what is said of an index that could not be read.
+func unreadable(err error) *Error { return &Error{Type: "i_o_exception", Reason: err.Error()} }
+
+func failuresOf(broken map[string]*Error) (all []Failure) {
+	for _, name := range slices.Sorted(maps.Keys(broken)) {
+		all = append(all, Failure{name, broken[name]})
+	}
+	return all
+}
+
+var errBroken = errors.New("an index cannot be read")
+
+// broke notes that an index cannot be read, unless err is something else, which it returns.
+func (x *running) broke(ix *indexed, err error) error {
+	var refused *Error
+	if errors.As(err, &refused) || errors.Is(err, errPage) || x.ctx.Err() != nil {
+		return err
+	}
+	x.broken[ix.View.Index()] = unreadable(fmt.Errorf("cannot read index %s: %w", ix.View.Index(), err))
+	return errBroken
 }
 
 var errTimeout = errors.New("the search took longer than its timeout")
@@ -119,14 +175,16 @@ func (x *running) compile(ix *indexed, q query.Query) (*query.Plan, error) {
 // segments are those that hits can be in, in the order that finds the best hits first.
 func (x *running) segments() ([]*segment, error) {
 	var all []*segment
+	var wrong error // there may be more such indices
 	for _, ix := range x.indices {
-		if ix.plan.Nothing() {
+		if ix.plan.Nothing() || x.broken[ix.View.Index()] != nil {
 			continue
 		}
 		from, to := ix.plan.Bounds()
 		list, err := ix.View.Segments(from, to)
 		if err != nil {
-			return nil, err
+			wrong = x.broke(ix, err)
+			continue
 		}
 		for _, s := range list {
 			all = append(all, &segment{Segment: s, index: ix, ready: make(chan struct{})})
@@ -142,7 +200,7 @@ func (x *running) segments() ([]*segment, error) {
 			return compareInts(aLow, bLow)
 		})
 	}
-	return all, nil
+	return all, wrong
 }
 
 func compareInts(a, b int64) int {
@@ -183,7 +241,7 @@ func (x *running) scan() error {
 			return err
 		}
 		if err := seg.Err(); err != nil {
-			return fmt.Errorf("cannot search index %s: %w", seg.index.View.Index(), err)
+			return x.broke(seg.index, err)
 		}
 	}
 	return nil
@@ -240,7 +298,7 @@ func (x *running) countAll() {
 	total := int64(0)
 	for _, ix := range x.indices {
 		switch {
-		case ix.plan.Nothing():
+		case ix.plan.Nothing(), x.broken[ix.View.Index()] != nil:
 		case ix.plan.Everything() && ix.post == nil:
 			total += int64(ix.View.Len())
 		default:
