@@ -127,6 +127,9 @@ func (c *call) fieldCaps() error {
 			continue
 		}
 		if ix.closed {
+			if again, err := c.h.resolve(c.expression(), o); err == nil && !slices.Contains(again, name) {
+				continue // it was closed since, and is none that a pattern stands for
+			}
 			return &failure{status: http.StatusForbidden, typ: "cluster_block_exception", reason: "index [" + name + "] blocked by: [FORBIDDEN/4/index closed];"}
 		}
 		f := ix.facts.Load()
