@@ -391,6 +391,7 @@ func (w *walker) search(v body.Value) error {
 			switch {
 			case members[m.Name]:
 				err = w.plain(m.Value, quote(m.Name))
+			case (m.Name == "script_fields" || m.Name == "runtime_mappings") && m.Value.Kind == body.Object && len(m.Value.Members) == 0: // Grafana, Kibana
 			case !isFalse(m.Value): // "explain": false
 				err = narrowed(quote(m.Name))
 			}

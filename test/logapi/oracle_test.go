@@ -19,10 +19,10 @@ import (
 
 const sets = 2
 
-// fillSets makes the indices.
+// fillSets makes the indices. Each gets one segment, so that samples, which take the first documents, are the same ones.
 func fillSets(t testing.TB, es string) {
 	t.Helper()
-	services.Call(t, "PUT", es+"/_template/sets", `{"index_patterns":["set*"],"settings":{"number_of_shards":1,"number_of_replicas":0},"mappings":{"properties":{"@timestamp":{"type":"date"},
+	services.Call(t, "PUT", es+"/_template/sets", `{"index_patterns":["set*"],"settings":{"number_of_shards":1,"number_of_replicas":0,"refresh_interval":"-1"},"mappings":{"properties":{"@timestamp":{"type":"date"},
 		"message":{"type":"text","fields":{"vectors":{"type":"text","term_vector":"with_positions_offsets"}}},"level":{"type":"keyword"},"n":{"type":"long"},"ip":{"type":"ip"},"kubernetes":{"properties":{"namespace":{"type":"keyword"}}},"service":{"properties":{"id":{"type":"keyword"}}}}}}`, 200)
 	var bulk strings.Builder
 	add := func(index, id, at, namespace, message, level string, n int) {
