@@ -37,7 +37,11 @@ func openCatalog(dir string) (*catalog, error) {
 	if err == nil {
 		db.SetMaxOpenConns(1)
 		var version int
-		if err = db.QueryRow("PRAGMA user_version").Scan(&version); err == nil && version > 1 {
+		// What takes the lock is a transaction that could write; it needs no room.
+		if _, err = db.Exec("BEGIN IMMEDIATE; ROLLBACK"); err == nil {
+			err = db.QueryRow("PRAGMA user_version").Scan(&version)
+		}
+		if err == nil && version > 1 {
 			err = fmt.Errorf("cannot read %s: it is of a newer version of this program", path)
 		}
 		tables := 0

@@ -137,3 +137,17 @@ func TestOpenFiles(t *testing.T) {
 		t.Errorf("%d files are open", open)
 	}
 }
+
+// Who has a store open has it alone, also when there was nothing to write.
+func TestHeldAgain(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 3 {
+		s := open(t, dir)
+		if _, err := Open(dir, s.opts); !errors.Is(err, ErrHeld) {
+			t.Fatalf("opened the %d. time, it is not held: %v", i+1, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
