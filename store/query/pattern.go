@@ -275,18 +275,14 @@ func longestPiece(p []rune, any, one rune) (longest string, alone bool) {
 // luceneRegexp makes Go's of one of Lucene's regular expressions, which covers a whole term. Complement (~),
 // intersection (&) and intervals (<1-5>) are refused by name.
 func luceneRegexp(pattern string, fold bool) (*regexp.Regexp, error) {
-	t := translator{in: []rune(pattern)}
+	t := translator{in: []rune(pattern), fold: fold}
 	if err := t.union(); err != nil {
 		return nil, err
 	}
 	if t.more() {
 		return nil, fmt.Errorf("end-of-string expected at position %d", t.pos)
 	}
-	flags := "s"
-	if fold {
-		flags = "si"
-	}
-	re, err := regexp.Compile(`\A(?` + flags + `:` + t.out.String() + `)\z`)
+	re, err := regexp.Compile(`\A(?s:` + t.out.String() + `)\z`)
 	if err != nil {
 		return nil, fmt.Errorf("invalid regular expression [%s]: %v", clip(pattern), err)
 	}
@@ -299,7 +295,20 @@ type translator struct {
 	in    []rune
 	pos   int
 	depth int
+	fold  bool // letters of A to Z stand for both cases, but in ranges of classes
 	out   strings.Builder
+}
+
+// literal writes a text that stands for itself.
+func (t *translator) literal(s string) {
+	for _, r := range s {
+		small := r | 0x20
+		if t.fold && 'a' <= small && small <= 'z' {
+			t.out.WriteString("[" + string(small) + string(small-0x20) + "]")
+			continue
+		}
+		t.out.WriteString(regexp.QuoteMeta(string(r)))
+	}
 }
 
 func (t *translator) more() bool { return t.pos < len(t.in) }
@@ -413,7 +422,9 @@ func (t *translator) simple() error {
 		if !t.more() {
 			return fmt.Errorf("expected '\"' at position %d", t.pos)
 		}
-		t.out.WriteString("(?:" + regexp.QuoteMeta(string(t.in[start:t.pos])) + ")")
+		t.out.WriteString("(?:")
+		t.literal(string(t.in[start:t.pos]))
+		t.out.WriteString(")")
 		t.pos++
 	case t.take('('):
 		if t.take(')') {
@@ -435,7 +446,7 @@ func (t *translator) simple() error {
 		if err != nil {
 			return err
 		}
-		t.out.WriteString(regexp.QuoteMeta(string(r)))
+		t.literal(string(r))
 	}
 	return nil
 }
@@ -466,6 +477,9 @@ func (t *translator) class() error {
 			if to, err = t.char(); err != nil {
 				return err
 			}
+		} else if small := from | 0x20; t.fold && 'a' <= small && small <= 'z' {
+			fmt.Fprintf(&t.out, "%c%c", small, small-0x20)
+			continue
 		}
 		if from > to {
 			return fmt.Errorf("invalid range: from (%d) cannot be > to (%d)", from, to)
