@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -137,7 +138,15 @@ func (c *choices) once(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	begun, began := c.clock.Now(), time.Now()
 	err = c.work(cmd.Context(), r, args, earlier)
+	if m == apply && c.policy == inElasticsearch {
+		// The status of the whole system tells of the last run, whoever began it.
+		sum, failed := r.outcome(err)
+		if e := serve.Record(context.WithoutCancel(cmd.Context()), s.es.Once(), "", begun, time.Since(began), sum, failed); e != nil {
+			s.log.Warn(e.Error())
+		}
+	}
 	if e := stop(); err == nil {
 		err = e
 	}

@@ -78,11 +78,17 @@ func (c *choices) scheduled(ctx context.Context, cmd *cobra.Command, s *session,
 		return serve.Summary{}, err
 	}
 	err = errors.Join(c.work(ctx, r, args, nil), stop())
-	sum := serve.Summary{Planned: r.made.Total.Count, PlannedBytes: r.made.Total.Bytes, Deleted: r.results.Done,
-		DeletedBytes: r.results.Bytes, Failed: r.results.Failed, Held: r.results.Held}
+	sum, err := r.outcome(err)
 	if stopping := serve.Continue(ctx); stopping != nil {
 		return sum, stopping
 	}
+	return sum, err
+}
+
+// outcome sums up a run for those who were not there; err is what it has returned.
+func (r *run) outcome(err error) (serve.Summary, error) {
+	sum := serve.Summary{Planned: r.made.Total.Count, PlannedBytes: r.made.Total.Bytes, Deleted: r.results.Done,
+		DeletedBytes: r.results.Bytes, Failed: r.results.Failed, Held: r.results.Held}
 	var f cli.Exit
 	switch {
 	case errors.As(err, &f) && r.results.Failed == 0 && r.results.Held > 0:

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -173,12 +174,18 @@ type state struct {
 	at system.Place
 }
 
-func (s *server) stateID() string { return s.Name + "-state" }
+func (s *server) stateID() string { return stateID(s.Name) }
+
+func stateID(name string) string { return or(name, defaultName) + "-state" }
+
+func (s *server) loadState(ctx context.Context) (*state, error) {
+	return loadState(ctx, s.ES, s.stateID())
+}
 
 // loadState returns the state of the last run; an empty one if there was none.
-func (s *server) loadState(ctx context.Context) (*state, error) {
+func loadState(ctx context.Context, client *es.Client, id string) (*state, error) {
 	st := &state{}
-	at, err := system.Get(ctx, s.ES, s.stateID(), st)
+	at, err := system.Get(ctx, client, id, st)
 	switch {
 	case errors.Is(err, system.ErrNone):
 		return &state{}, nil
@@ -191,11 +198,41 @@ func (s *server) loadState(ctx context.Context) (*state, error) {
 	return st, nil
 }
 
-func (s *server) saveState(ctx context.Context, st *state) error {
-	if _, err := system.Put(ctx, s.ES, s.stateID(), st, st.at); err != nil {
+// after is the state once a run has ended.
+func (st *state) after(begun time.Time, took time.Duration, holder string, sum Summary, err error) *state {
+	next := &state{Version: 1, Began: begun.UTC(), Took: took.Seconds(), Holder: holder, Summary: sum, Success: st.Success, at: st.at}
+	switch {
+	case err != nil:
+		next.Result, next.Error, next.Failures = "failed", clean(err.Error()), st.Failures+1
+	case sum.Held > 0:
+		next.Result = "held"
+	default:
+		next.Result, next.Success = "ok", begun.UTC()
+	}
+	return next
+}
+
+func (st *state) save(ctx context.Context, client *es.Client, id string) error {
+	if _, err := system.Put(ctx, client, id, st, st.at); err != nil {
 		return fmt.Errorf("cannot record the run: %w", err)
 	}
 	return nil
+}
+
+// Record notes a run that no schedule began in the state, where a schedule and the status of the cluster find it. name is
+// that of Options; err is what went wrong in the run.
+func Record(ctx context.Context, client *es.Client, name string, begun time.Time, took time.Duration, sum Summary, err error) error {
+	st, failed := loadState(ctx, client, stateID(name))
+	if failed != nil {
+		return failed
+	}
+	return st.after(begun, took, thisProcess(), sum, err).save(ctx, client, stateID(name))
+}
+
+// thisProcess names it for people.
+func thisProcess() string {
+	host, _ := os.Hostname()
+	return fmt.Sprintf("%s/%d", host, os.Getpid())
 }
 
 // newToken is a text that no other process has.

@@ -17,7 +17,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +48,9 @@ type Options struct {
 	// Job does the work, once. It calls Continue before each deletion.
 	Job func(ctx context.Context) (Summary, error)
 }
+
+// defaultName is Options.Name where none is given.
+const defaultName = "curator"
 
 // A Summary is what a run has done.
 type Summary struct {
@@ -158,12 +160,9 @@ func newServer(o Options) (*server, error) {
 	if s.ES != nil { // what the loop asks is small; the job has its own client
 		s.ES = s.ES.With(min(s.ES.Timeout(), 30*time.Second))
 	}
-	if s.Name == "" {
-		s.Name = "curator"
-	}
+	s.Name = or(s.Name, defaultName)
 	if s.Holder == "" {
-		host, _ := os.Hostname()
-		s.Holder = fmt.Sprintf("%s/%d", host, os.Getpid())
+		s.Holder = thisProcess()
 	}
 	return s, nil
 }
@@ -338,8 +337,7 @@ func (s *server) work(ctx context.Context, held *lease, st *state) error {
 	end()
 	<-renewing
 
-	next := &state{Version: 1, Began: begun.UTC(), Took: took.Seconds(), Holder: s.Holder, Summary: sum,
-		Success: st.Success, at: st.at}
+	next := st.after(begun, took, s.Holder, sum, err)
 	switch {
 	case errors.Is(err, errStopping):
 		s.Log.Info("Run stopped; the next one goes on with it.")
@@ -348,12 +346,6 @@ func (s *server) work(ctx context.Context, held *lease, st *state) error {
 	case held.valid() != nil:
 		s.metrics.ran("lost", next)
 		return fmt.Errorf("the run has ended early: %w", held.valid())
-	case err != nil:
-		next.Result, next.Error, next.Failures = "failed", clean(err.Error()), st.Failures+1
-	case sum.Held > 0:
-		next.Result = "held"
-	default:
-		next.Result, next.Success = "ok", begun.UTC()
 	}
 	s.metrics.ran(next.Result, next)
 	if err != nil {
@@ -361,5 +353,5 @@ func (s *server) work(ctx context.Context, held *lease, st *state) error {
 	} else {
 		s.Log.Info(fmt.Sprintf("Run ended after %s: %d of %d indices deleted, %d held back.", took.Round(time.Millisecond), sum.Deleted, sum.Planned, sum.Held))
 	}
-	return s.saveState(context.WithoutCancel(ctx), next)
+	return next.save(context.WithoutCancel(ctx), s.ES, s.stateID())
 }

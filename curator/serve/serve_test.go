@@ -422,7 +422,7 @@ func TestForeignClock(t *testing.T) {
 	c := client(t, 8)
 	ran := 0
 	s, _, ctx := newTest(t, c, 3, func(context.Context) (Summary, error) { ran++; return Summary{}, nil })
-	if err := s.saveState(ctx, &state{Version: 1, Began: start.AddDate(4, 0, 0)}); err != nil {
+	if err := (&state{Version: 1, Began: start.AddDate(4, 0, 0)}).save(ctx, s.ES, s.stateID()); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.loop(ctx); err != nil || ran != 3 {

@@ -122,6 +122,16 @@ control: {url: "%s/default/system/log", token_file: %q, every: 1s}
 	planned(false)
 	post(`{"rotate":{"enabled":false,"age":7}}`, `"rotate":{"enabled":false`)
 	planned(false)
+	post(`{"rotate":{"enabled":true}}`, `"rotate":{"enabled":true,"age":7`)
+	if out, err := exec.Command(harness.Program(t, "curator"), "--hosts", l.Store, "--policy", "elasticsearch", "--max-delete-ratio", "1").CombinedOutput(); err != nil {
+		t.Errorf("curator: %v\n%s", err, out)
+	}
+	if status, text := ask(t, "", "HEAD", l.Store+"/"+old, ""); status != 404 {
+		t.Errorf("%s is still there: %d %s", old, status, text)
+	}
+	if _, text := ask(t, all, "GET", l.URL+"/default/system/log/status", ""); !strings.Contains(text, `"result":"ok","deleted":1`) {
+		t.Errorf("the status does not tell of curator's run: %s", text)
+	}
 	status, text := ask(t, all, "GET", l.URL+"/default/system/log/history", "")
 	if status != 200 || strings.Count(text, harness.Email) < 5 {
 		t.Errorf("the history: %d %s", status, text)
