@@ -31,7 +31,7 @@ func (s *sink) Write(p []byte) (int, error) {
 		whole := s.c.pretty() || parseFilter(s.c.params["filter_path"]) != nil || s.c.r.Method == http.MethodHead
 		if length := len(s.kept) + len(p); whole || length <= keptAnswer {
 			if length > keptAnswer {
-				if err := s.c.room(int64(len(p))); err != nil {
+				if err := s.c.room(2 * int64(len(p))); err != nil { // as it grows by being copied
 					return 0, err
 				}
 			}
