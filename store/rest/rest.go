@@ -47,7 +47,7 @@ type Limits struct {
 	// How many bytes of documents may be in memory at once for the answer of one request.
 	Answer option.Bytes `config:"answer" default:"128MiB"`
 	// How many bytes of documents may be in memory at once for all answers under way.
-	Answers option.Bytes `config:"answers" default:"256MiB"`
+	Answers option.Bytes `config:"answers" default:"128MiB"`
 	// How many documents one request may write or ask for.
 	Items int `config:"items" default:"200000"`
 	// How many requests may write at once; 0 is two for each processor.
@@ -86,7 +86,7 @@ func (l Limits) filled() Limits {
 		l.Answer = 128 << 20
 	}
 	if l.Answers == 0 {
-		l.Answers = 256 << 20
+		l.Answers = 128 << 20
 	}
 	set(&l.Writes, 2*runtime.GOMAXPROCS(0))
 	set(&l.Searches, 2*runtime.GOMAXPROCS(0))
