@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/token"
 )
 
@@ -30,7 +30,7 @@ in a file, a JSON Web Key Set, which podbeat reads again when it changes.`,
 }
 
 func newTokenKeysCmd() *cobra.Command {
-	delay, keep := days(0), days(token.DefaultRules().MaxLife)
+	delay, keep := cli.Days(0), cli.Days(token.DefaultRules().MaxLife)
 	var listOnly bool
 	cmd := &cobra.Command{
 		Use:   "keys FILE",
@@ -102,7 +102,7 @@ func printKeys(w io.Writer, keys []token.Key, now time.Time) error {
 func newTokenSignCmd() *cobra.Command {
 	var file string
 	var allow []string
-	claims, life := token.Claims{}, days(24*time.Hour)
+	claims, life := token.Claims{}, cli.Days(24*time.Hour)
 	cmd := &cobra.Command{
 		Use:   "sign --keys FILE --allow 'METHOD URL'",
 		Short: "Sign a token and print it",
@@ -260,31 +260,3 @@ func checkAccess(w io.Writer, claims *token.Claims, base token.Base, method, pat
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-// days is a duration that may be given in days: 30d. It is a flag's value.
-type days time.Duration
-
-func (d *days) Set(s string) error {
-	if number, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.ParseUint(number, 10, 16); err == nil {
-			*d = days(time.Duration(n) * 24 * time.Hour)
-			return nil
-		}
-	}
-	v, err := time.ParseDuration(s)
-	if err != nil || v < 0 {
-		return errors.New("want a duration such as 90m, 24h or 30d")
-	}
-	*d = days(v)
-	return nil
-}
-
-func (d *days) String() string {
-	day := days(24 * time.Hour)
-	if *d >= day && *d%day == 0 {
-		return strconv.Itoa(int(*d/day)) + "d"
-	}
-	return time.Duration(*d).String()
-}
-
-func (d *days) Type() string { return "duration" }

@@ -123,18 +123,3 @@ checks   made -                     until -                     verifies
 		t.Errorf("error %v, got\n%s\nwant\n%s", err, out.String(), want)
 	}
 }
-
-func TestDays(t *testing.T) {
-	f := func(in string, want time.Duration, shown string) {
-		t.Helper()
-		var d days
-		if err := d.Set(in); err != nil || time.Duration(d) != want || d.String() != shown {
-			t.Errorf("%s: got %s, error %v", in, d.String(), err)
-		}
-	}
-	f("30d", 720*time.Hour, "30d")
-	f("0d", 0, "0s")
-	f("36h", 36*time.Hour, "36h0m0s")
-	f("48h", 48*time.Hour, "2d")
-	f("1h30m", 90*time.Minute, "1h30m0s")
-}

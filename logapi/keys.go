@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -29,7 +27,7 @@ have the file, podbeat's push input among them, read it again when it changes. S
 }
 
 func newRotateCommand(file func() (string, token.Rotation, time.Duration, error)) *cobra.Command {
-	var delay, keep days
+	var delay, keep cli.Days
 	var leaked bool
 	cmd := &cobra.Command{
 		Use:   "rotate",
@@ -118,7 +116,7 @@ func newListKeysCommand(file func() (string, token.Rotation, time.Duration, erro
 		if err := keysText(cmd.OutOrStdout(), list, now); err != nil || every <= 0 {
 			return err
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "logapi makes the next key when the youngest is %s old\n", (*days)(&every))
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "logapi makes the next key when the youngest is %s old\n", (*cli.Days)(&every))
 		return err
 	}
 	return cmd
@@ -185,36 +183,3 @@ func keysJSON(w io.Writer, keys []token.Key, now time.Time) error {
 	}
 	return writeJSON(w, list)
 }
-
-// days is a duration that may be given in days: 30d. It is a flag's value.
-type days time.Duration
-
-// Set reads a duration.
-func (d *days) Set(s string) error {
-	if number, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.ParseUint(number, 10, 16); err == nil {
-			*d = days(time.Duration(n) * 24 * time.Hour)
-			return nil
-		}
-	}
-	v, err := time.ParseDuration(s)
-	if err != nil || v < 0 {
-		return errors.New("want a duration such as 90m, 24h or 30d")
-	}
-	*d = days(v)
-	return nil
-}
-
-func (d *days) String() string {
-	const day = days(24 * time.Hour)
-	switch {
-	case *d == 0:
-		return "0" // which pflag does not show as a default
-	case *d%day == 0:
-		return strconv.Itoa(int(*d/day)) + "d"
-	}
-	return time.Duration(*d).String()
-}
-
-// Type is what the help calls it.
-func (d *days) Type() string { return "duration" }

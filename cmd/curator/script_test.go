@@ -1,18 +1,14 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/podbeat/podbeat/test/harness"
 	"github.com/podbeat/podbeat/test/services"
 )
 
@@ -56,24 +52,7 @@ func TestOnElasticsearch(t *testing.T) {
 }
 
 // commands are those that scripts have beyond testscript's.
-var commands = map[string]func(*testscript.TestScript, bool, []string){"es": call, "exits": exits}
-
-// exits is `exits CODE COMMAND...`: a command that has to end with that exit code.
-func exits(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) < 2 {
-		ts.Fatalf("usage: exits CODE COMMAND...")
-	}
-	code := 0
-	err := ts.Exec(args[1], args[2:]...)
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		code = exit.ExitCode()
-	} else {
-		ts.Check(err)
-	}
-	if fmt.Sprint(code) != args[0] {
-		ts.Fatalf("exit code %d, want %s", code, args[0])
-	}
-}
+var commands = map[string]func(*testscript.TestScript, bool, []string){"es": call, "exits": harness.Exits}
 
 // call is `es METHOD PATH [BODY]`: a request that has to succeed, or with ! to fail. Its answer is in the
 // file answer.
@@ -81,16 +60,5 @@ func call(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: es METHOD PATH [BODY]")
 	}
-	r, err := http.NewRequest(args[0], ts.Getenv("ES")+args[1], strings.NewReader(strings.Join(args[2:], " ")))
-	ts.Check(err)
-	r.Header.Set("Content-Type", "application/json")
-	answer, err := http.DefaultClient.Do(r)
-	ts.Check(err)
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	ts.Check(err)
-	ts.Check(os.WriteFile(ts.MkAbs("answer"), text, 0o600))
-	if failed := answer.StatusCode >= 400; failed != neg {
-		ts.Fatalf("%s %s: %s: %s", args[0], args[1], answer.Status, text)
-	}
+	harness.Request(ts, neg, args[0], ts.Getenv("ES")+args[1], strings.Join(args[2:], " "))
 }

@@ -1,14 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -66,24 +61,7 @@ func TestOnRunning(t *testing.T) {
 }
 
 // commands are those that scripts have beyond testscript's.
-var commands = map[string]func(*testscript.TestScript, bool, []string){"http": call, "exits": exits}
-
-// exits is `exits CODE COMMAND...`: a command that has to end with that exit code.
-func exits(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) < 2 {
-		ts.Fatalf("usage: exits CODE COMMAND...")
-	}
-	code := 0
-	err := ts.Exec(args[1], args[2:]...)
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		code = exit.ExitCode()
-	} else {
-		ts.Check(err)
-	}
-	if fmt.Sprint(code) != args[0] {
-		ts.Fatalf("exit code %d, want %s", code, args[0])
-	}
-}
+var commands = map[string]func(*testscript.TestScript, bool, []string){"http": call, "exits": harness.Exits}
 
 // call is `http METHOD URL [FILE]`: a request, with the file as body, that has to succeed, or with ! to fail. Its answer is in the
 // file answer.
@@ -95,16 +73,5 @@ func call(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) > 2 {
 		body = ts.ReadFile(args[2])
 	}
-	r, err := http.NewRequest(args[0], args[1], strings.NewReader(body))
-	ts.Check(err)
-	r.Header.Set("Content-Type", "application/json")
-	answer, err := http.DefaultClient.Do(r)
-	ts.Check(err)
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	ts.Check(err)
-	ts.Check(os.WriteFile(ts.MkAbs("answer"), text, 0o600))
-	if failed := answer.StatusCode >= 400; failed != neg {
-		ts.Fatalf("%s %s: %s: %s", args[0], args[1], answer.Status, text)
-	}
+	harness.Request(ts, neg, args[0], args[1], body)
 }
