@@ -21,6 +21,9 @@ type positions struct {
 	done    chan struct{} // ends write
 	stopped chan struct{}
 
+	// puts is held from the look at a record until it is in the store, or out of it: none may overtake a newer one.
+	puts sync.Mutex
+
 	mu    sync.Mutex
 	dirty []*content
 }
@@ -62,6 +65,8 @@ func (p *positions) load() ([]record, error) {
 // set writes the record of c at once: before the first event of a content is sent, its id must be
 // known to the next start.
 func (p *positions) set(c *content) {
+	p.puts.Lock()
+	defer p.puts.Unlock()
 	c.mu.Lock()
 	rec := c.rec
 	c.dirty = false
@@ -69,6 +74,7 @@ func (p *positions) set(c *content) {
 	p.put(rec)
 }
 
+// put stores a record. Its caller holds p.puts.
 func (p *positions) put(rec record) {
 	rec.Updated = time.Now().UnixMicro()
 	if err := p.store.Set(p.prefix+rec.Key, rec); err != nil {
@@ -123,6 +129,8 @@ func (p *positions) settle(c *content, pos int64, before sum) {
 }
 
 func (p *positions) remove(key string) {
+	p.puts.Lock()
+	defer p.puts.Unlock()
 	if err := p.store.Remove(p.prefix + key); err != nil {
 		p.metrics.errors.Inc()
 		p.log.Errorf("Cannot remove a position from the registry: %v", err)
@@ -193,13 +201,20 @@ func (p *positions) flush() {
 	p.dirty = nil
 	p.mu.Unlock()
 	for _, c := range list {
-		c.mu.Lock()
-		rec, write := c.rec, c.dirty && !c.ended
-		c.dirty = false
-		c.mu.Unlock()
-		if write {
-			p.put(rec)
-		}
+		p.refresh(c)
+	}
+}
+
+// refresh stores the record of c if it has changed.
+func (p *positions) refresh(c *content) {
+	p.puts.Lock()
+	defer p.puts.Unlock()
+	c.mu.Lock()
+	rec, write := c.rec, c.dirty && !c.ended
+	c.dirty = false
+	c.mu.Unlock()
+	if write {
+		p.put(rec)
 	}
 }
 
