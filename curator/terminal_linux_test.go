@@ -2,40 +2,13 @@ package curator
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/podbeat/podbeat/cli"
 	"github.com/podbeat/podbeat/curator/filter"
+	"github.com/podbeat/podbeat/test/harness"
 )
-
-// pty returns a terminal, and what is on the other end of it.
-func pty(t *testing.T, columns uint16) (terminal, other *os.File) {
-	t.Helper()
-	other, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { other.Close() })
-	n, err := unix.IoctlGetInt(int(other.Fd()), unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(int(other.Fd()), unix.TIOCSPTLCK, 0)
-	}
-	if err == nil {
-		err = unix.IoctlSetWinsize(int(other.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 25, Col: columns})
-	}
-	if err == nil {
-		terminal, err = os.OpenFile(fmt.Sprint("/dev/pts/", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { terminal.Close() })
-	return terminal, other
-}
 
 // TestTerminal says what goes to a real terminal of a kind, with and without colours.
 func TestTerminal(t *testing.T) {
@@ -43,7 +16,7 @@ func TestTerminal(t *testing.T) {
 		t.Helper()
 		t.Setenv("TERM", kind)
 		t.Setenv("NO_COLOR", noColor)
-		terminal, other := pty(t, 40)
+		terminal, other := harness.PTY(t, 40)
 		p := cli.NewProgress(terminal)
 		p.Step("copy", 1, 2)
 		p.End()

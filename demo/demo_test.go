@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/podbeat/podbeat/test/harness"
 )
 
 // programs is the folder of the built programs.
@@ -115,22 +115,8 @@ func begin(t *testing.T, bin string, terminal bool) *show {
 // atTerminal gives the demo a terminal of its own. closed is to be called when the demo has ended; then all it has printed is there.
 func (s *show) atTerminal() (closed func()) {
 	s.t.Helper()
-	keys, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	terminal, keys := harness.PTY(s.t, 130)
 	s.keys = keys
-	n, err := unix.IoctlGetInt(int(keys.Fd()), unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(int(keys.Fd()), unix.TIOCSPTLCK, 0)
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	terminal, err := os.OpenFile(fmt.Sprint("/dev/pts/", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		s.t.Fatal(err)
-	}
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = terminal, terminal, terminal
 	s.cmd.SysProcAttr.Setsid, s.cmd.SysProcAttr.Setctty = true, true
 	read := make(chan struct{})
@@ -144,7 +130,6 @@ func (s *show) atTerminal() (closed func()) {
 			}
 		}
 	}()
-	s.t.Cleanup(func() { keys.Close() })
 	return func() {
 		terminal.Close()
 		<-read

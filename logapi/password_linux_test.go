@@ -9,29 +9,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-)
 
-// pty returns a terminal, and what is on the other end of it.
-func pty(t *testing.T) (terminal, other *os.File) {
-	t.Helper()
-	other, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { other.Close() })
-	n, err := unix.IoctlGetInt(int(other.Fd()), unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(int(other.Fd()), unix.TIOCSPTLCK, 0)
-	}
-	if err == nil {
-		terminal, err = os.OpenFile(fmt.Sprint("/dev/pts/", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { terminal.Close() })
-	return terminal, other
-}
+	"github.com/podbeat/podbeat/test/harness"
+)
 
 // echoes says whether a terminal shows what is typed.
 func echoes(t *testing.T, terminal *os.File) bool {
@@ -48,7 +28,7 @@ func TestPasswordOnTerminal(t *testing.T) {
 	f := func(first, second, wantErr string) {
 		t.Helper()
 		path := filepath.Join(t.TempDir(), "users.yml")
-		terminal, other := pty(t)
+		terminal, other := harness.PTY(t, 80)
 		cmd := newUserCommand(func() (string, error) { return path, nil })
 		cmd.SetArgs([]string{"add", "a@b"})
 		cmd.SetIn(terminal)
@@ -95,7 +75,7 @@ func TestPasswordOnTerminal(t *testing.T) {
 
 // TestPasswordInterrupted: a Ctrl-C leaves a terminal that shows what is typed.
 func TestPasswordInterrupted(t *testing.T) {
-	terminal, other := pty(t)
+	terminal, other := harness.PTY(t, 80)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
