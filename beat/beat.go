@@ -118,15 +118,9 @@ func (bt *beater) Run(b *beat.Beat) error {
 	os.Stdout = os.Stderr
 
 	// 1. The registry, which outlives every input.
-	root := paths.Resolve(paths.Data, bt.opts.Registry.Path)
-	if err := folder(filepath.Join(root, b.Info.Beat)); err != nil {
+	if err := bt.openRegistry(log, b.Info.Beat); err != nil {
 		return err
 	}
-	backend, err := memlog.New(log, memlog.Settings{Root: root, FileMode: bt.mode})
-	if err != nil {
-		return fmt.Errorf("cannot open the registry in %s: %w", root, err)
-	}
-	bt.registry.Registry = statestore.NewRegistry(backend)
 	defer bt.registry.Close()
 
 	// 2. The kinds of inputs, with their tidying in the background.
@@ -199,10 +193,34 @@ func (bt *beater) Run(b *beat.Beat) error {
 	<-bt.done
 	cancel()
 	started := time.Now()
-	stopped := make(chan struct{})
-	go func() { // ends with the process at the latest
+	bt.await(log, func() {
 		runners.Stop() // while the goroutines above stop their own
 		all.Wait()
+	})
+	inFlight.report(log, time.Since(started))
+	closePipeline(log, b.Publisher)
+	return nil
+}
+
+// openRegistry opens the registry, whose folder it makes if it is missing.
+func (bt *beater) openRegistry(log *logp.Logger, name string) error {
+	root := paths.Resolve(paths.Data, bt.opts.Registry.Path)
+	if err := folder(filepath.Join(root, name)); err != nil {
+		return err
+	}
+	backend, err := memlog.New(log, memlog.Settings{Root: root, FileMode: bt.mode})
+	if err != nil {
+		return fmt.Errorf("cannot open the registry in %s: %w", root, err)
+	}
+	bt.registry.Registry = statestore.NewRegistry(backend)
+	return nil
+}
+
+// await stops the inputs, and does not wait for ever.
+func (bt *beater) await(log *logp.Logger, stop func()) {
+	stopped := make(chan struct{})
+	go func() { // ends with the process at the latest
+		stop()
 		close(stopped)
 	}()
 	select {
@@ -211,9 +229,6 @@ func (bt *beater) Run(b *beat.Beat) error {
 		// libbeat's disk queue, when it is full, keeps an input waiting for room whatever happens.
 		log.Warn("Inputs still wait for room in the queue. What it has not taken is read again after the next start.")
 	}
-	inFlight.report(log, time.Since(started))
-	closePipeline(log, b.Publisher)
-	return nil
 }
 
 // stopGrace is what inputs may take to stop beyond shutdown_timeout.

@@ -7,6 +7,7 @@ package es
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/base64"
@@ -94,7 +95,7 @@ func New(config Config) (*Client, error) {
 		elastictransport.WithInterceptors(keepEscapes),
 		elastictransport.WithDisableRetry(),
 		elastictransport.WithHeader(header),
-		elastictransport.WithUserAgent(or(config.UserAgent, "podbeat")),
+		elastictransport.WithUserAgent(cmp.Or(config.UserAgent, "podbeat")),
 		elastictransport.WithBasicAuth(config.Username, config.Password),
 		elastictransport.WithAPIKey(apiKey),
 		elastictransport.WithServiceToken(config.Bearer),
@@ -110,13 +111,6 @@ func New(config Config) (*Client, error) {
 		c.retries = 3
 	}
 	return c, nil
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 func parseHosts(hosts []string) ([]*url.URL, error) {

@@ -2,6 +2,7 @@ package es
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -51,7 +52,7 @@ func (c *Config) tls() (*tls.Config, error) {
 		return nil, fmt.Errorf("cannot use the key %s: the client certificate that it belongs to is missing", c.ClientKey)
 	}
 	if c.ClientCert != "" {
-		pair, err := tls.LoadX509KeyPair(c.ClientCert, or(c.ClientKey, c.ClientCert))
+		pair, err := tls.LoadX509KeyPair(c.ClientCert, cmp.Or(c.ClientKey, c.ClientCert))
 		if err != nil {
 			return nil, fmt.Errorf("cannot use %s as client certificate: %w", c.ClientCert, err)
 		}

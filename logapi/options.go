@@ -2,6 +2,7 @@ package logapi
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -177,7 +178,7 @@ func readOptions(file string) (*options, error) {
 		}
 	}
 	o := options{file: file}
-	if err := option.Unpack(cfg, &o, or(file, "defaults")); err != nil {
+	if err := option.Unpack(cfg, &o, cmp.Or(file, "defaults")); err != nil {
 		return nil, err
 	}
 	for _, name := range []*string{&o.Auth.Users, &o.Auth.Keys, &o.Store.Path, &o.Search.SecretFile} {
@@ -326,13 +327,6 @@ func (o *searchOptions) check() error {
 		}
 	}
 	return nil
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 func checkAddress(address string) error {

@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -74,8 +75,8 @@ func (e Explanation) String() string {
 	case !e.Exists:
 		line("", "there is no such index: this is what its name says")
 	}
-	line("read as", or(e.Read, "nothing: no template in \"names\" reads it"))
-	line("rule", or(e.Rule, "none"))
+	line("read as", cmp.Or(e.Read, "nothing: no template in \"names\" reads it"))
+	line("rule", cmp.Or(e.Rule, "none"))
 	for _, o := range e.Others {
 		line("not", o+" (less specific)")
 	}
@@ -89,13 +90,6 @@ func (e Explanation) String() string {
 	}
 	line("why", e.Why)
 	return b.String()
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 // DateIn finds the date in the name of an index, as the policy reads names: its text and when the day or month in it ends.

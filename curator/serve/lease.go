@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -116,7 +117,7 @@ func (s *server) renewOnce(ctx context.Context, l *lease) error {
 	if errors.Is(err, system.ErrChanged) { // by ourselves, if an answer was lost
 		var there leaseDocument
 		if at, err = system.Get(ctx, client, s.leaseID(), &there); err == nil && there.Token != s.token || errors.Is(err, system.ErrNone) {
-			return fmt.Errorf("%w: %s has it", ErrLost, or(clean(there.Holder), "nobody"))
+			return fmt.Errorf("%w: %s has it", ErrLost, cmp.Or(clean(there.Holder), "nobody"))
 		}
 		l.mu.Lock()
 		l.at = at
@@ -176,7 +177,7 @@ type state struct {
 
 func (s *server) stateID() string { return stateID(s.Name) }
 
-func stateID(name string) string { return or(name, defaultName) + "-state" }
+func stateID(name string) string { return cmp.Or(name, defaultName) + "-state" }
 
 func (s *server) loadState(ctx context.Context) (*state, error) {
 	return loadState(ctx, s.ES, s.stateID())
@@ -251,13 +252,6 @@ func clean(text string) string {
 func cut(text string) string {
 	if r := []rune(text); len(r) > 500 {
 		return string(r[:500]) + "…"
-	}
-	return text
-}
-
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
 	}
 	return text
 }

@@ -10,6 +10,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -160,7 +161,7 @@ func newServer(o Options) (*server, error) {
 	if s.ES != nil { // what the loop asks is small; the job has its own client
 		s.ES = s.ES.With(min(s.ES.Timeout(), 30*time.Second))
 	}
-	s.Name = or(s.Name, defaultName)
+	s.Name = cmp.Or(s.Name, defaultName)
 	if s.Holder == "" {
 		s.Holder = thisProcess()
 	}

@@ -2,6 +2,7 @@ package status
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -179,7 +180,7 @@ func (s *Service) change(ctx context.Context, data []byte, ifMatch []string, by 
 			}
 			continue
 		case st.record.Pending != nil:
-			return refuseWith(http.StatusConflict, "pending", fmt.Errorf("the change that %s began at %s is not finished yet: try again", or(line(st.record.Pending.By), "somebody"), st.record.Pending.At.Format(time.RFC3339)))
+			return refuseWith(http.StatusConflict, "pending", fmt.Errorf("the change that %s began at %s is not finished yet: try again", cmp.Or(line(st.record.Pending.By), "somebody"), st.record.Pending.At.Format(time.RFC3339)))
 		}
 		now, err := s.document(f).sealed()
 		if err != nil {

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ var rules = []rule{
 	{red, "no node of it that may be master, or none with data, is up", none("elasticsearch: masters", masters)},
 	{red, "", none("elasticsearch: data nodes", dataNodes)},
 	{yellow, "its health is yellow, or unknown", func(f *findings, d *document) string {
-		return when(f.healthErr == nil && f.color != green && f.color != red, "elasticsearch: its health is "+or(f.color, "unknown"))
+		return when(f.healthErr == nil && f.color != green && f.color != red, "elasticsearch: its health is "+cmp.Or(f.color, "unknown"))
 	}},
 	{yellow, "fewer of its nodes are up than scheduled, of any kind", fewer("elasticsearch: masters", masters)},
 	{yellow, "", fewer("elasticsearch: clients", func(d *document) counts { return d.Elasticsearch.Status.Client })},
@@ -97,7 +98,7 @@ var rules = []rule{
 		if p == nil {
 			return ""
 		}
-		return fmt.Sprintf("configuration: the change that %s began at %s is not finished", or(line(p.By), "somebody"), p.At.UTC().Format(time.RFC3339))
+		return fmt.Sprintf("configuration: the change that %s began at %s is not finished", cmp.Or(line(p.By), "somebody"), p.At.UTC().Format(time.RFC3339))
 	}},
 	{yellow, "rotation is on, and curator's last run failed, or is longer ago than `status.curator_every`, or there was none for so long", func(f *findings, d *document) string {
 		run := d.Rotate.LastRun
@@ -212,13 +213,6 @@ func runError(r *lastRun) string {
 		return ""
 	}
 	return r.Error
-}
-
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }
 
 // some is the first of names, and how many more there are.
