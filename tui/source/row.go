@@ -1,0 +1,71 @@
+package source
+
+import (
+	"cmp"
+	"encoding/json"
+	"time"
+)
+
+// A Row is one document, with the fields that were asked for.
+type Row struct {
+	Index, ID string
+	Time      time.Time // of the time field; zero if the document has none
+	Tie       int64     // orders documents of one instant: event.sequence, else log.offset, else 0
+	Level     Level     // of the level field
+	Source    []byte    // the document, as JSON of one object
+	Late      bool      // it became visible after newer ones had been shown
+
+	sort []json.RawMessage // its place in the point in time that pit numbers
+	pit  int
+}
+
+// Key tells documents apart.
+func (r *Row) Key() string { return r.Index + "\x00" + r.ID }
+
+// Compare orders rows as they are listed: by time, then by tie, then by key.
+func Compare(a, b *Row) int {
+	return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Tie, b.Tie), cmp.Compare(a.Index, b.Index), cmp.Compare(a.ID, b.ID))
+}
+
+// A Direction is one along time.
+type Direction int8
+
+// The two of them.
+const (
+	Older Direction = -1
+	Newer Direction = 1
+)
+
+// A Page is some rows that follow each other.
+type Page struct {
+	Rows []*Row // oldest first, whatever the direction that was asked for
+	End  bool   // there is nothing beyond them in that direction
+	Meta
+}
+
+// Meta is what an answer says of itself, and what was asked.
+type Meta struct {
+	Took    time.Duration // the server's
+	Elapsed time.Duration // until the answer was here
+	Shards  struct{ Total, Skipped, Failed int }
+	Partial string // why there may be more than the answer says; "" if it is whole
+	Method  string
+	Path    string // with the query of the URL
+	Request []byte // the body, JSON
+}
+
+// A Count is a number of documents.
+type Count struct {
+	N    int64
+	Kind CountKind
+}
+
+// CountKind says how much a count says.
+type CountKind uint8
+
+// Kinds of counts.
+const (
+	Exact   CountKind = iota
+	AtLeast           // shown with ≥
+	About             // estimated from a sample; shown with ≈
+)
