@@ -75,12 +75,19 @@ func short(text string) string {
 	return text
 }
 
-// tidy makes one space of several, and of the signs that Kibana puts between the parts of a date.
+// tidy makes one space of several, and what is usual in ASCII of signs that others put between times. No time has others, so
+// that letters are as long in lower case.
 func tidy(text string) string {
 	if len(text) > 200 {
 		text = text[:200]
 	}
 	text = strings.NewReplacer(" @ ", " ", "–", " - ", "—", " - ", "→", " to ", "−", "-").Replace(text)
+	text = strings.Map(func(r rune) rune {
+		if r > 127 {
+			return '?'
+		}
+		return r
+	}, strings.ReplaceAll(text, "\u00a0", " "))
 	return strings.Join(strings.Fields(text), " ")
 }
 

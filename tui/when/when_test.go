@@ -328,7 +328,7 @@ func TestLabel(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{"15m", "last 2 hours", "now-1d/d to now", "2026-11-20 10:00 to 11:00", "10:00..11:00", "1795168800000", "all",
-		"until 2026-02-30", "now/w-3h..now+1M/M", "Nov 20, 2026 @ 10:00:00.000", "31 Dec 9998", "24h..-1m", "yesterday 1:2", "0000", "\xff–→"} {
+		"until 2026-02-30", "now/w-3h..now+1M/M", "Nov 20, 2026 @ 10:00:00.000", "31 Dec 9998", "24h..-1m", "yesterday 1:2", "0000", "\xff–→", "\xdf..", "K ago"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
