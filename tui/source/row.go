@@ -9,14 +9,14 @@ import (
 // A Row is one document, with the fields that were asked for.
 type Row struct {
 	Index, ID string
-	Time      time.Time // of the time field; zero if the document has none
-	Tie       int64     // orders documents of one instant: event.sequence, else log.offset, else 0
+	Time      time.Time // of the time field, as precise as the index keeps it
+	Tie       int64     // orders documents of one time, see Names.Tie
 	Level     Level     // of the level field
 	Source    []byte    // the document, as JSON of one object
 	Late      bool      // it became visible after newer ones had been shown
 
-	sort []json.RawMessage // its place in the point in time that pit numbers
-	pit  int
+	ties []int64           // the values of the tie fields, math.MaxInt64 where there is none; nil of rows that no search gave
+	sort []json.RawMessage // its place among so many of one time and tie that they are not put in order by key; else nil
 }
 
 // Key tells documents apart.
@@ -24,7 +24,7 @@ func (r *Row) Key() string { return r.Index + "\x00" + r.ID }
 
 // Compare orders rows as they are listed: by time, then by tie, then by key.
 func Compare(a, b *Row) int {
-	return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Tie, b.Tie), cmp.Compare(a.Index, b.Index), cmp.Compare(a.ID, b.ID))
+	return cmp.Or(a.Time.Compare(b.Time), compareTies(a, b), cmp.Compare(a.Index, b.Index), cmp.Compare(a.ID, b.ID))
 }
 
 // A Direction is one along time.

@@ -1,0 +1,219 @@
+package source
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A clock is how precise the time field of an index pattern is, in the values that servers sort by.
+type clock struct {
+	nanos   bool   // sort values are nanoseconds since 1970, not milliseconds
+	numeric string // numeric_type that makes them alike in all indices
+}
+
+type clockAnswer struct {
+	clock
+	at time.Time
+}
+
+// clockFresh is for how long a clock holds: an index that is new may keep times in another way.
+const clockFresh = time.Minute
+
+func (c clock) time(value int64) time.Time {
+	if c.nanos {
+		return time.Unix(0, value).UTC()
+	}
+	return time.UnixMilli(value).UTC()
+}
+
+func (c clock) value(t time.Time) int64 {
+	switch {
+	case !c.nanos:
+		return t.UnixMilli()
+	case t.Year() < 1678:
+		return math.MinInt64
+	case t.Year() > 2261:
+		return math.MaxInt64
+	}
+	return t.UnixNano()
+}
+
+func (c clock) floor(t time.Time) time.Time {
+	t = within(t)
+	if c.nanos {
+		return t
+	}
+	return t.Truncate(time.Millisecond)
+}
+
+func (c clock) ceil(t time.Time) time.Time {
+	floor := c.floor(t)
+	if floor.Before(within(t)) {
+		return floor.Add(time.Millisecond)
+	}
+	return floor
+}
+
+// within keeps years to the four digits that servers read.
+func within(t time.Time) time.Time {
+	t = t.UTC()
+	if y := t.Year(); y < 0 {
+		return time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)
+	} else if y > 9999 {
+		return time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	}
+	return t
+}
+
+// A TimeError is a time field that documents cannot be ordered by.
+type TimeError struct {
+	Field, Index string
+	Types        []string // that the indices give it, none of which is a date; nil: there is no such field
+}
+
+func (e *TimeError) Error() string {
+	if len(e.Types) == 0 {
+		return fmt.Sprintf("cannot order the documents of %s: none has the field %s", e.Index, e.Field)
+	}
+	return fmt.Sprintf("cannot order the documents of %s by %s: it is of the type %s, and not a date", e.Index, e.Field, strings.Join(e.Types, ", "))
+}
+
+// clock finds out how the indices of q keep time. Of no index at all it is any clock, and no error.
+func (s *Source) clock(ctx context.Context, q Query) (clock, error) {
+	index := s.pattern(q)
+	s.mu.Lock()
+	known, ok := s.clocks[index]
+	s.mu.Unlock()
+	if ok && time.Since(known.at) < clockFresh {
+		return known.clock, nil
+	}
+	fields, err := s.fieldCaps(ctx, index, s.names.Time)
+	if err != nil {
+		return clock{}, err
+	}
+	types := fields[s.names.Time]
+	delete(types, "unmapped")
+	var c clock
+	_, millis := types["date"]
+	_, nanos := types["date_nanos"]
+	switch {
+	case nanos && millis && s.has(nanosSort):
+		c = clock{nanos: true, numeric: "date_nanos"}
+	case nanos && millis:
+		c = clock{numeric: "date"}
+	case nanos:
+		c = clock{nanos: true}
+	case !millis:
+		if len(types) > 0 {
+			e := &TimeError{Field: s.names.Time, Index: index}
+			for name := range types {
+				e.Types = append(e.Types, name)
+			}
+			slices.Sort(e.Types)
+			return clock{}, e
+		}
+		return clock{}, s.noTime(ctx, index)
+	}
+	s.mu.Lock()
+	s.clocks[index] = clockAnswer{c, time.Now()}
+	s.mu.Unlock()
+	return c, nil
+}
+
+// noTime tells indices without the time field, which is an error, from no indices and from such without documents.
+func (s *Source) noTime(ctx context.Context, index string) error {
+	body := map[string]any{"size": 0, "track_total_hits": 1}
+	a, err := s.search(ctx, index, body)
+	if err == nil && a.Total.N > 0 {
+		err = &TimeError{Field: s.names.Time, Index: index}
+	}
+	return err
+}
+
+// order is the sort of a request in a direction. The one is exactly the other from behind, as far as documents differ in it.
+func (s *Source) order(c clock, dir Direction) []any {
+	word := "asc"
+	if dir == Older {
+		word = "desc"
+	}
+	by := map[string]any{"order": word, "mode": "min", "unmapped_type": "date"}
+	if c.numeric != "" {
+		by["numeric_type"] = c.numeric
+	}
+	sort := []any{map[string]any{s.names.Time: by}}
+	missing := "_last"
+	if dir == Older {
+		missing = "_first"
+	}
+	for _, tie := range s.names.Tie {
+		sort = append(sort, map[string]any{tie: map[string]any{"order": word, "mode": "min", "unmapped_type": "long", "missing": missing}})
+	}
+	return sort
+}
+
+// place are the sort values of a row, without what a point in time adds. Those of rows that no search gave are made of Time and Tie.
+func (s *Source) place(c clock, row *Row) []any {
+	values := []any{c.value(row.Time)}
+	ties := row.ties
+	if len(ties) != len(s.names.Tie) {
+		ties = unpackTie(row.Tie, len(s.names.Tie))
+	}
+	for _, tie := range ties {
+		values = append(values, tie)
+	}
+	return values
+}
+
+// tieStep is between the ties of documents that have one field and those that have only a later one.
+const tieStep = 1 << 60
+
+// packTie makes one number of the values of tie fields, that orders documents as they do: the first that the document has.
+func packTie(ties []int64) int64 {
+	for i, tie := range ties {
+		if tie != math.MaxInt64 && i < 7 {
+			return int64(i)*tieStep + min(max(tie, -tieStep/2), tieStep/2-1)
+		}
+	}
+	return math.MaxInt64
+}
+
+func unpackTie(tie int64, n int) []int64 {
+	ties := slices.Repeat([]int64{math.MaxInt64}, n)
+	if i := (tie + tieStep/2) / tieStep; tie < math.MaxInt64-tieStep && int(i) < n {
+		ties[i] = tie - i*tieStep
+	}
+	return ties
+}
+
+// placed reads the sort values of a hit into the row. Servers write the times and numbers of a sort as numbers.
+func (c clock) placed(row *Row, sort []json.RawMessage, ties int) {
+	if len(sort) == 0 {
+		return
+	}
+	if at, ok := whole(sort[0]); ok && at != math.MaxInt64 && at != math.MinInt64 {
+		row.Time = c.time(at)
+	}
+	row.ties = make([]int64, 0, ties)
+	for _, raw := range sort[1:min(1+ties, len(sort))] {
+		tie, ok := whole(raw)
+		if !ok {
+			tie = math.MaxInt64
+		}
+		row.ties = append(row.ties, tie)
+	}
+	row.Tie = packTie(row.ties)
+}
+
+// compareTies orders rows of one time.
+func compareTies(a, b *Row) int {
+	if len(a.ties) == len(b.ties) && len(a.ties) > 0 {
+		return slices.Compare(a.ties, b.ties)
+	}
+	return cmp.Compare(a.Tie, b.Tie)
+}

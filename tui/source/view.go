@@ -1,0 +1,127 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/podbeat/podbeat/es"
+)
+
+// A View is the documents of a query, as of one point in time where the server has such. It may be used by several goroutines.
+type View struct {
+	source *Source
+	query  Query
+
+	mu   sync.Mutex // of what follows; held while a point in time is opened
+	pit  string
+	used time.Time // when the point in time was last asked
+}
+
+// keepAlive is for how long the server holds a point in time that is not asked.
+const keepAlive = 2 * time.Minute
+
+// contextMissing is the type of the error of a point in time that has ended.
+const contextMissing = "search_context_missing_exception"
+
+var errGone = errors.New("the point in time has ended")
+
+// View returns the documents of q. It sends nothing.
+func (s *Source) View(q Query) *View { return &View{source: s, query: q} }
+
+// Query is what the view was made of.
+func (v *View) Query() Query { return v.query }
+
+// Renew makes the next page come from a new point in time. Rows of older ones stay places to go on from.
+func (v *View) Renew() { go v.end(context.Background(), v.forget()) }
+
+// Close ends the point in time. The view can be used again.
+func (v *View) Close(ctx context.Context) { v.end(ctx, v.forget()) }
+
+func (v *View) forget() (pit string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	pit, v.pit = v.pit, ""
+	return pit
+}
+
+// end tells the server that it can let go of a point in time. It would by itself, later.
+func (v *View) end(ctx context.Context, pit string) {
+	if pit == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	v.source.client.Once().Do(ctx, http.MethodDelete, "/_pit", nil, map[string]any{"id": pit}, nil)
+}
+
+// open returns the point in time; "" where the server has none. fresh says that it was opened just now.
+func (v *View) open(ctx context.Context) (pit string, fresh bool, err error) {
+	if !v.source.has(pointInTime) {
+		return "", false, nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.pit != "" && time.Since(v.used) < keepAlive {
+		v.used = time.Now()
+		return v.pit, false, nil
+	}
+	query := v.source.matching()
+	query.Del("allow_no_indices")
+	query.Set("keep_alive", alive())
+	var answer struct{ ID string }
+	err = v.source.client.Do(ctx, http.MethodPost, es.Path(v.source.pattern(v.query), "_pit"), query, nil, &answer)
+	switch status := es.Status(err); {
+	case err == nil:
+		v.pit, v.used = answer.ID, time.Now()
+		return v.pit, true, nil
+	case status == http.StatusNotFound && es.Type(err) == "index_not_found_exception", status == http.StatusTooManyRequests:
+		return "", false, nil // there is nothing to hold, or no room: searches answer as well without
+	case status >= 400 && status < 500 && status != http.StatusUnauthorized:
+		v.source.lack(pointInTime)
+		return "", false, nil
+	}
+	return "", false, err
+}
+
+func alive() string { return fmt.Sprintf("%ds", int(keepAlive.Seconds())) }
+
+// search asks with the point in time, or a new one if that has ended.
+func (v *View) search(ctx context.Context, body map[string]any) (*answer, error) {
+	for {
+		pit, fresh, err := v.open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if pit == "" {
+			delete(body, "pit")
+			return v.source.search(ctx, v.source.pattern(v.query), body)
+		}
+		body["pit"] = map[string]any{"id": pit, "keep_alive": alive()}
+		a, err := v.source.search(ctx, "", body)
+		v.mu.Lock()
+		if v.pit == pit {
+			if err == nil && a.PIT != "" {
+				v.pit = a.PIT
+			} else if err != nil && ended(err) {
+				v.pit = ""
+			}
+		}
+		v.mu.Unlock()
+		if err == nil || fresh || !ended(err) {
+			return a, err
+		}
+	}
+}
+
+// ended says whether an error may be that of a point in time that the server, or one between, does not know any more.
+func ended(err error) bool {
+	switch es.Status(err) {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusGone, http.StatusInternalServerError, http.StatusServiceUnavailable:
+		return true
+	}
+	return errors.Is(err, errGone)
+}
