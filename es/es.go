@@ -49,6 +49,8 @@ type Config struct {
 
 	// Transport sends the requests in place of connections of the client's own, if it is not nil. What is said above about TLS is then its business.
 	Transport http.RoundTripper
+	// Around, if it is not nil, is given what sends the requests and returns what is used in its place: for credentials that change.
+	Around func(http.RoundTripper) http.RoundTripper
 
 	Timeout time.Duration // of one request with its answer; default 30 s
 	Retries int           // how often a request is repeated; 0: 3 times, negative: never
@@ -76,6 +78,9 @@ func New(config Config) (*Client, error) {
 		if transport, err = config.connections(); err != nil {
 			return nil, err
 		}
+	}
+	if config.Around != nil {
+		transport = config.Around(transport)
 	}
 	header := http.Header{"Accept": {"application/json"}}
 	for name, value := range config.Headers {
