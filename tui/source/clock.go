@@ -5,16 +5,21 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/podbeat/podbeat/es"
 )
 
 // A clock is how precise the time field of an index pattern is, in the values that servers sort by.
 type clock struct {
 	nanos   bool   // sort values are nanoseconds since 1970, not milliseconds
 	numeric string // numeric_type that makes them alike in all indices
+	ties    []int  // which of Names.Tie the indices have, all as whole numbers
 }
 
 type clockAnswer struct {
@@ -93,37 +98,61 @@ func (s *Source) clock(ctx context.Context, q Query) (clock, error) {
 	if ok && time.Since(known.at) < clockFresh {
 		return known.clock, nil
 	}
-	fields, err := s.fieldCaps(ctx, index, s.names.Time)
+	fields, err := s.fieldCaps(ctx, index, strings.Join(append([]string{s.names.Time}, s.names.Tie...), ","))
 	if err != nil {
 		return clock{}, err
 	}
+	c := clock{ties: s.usable(fields)}
 	types := fields[s.names.Time]
 	delete(types, "unmapped")
-	var c clock
 	_, millis := types["date"]
 	_, nanos := types["date_nanos"]
 	switch {
-	case nanos && millis && s.has(nanosSort):
-		c = clock{nanos: true, numeric: "date_nanos"}
 	case nanos && millis:
-		c = clock{numeric: "date"}
+		err = s.mixed(ctx, index, &c)
 	case nanos:
-		c = clock{nanos: true}
-	case !millis:
-		if len(types) > 0 {
-			e := &TimeError{Field: s.names.Time, Index: index}
-			for name := range types {
-				e.Types = append(e.Types, name)
-			}
-			slices.Sort(e.Types)
-			return clock{}, e
-		}
-		return clock{}, s.noTime(ctx, index)
+		c.nanos = true
+	case millis:
+	case len(types) > 0:
+		err = &TimeError{Field: s.names.Time, Index: index, Types: slices.Sorted(maps.Keys(types))}
+	default:
+		err = s.noTime(ctx, index)
+	}
+	if err != nil || !millis && !nanos {
+		return c, err
 	}
 	s.mu.Lock()
 	s.clocks[index] = clockAnswer{c, time.Now()}
 	s.mu.Unlock()
 	return c, nil
+}
+
+// usable are the tie fields that can be sorted by.
+func (s *Source) usable(fields map[string]map[string]capability) []int {
+	var usable []int
+	for i, tie := range s.names.Tie {
+		types := maps.Clone(fields[tie])
+		delete(types, "unmapped")
+		some := len(types) > 0
+		for _, number := range []string{"long", "integer", "short", "byte"} {
+			delete(types, number)
+		}
+		if some && len(types) == 0 {
+			usable = append(usable, i)
+		}
+	}
+	return usable
+}
+
+// mixed is for indices of which some keep nanoseconds and some do not. Not every server can sort them by nanoseconds.
+func (s *Source) mixed(ctx context.Context, index string, c *clock) error {
+	c.nanos, c.numeric = true, "date_nanos"
+	_, err := s.search(ctx, index, map[string]any{"size": 1, "_source": false, "sort": s.order(*c, Newer), "track_total_hits": false})
+	if es.Status(err) == http.StatusBadRequest {
+		c.nanos, c.numeric = false, "date"
+		err = nil
+	}
+	return err
 }
 
 // noTime tells indices without the time field, which is an error, from no indices and from such without documents.
@@ -151,8 +180,8 @@ func (s *Source) order(c clock, dir Direction) []any {
 	if dir == Older {
 		missing = "_first"
 	}
-	for _, tie := range s.names.Tie {
-		sort = append(sort, map[string]any{tie: map[string]any{"order": word, "mode": "min", "unmapped_type": "long", "missing": missing}})
+	for _, i := range c.ties {
+		sort = append(sort, map[string]any{s.names.Tie[i]: map[string]any{"order": word, "mode": "min", "unmapped_type": "long", "missing": missing}})
 	}
 	return sort
 }
@@ -164,8 +193,25 @@ func (s *Source) place(c clock, row *Row) []any {
 	if len(ties) != len(s.names.Tie) {
 		ties = unpackTie(row.Tie, len(s.names.Tie))
 	}
-	for _, tie := range ties {
-		values = append(values, tie)
+	for _, i := range c.ties {
+		values = append(values, ties[i])
+	}
+	return values
+}
+
+// beside is the place next to a row's, on the side from which a search comes in a direction, so that all documents of the row's own place are found.
+func (s *Source) beside(c clock, row *Row, dir Direction) []any {
+	values := s.place(c, row)
+	for i, v := range slices.Backward(values) {
+		n, end, other := v.(int64), int64(math.MinInt64), int64(math.MaxInt64)
+		if dir == Older {
+			end, other = other, end
+		}
+		if n != end {
+			values[i] = n - int64(dir)
+			break
+		}
+		values[i] = other
 	}
 	return values
 }
@@ -191,7 +237,7 @@ func unpackTie(tie int64, n int) []int64 {
 	return ties
 }
 
-// placed reads the sort values of a hit into the row. Servers write the times and numbers of a sort as numbers.
+// placed reads the sort values of a hit into the row, of which ties are all the tie fields.
 func (c clock) placed(row *Row, sort []json.RawMessage, ties int) {
 	if len(sort) == 0 {
 		return
@@ -199,13 +245,13 @@ func (c clock) placed(row *Row, sort []json.RawMessage, ties int) {
 	if at, ok := whole(sort[0]); ok && at != math.MaxInt64 && at != math.MinInt64 {
 		row.Time = c.time(at)
 	}
-	row.ties = make([]int64, 0, ties)
-	for _, raw := range sort[1:min(1+ties, len(sort))] {
-		tie, ok := whole(raw)
-		if !ok {
-			tie = math.MaxInt64
+	row.ties = slices.Repeat([]int64{math.MaxInt64}, ties)
+	for k, i := range c.ties {
+		if k+1 < len(sort) {
+			if tie, ok := whole(sort[k+1]); ok {
+				row.ties[i] = tie
+			}
 		}
-		row.ties = append(row.ties, tie)
 	}
 	row.Tie = packTie(row.ties)
 }

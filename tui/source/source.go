@@ -106,10 +106,7 @@ type feature uint8
 
 const (
 	pointInTime feature = iota
-	nanosSort           // numeric_type date_nanos
 	randomSampler
-	plainSampler
-	shardDoc
 )
 
 func (s *Source) has(f feature) bool {

@@ -16,9 +16,10 @@ type View struct {
 	source *Source
 	query  Query
 
-	mu   sync.Mutex // of what follows; held while a point in time is opened
-	pit  string
-	used time.Time // when the point in time was last asked
+	mu     sync.Mutex // of what follows; held while a point in time is opened
+	pit    string
+	opened int       // how many points in time there were
+	used   time.Time // when the point in time was last asked
 }
 
 // keepAlive is for how long the server holds a point in time that is not asked.
@@ -58,16 +59,16 @@ func (v *View) end(ctx context.Context, pit string) {
 	v.source.client.Once().Do(ctx, http.MethodDelete, "/_pit", nil, map[string]any{"id": pit}, nil)
 }
 
-// open returns the point in time; "" where the server has none. fresh says that it was opened just now.
-func (v *View) open(ctx context.Context) (pit string, fresh bool, err error) {
+// open returns the point in time and its number, from 1; "" and 0 where the server has none. fresh says that it was opened just now.
+func (v *View) open(ctx context.Context) (pit string, number int, fresh bool, err error) {
 	if !v.source.has(pointInTime) {
-		return "", false, nil
+		return "", 0, false, nil
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.pit != "" && time.Since(v.used) < keepAlive {
 		v.used = time.Now()
-		return v.pit, false, nil
+		return v.pit, v.opened, false, nil
 	}
 	query := v.source.matching()
 	query.Del("allow_no_indices")
@@ -77,27 +78,29 @@ func (v *View) open(ctx context.Context) (pit string, fresh bool, err error) {
 	switch status := es.Status(err); {
 	case err == nil:
 		v.pit, v.used = answer.ID, time.Now()
-		return v.pit, true, nil
+		v.opened++
+		return v.pit, v.opened, true, nil
 	case status == http.StatusNotFound && es.Type(err) == "index_not_found_exception", status == http.StatusTooManyRequests:
-		return "", false, nil // there is nothing to hold, or no room: searches answer as well without
+		return "", 0, false, nil // there is nothing to hold, or no room: searches answer as well without
 	case status >= 400 && status < 500 && status != http.StatusUnauthorized:
 		v.source.lack(pointInTime)
-		return "", false, nil
+		return "", 0, false, nil
 	}
-	return "", false, err
+	return "", 0, false, err
 }
 
 func alive() string { return fmt.Sprintf("%ds", int(keepAlive.Seconds())) }
 
-// search asks with the point in time, or a new one if that has ended.
-func (v *View) search(ctx context.Context, body map[string]any) (*answer, error) {
+// search asks with the point in time, or a new one if that has ended. make gives the body for one, told by its
+// number, or for none, 0.
+func (v *View) search(ctx context.Context, make func(pit int) map[string]any) (*answer, error) {
 	for {
-		pit, fresh, err := v.open(ctx)
+		pit, number, fresh, err := v.open(ctx)
 		if err != nil {
 			return nil, err
 		}
+		body := make(number)
 		if pit == "" {
-			delete(body, "pit")
 			return v.source.search(ctx, v.source.pattern(v.query), body)
 		}
 		body["pit"] = map[string]any{"id": pit, "keep_alive": alive()}

@@ -1,0 +1,386 @@
+package source
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+)
+
+// maxRun is how many documents of one time and tie are put in order by key. More of them come as the server has them.
+const maxRun = 10_000
+
+// A step is a page that is wanted.
+type step struct {
+	from   *Row // where it begins; nil: at the end
+	within bool // from itself is in it, if it matches
+	dir    Direction
+	n      int
+	filter any // more that rows must match; nil: nothing
+}
+
+// Before returns about n rows older than row, which may be of another view; nil: the newest. There are more than n where
+// more have the same time and tie, and fewer where the rest of those with the oldest ones comes with the next page.
+func (v *View) Before(ctx context.Context, row *Row, n int) (Page, error) {
+	return v.page(ctx, step{from: row, dir: Older, n: n})
+}
+
+// After returns about n rows newer than row, as Before does; nil: the oldest.
+func (v *View) After(ctx context.Context, row *Row, n int) (Page, error) {
+	return v.page(ctx, step{from: row, dir: Newer, n: n})
+}
+
+// At returns the rows around an instant: those older than t, and those of t and newer ones.
+func (v *View) At(ctx context.Context, t time.Time, n int) (older, newer Page, err error) {
+	c, err := v.source.clock(ctx, v.query)
+	if err != nil {
+		return Page{}, Page{}, err
+	}
+	return v.around(ctx, step{n: n, filter: v.source.between(c, time.Time{}, t)}, step{n: n, filter: v.source.between(c, t, time.Time{})})
+}
+
+// From returns the rows around the place of a row, which may be of another view. The row itself is in newer, if it matches.
+func (v *View) From(ctx context.Context, row *Row, n int) (older, newer Page, err error) {
+	return v.around(ctx, step{from: row, n: n}, step{from: row, within: true, n: n})
+}
+
+func (v *View) around(ctx context.Context, before, after step) (older, newer Page, err error) {
+	before.dir, after.dir = Older, Newer
+	var failed [2]error
+	var both sync.WaitGroup
+	both.Go(func() { older, failed[0] = v.page(ctx, before) })
+	both.Go(func() { newer, failed[1] = v.page(ctx, after) })
+	both.Wait()
+	return older, newer, cmp.Or(failed[0], failed[1])
+}
+
+// Find returns the nearest row in a direction that also matches filter; nil: there is none.
+func (v *View) Find(ctx context.Context, row *Row, dir Direction, filter any) (*Row, error) {
+	page, err := v.page(ctx, step{from: row, dir: dir, n: 1, filter: filter})
+	switch {
+	case err != nil || len(page.Rows) == 0:
+		return nil, err
+	case dir == Older:
+		return page.Rows[len(page.Rows)-1], nil
+	}
+	return page.Rows[0], nil
+}
+
+// Document returns the whole document of a row.
+func (v *View) Document(ctx context.Context, row *Row) (json.RawMessage, error) {
+	c, err := v.source.clock(ctx, v.query)
+	if err != nil {
+		return nil, err
+	}
+	one := []any{map[string]any{"ids": map[string]any{"values": []string{row.ID}}}}
+	if !row.Time.IsZero() { // by which shards are passed over
+		one = append(one, v.source.between(c, row.Time, row.Time.Add(time.Millisecond)))
+	}
+	a, err := v.search(ctx, func(int) map[string]any {
+		return map[string]any{"size": 100, "track_total_hits": false, "query": map[string]any{"bool": map[string]any{"filter": one}}}
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range a.Hits {
+		if h.Index == row.Index && h.ID == row.ID {
+			return h.Source, nil
+		}
+	}
+	return nil, fmt.Errorf("cannot get the document %s of %s: it is not there any more", printable(row.ID), printable(row.Index))
+}
+
+// page reads runs, which are documents alike in what the server sorts by, and puts each in order. A run whose end was not
+// seen is left to the next page, unless it is all there is.
+func (v *View) page(ctx context.Context, want step) (Page, error) {
+	c, err := v.source.clock(ctx, v.query)
+	if err != nil {
+		return Page{}, err
+	}
+	r := &reading{view: v, clock: c, step: want, size: min(max(want.n, 1), maxRun-1) + 1}
+	for {
+		a, err := r.more(ctx)
+		if err != nil {
+			return Page{}, err
+		}
+		if r.done(a) {
+			return r.page(), nil
+		}
+	}
+}
+
+// A reading is a page on its way.
+type reading struct {
+	view  *View
+	clock clock
+	step
+
+	size  int
+	pit   int               // the number of the point in time; 0: none
+	after []json.RawMessage // of the last hit; nil at first
+	rows  []*Row            // in the direction
+	end   bool
+	meta  Meta
+}
+
+func (r *reading) more(ctx context.Context) (*answer, error) {
+	a, err := r.view.search(ctx, r.body)
+	if err != nil {
+		return nil, err
+	}
+	if r.meta.Request != nil {
+		a.Took, a.Elapsed, a.Partial = a.Took+r.meta.Took, a.Elapsed+r.meta.Elapsed, cmp.Or(r.meta.Partial, a.Partial)
+	}
+	r.meta = a.Meta
+	rows := r.view.source.rows(r.clock, a.Hits)
+	for i, row := range rows {
+		row.sort = a.Hits[i].Sort
+		if r.beyond(row) {
+			r.rows = append(r.rows, row)
+		}
+	}
+	if len(a.Hits) > 0 {
+		r.after = a.Hits[len(a.Hits)-1].Sort
+	}
+	return a, nil
+}
+
+func (r *reading) body(pit int) map[string]any {
+	if r.pit != pit {
+		r.pit, r.after, r.rows = pit, nil, nil // what was read is of another point in time
+	}
+	s := r.view.source
+	order := s.order(r.clock, r.dir)
+	var after []any
+	end := int64(-1)
+	word := "asc"
+	if r.dir == Older {
+		word, end = "desc", math.MaxInt64
+	}
+	switch {
+	case r.after != nil:
+		for _, value := range r.after {
+			after = append(after, value)
+		}
+	case r.large() && len(r.from.sort) == len(order)+1:
+		for _, value := range r.from.sort {
+			after = append(after, value)
+		}
+		if at, ok := whole(r.from.sort[len(order)]); ok && r.within {
+			after[len(order)] = at - int64(r.dir)
+		}
+	case r.from != nil:
+		after = s.beside(r.clock, r.from, r.dir)
+		if pit > 0 {
+			after = append(after, end)
+		}
+	}
+	if pit > 0 {
+		order = append(order, map[string]any{"_shard_doc": word})
+	}
+	body := map[string]any{"size": r.size, "sort": order, "track_total_hits": false,
+		"_source": s.included(r.view.query.Fields), "query": s.filter(r.view.query, r.clock, r.filter)}
+	if after != nil {
+		body["search_after"] = after
+	}
+	return body
+}
+
+// large says that the page begins in a run that is not put in order by key.
+func (r *reading) large() bool { return r.pit > 0 && r.from != nil && r.from.sort != nil }
+
+// beyond says whether a row is on the wanted side of where the page begins. Rows of the same place are told by key.
+func (r *reading) beyond(row *Row) bool {
+	if r.from == nil {
+		return true
+	}
+	if r.large() {
+		return r.within || row.Key() != r.from.Key()
+	}
+	by := Compare(row, r.from) * int(r.dir)
+	return by > 0 || by == 0 && r.within
+}
+
+// done says whether the rows that were read are a page, and leaves out what is not part of it.
+func (r *reading) done(a *answer) bool {
+	if len(a.Hits) < r.size {
+		r.end = true
+		return true
+	}
+	if len(r.rows) > 0 {
+		last := r.rows[len(r.rows)-1]
+		if cut := slices.IndexFunc(r.rows, func(row *Row) bool { return alike(row, last) }); cut > 0 {
+			r.rows = r.rows[:cut]
+			return true
+		}
+		if len(r.rows) >= maxRun {
+			return true
+		}
+	}
+	if r.pit > 0 {
+		r.size = min(4*r.size, maxRun)
+		return false
+	}
+	// Without a point in time nothing tells the documents of a run apart for the server: it has to be in one answer.
+	if r.size == maxRun {
+		r.meta.Partial = cmp.Or(r.meta.Partial, fmt.Sprintf("more than %d documents have one time, of which the server gives no others", maxRun))
+		return len(r.rows) > 0
+	}
+	r.size, r.after, r.rows = maxRun, nil, nil
+	return false
+}
+
+// alike says whether rows are of one run.
+func alike(a, b *Row) bool { return a.Time.Equal(b.Time) && compareTies(a, b) == 0 }
+
+// page puts the rows in order.
+func (r *reading) page() Page {
+	for from := 0; from < len(r.rows); {
+		to := from + 1
+		for to < len(r.rows) && alike(r.rows[from], r.rows[to]) {
+			to++
+		}
+		run := r.rows[from:to]
+		if len(run) < maxRun && !(r.large() && alike(run[0], r.from)) {
+			slices.SortFunc(run, func(a, b *Row) int { return Compare(a, b) * int(r.dir) })
+			for _, row := range run {
+				row.sort = nil
+			}
+		}
+		from = to
+	}
+	if r.dir == Older {
+		slices.Reverse(r.rows)
+	}
+	return Page{Rows: r.rows, End: r.end, Meta: r.meta}
+}
+
+// First reads the newest n rows and calls each with pages of them as they come, each older than the one before. If the server
+// has not answered within a moment, slices of time that double in length are asked from the newest end on.
+func (v *View) First(ctx context.Context, n int, each func(Page)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		Page
+		err error
+	}
+	whole := make(chan result, 1)
+	go func() { // ends with ctx, and then with nobody to read it
+		page, err := v.Before(ctx, nil, n)
+		whole <- result{page, err}
+	}()
+	shown := map[string]bool{}
+	finish := func(r result) error {
+		if r.err != nil {
+			return r.err
+		}
+		r.Rows = slices.DeleteFunc(r.Rows, func(row *Row) bool { return shown[row.Key()] })
+		each(r.Page)
+		return nil
+	}
+	patience := time.NewTimer(firstPatience)
+	defer patience.Stop()
+	select {
+	case r := <-whole:
+		return finish(r)
+	case <-patience.C:
+	}
+	slices := make(chan result)
+	go v.slices(ctx, n, func(page Page, err error) bool {
+		select {
+		case slices <- result{page, err}:
+			return err == nil
+		case <-ctx.Done():
+			return false
+		}
+	})
+	for {
+		select {
+		case r := <-whole:
+			return finish(r)
+		case r := <-slices:
+			if r.err != nil { // the whole answer says what is wrong
+				slices = nil
+				continue
+			}
+			for _, row := range r.Rows {
+				shown[row.Key()] = true
+			}
+			if len(r.Rows) > 0 {
+				each(r.Page)
+			}
+			if len(shown) >= n {
+				return nil
+			}
+		}
+	}
+}
+
+// firstPatience is for how long the newest rows are waited for before slices of time are asked.
+const firstPatience = 300 * time.Millisecond
+
+// slices asks for the newest n rows slice by slice, until yield says no or there are enough.
+func (v *View) slices(ctx context.Context, n int, yield func(Page, error) bool) {
+	part := v.query
+	newest := part.To
+	if newest.IsZero() || newest.After(time.Now()) {
+		newest = time.Now() // and whatever is said to come
+	}
+	for length := time.Minute; ; length *= 2 {
+		part.From = newest.Add(-length)
+		last := length > 1<<20*time.Minute || !v.query.From.IsZero() && !part.From.After(v.query.From)
+		if last {
+			part.From = v.query.From
+		}
+		slice := v.source.View(part)
+		var row *Row
+		for done := false; !done; {
+			page, err := slice.Before(ctx, row, n)
+			done = page.End || len(page.Rows) == 0
+			page.End = page.End && last
+			n -= len(page.Rows)
+			if !yield(page, err) || n <= 0 {
+				return
+			}
+			if !done {
+				row = page.Rows[0]
+			}
+		}
+		if last {
+			return
+		}
+		newest, part.To = part.From, part.From
+	}
+}
+
+// Export calls each with all rows, oldest first, some thousands at a time, which have these fields; nil is all. It ends with each's error.
+func (v *View) Export(ctx context.Context, fields []string, each func(rows []*Row) error) error {
+	query := v.query
+	query.Fields = fields
+	own := v.source.View(query)
+	defer own.Close(context.WithoutCancel(ctx))
+	var last *Row
+	for {
+		page, err := own.After(ctx, last, 5000)
+		if err != nil {
+			return err
+		}
+		if page.Partial != "" {
+			return errors.New("cannot export all documents: " + page.Partial)
+		}
+		if len(page.Rows) > 0 {
+			last = page.Rows[len(page.Rows)-1]
+			if err := each(page.Rows); err != nil {
+				return err
+			}
+		}
+		if page.End || len(page.Rows) == 0 {
+			return nil
+		}
+	}
+}
