@@ -337,7 +337,7 @@ func (v *View) slices(ctx context.Context, n int, yield func(Page, error) bool) 
 		if last {
 			part.From = v.query.From
 		}
-		slice := v.source.View(part)
+		slice := &View{source: v.source, query: part, loose: true}
 		var row *Row
 		for done := false; !done; {
 			page, err := slice.Before(ctx, row, n)

@@ -15,6 +15,7 @@ import (
 type View struct {
 	source *Source
 	query  Query
+	loose  bool // without a point in time: for what is asked once
 
 	mu     sync.Mutex // of what follows; held while a point in time is opened
 	pit    string
@@ -61,7 +62,7 @@ func (v *View) end(ctx context.Context, pit string) {
 
 // open returns the point in time and its number, from 1; "" and 0 where the server has none. fresh says that it was opened just now.
 func (v *View) open(ctx context.Context) (pit string, number int, fresh bool, err error) {
-	if !v.source.has(pointInTime) {
+	if v.loose || !v.source.has(pointInTime) {
 		return "", 0, false, nil
 	}
 	v.mu.Lock()
