@@ -84,7 +84,7 @@ func ParseChip(text string) (Chip, error) {
 		case ok:
 			simple.Not, simple.Off, simple.Pinned = true, c.Off, c.Pinned
 			return simple, nil
-		case enclosed(inner):
+		case enclosed(inner) && strings.TrimSpace(inner[1:len(inner)-1]) != "":
 			c.Not, c.Query = true, strings.TrimSpace(inner[1:len(inner)-1])
 		}
 	}
