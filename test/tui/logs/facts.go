@@ -154,3 +154,13 @@ func call(ctx context.Context, method, url string, body, into any) error {
 	}
 	return json.Unmarshal(answer, into)
 }
+
+// Plan returns the facts of a day of n documents without writing any.
+func Plan(n int) *Facts {
+	f, g := newFacts(), newGenerator(n)
+	for d, ok := g.next(); ok; d, ok = g.next() {
+		f.add(d, n)
+	}
+	f.finish()
+	return f
+}
