@@ -1,0 +1,262 @@
+package source
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/podbeat/podbeat/test/services"
+)
+
+// many are n documents in three indices: of few times, of which a third have a sequence, a third an offset and a third neither.
+func many(pattern string, n int) []written {
+	r := rand.New(rand.NewPCG(1, 2))
+	docs := make([]written, n)
+	for i := range docs {
+		more := []string{fmt.Sprintf(`"event":{"sequence":%d}`, r.IntN(50)), fmt.Sprintf(`"log":{"offset":%d}`, r.IntN(50)), `"other":1`}[r.IntN(3)]
+		d := time.Duration(r.IntN(20)) * time.Millisecond
+		if r.IntN(2) == 0 {
+			d = time.Duration(r.IntN(60_000)) * time.Millisecond
+		}
+		docs[i] = written{fmt.Sprintf("%s%d", pattern, i%3), fmt.Sprintf("%06d", r.IntN(1e6)*10_000+i), fmt.Sprintf(`"@timestamp":"%s","message":"line %d",%s`, at(d), i, more)}
+	}
+	return docs
+}
+
+func keys(docs []written) []string {
+	var all []string
+	for _, d := range docs {
+		all = append(all, d.index+"\x00"+d.id)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// walk reads all pages from one end, and calls between with the number of each.
+func walk(t *testing.T, v *View, dir Direction, n int, between func(page int)) []*Row {
+	t.Helper()
+	var all []*Row
+	var last *Row
+	for i := 0; ; i++ {
+		if i > 5000 {
+			t.Fatal("it does not end")
+		}
+		read := v.After
+		if dir == Older {
+			read = v.Before
+		}
+		page, err := read(t.Context(), last, n)
+		if err != nil {
+			t.Fatalf("page %d: %v", i, err)
+		}
+		if page.Partial != "" {
+			t.Fatalf("page %d: %s", i, page.Partial)
+		}
+		if dir == Older {
+			all = slices.Concat(page.Rows, all)
+		} else {
+			all = append(all, page.Rows...)
+		}
+		if page.End {
+			return all
+		}
+		if len(page.Rows) == 0 {
+			t.Fatalf("page %d is empty and not the last", i)
+		}
+		last = all[0]
+		if dir == Newer {
+			last = all[len(all)-1]
+		}
+		if between != nil {
+			between(i)
+		}
+	}
+}
+
+// check fails unless rows are exactly these documents, in order.
+func check(t *testing.T, rows []*Row, want []string) {
+	t.Helper()
+	var got []string
+	for i, row := range rows {
+		got = append(got, row.Key())
+		if i > 0 && Compare(rows[i-1], row) >= 0 {
+			t.Errorf("row %d is not behind the one before: %v %v, %v %v", i, rows[i-1].Time, rows[i-1].Tie, row.Time, row.Tie)
+		}
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Fatalf("%d rows, %d of them different, want %d", len(got), len(slices.Compact(got)), len(want))
+	}
+}
+
+func prepared(t *testing.T, p place, n int) (pattern string, docs []written) {
+	t.Helper()
+	pattern = p.pattern()
+	for i := range 3 {
+		p.create(t, fmt.Sprintf("%s%d", pattern, i), 1+i, "date")
+	}
+	docs = many(pattern, n)
+	p.write(t, docs...)
+	return pattern, docs
+}
+
+func TestPagesHoldAllRowsOnceInOrder(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		pattern, docs := prepared(t, p, 4000)
+		for _, held := range []bool{true, false} {
+			s := Open(p.client, Options{Index: pattern + "*", Session: "test"})
+			if !held {
+				s.lack(pointInTime)
+			}
+			v := s.View(Query{})
+			want := keys(docs)
+			var order []string
+			for _, n := range []int{1000, 137, 20} {
+				for _, dir := range []Direction{Older, Newer} {
+					rows := walk(t, v, dir, n, nil)
+					check(t, rows, want)
+					var got []string
+					for _, row := range rows {
+						got = append(got, row.Key())
+					}
+					if order == nil {
+						order = got
+					} else if !slices.Equal(order, got) {
+						t.Errorf("pages of %d in direction %d have another order", n, dir)
+					}
+				}
+			}
+			if open := v.pit != ""; open != held {
+				t.Errorf("there is a point in time: %v", open)
+			}
+			v.Close(t.Context())
+		}
+	})
+}
+
+// Rows that lie within a run of documents alike are places, too, also with a new point in time for each page.
+func TestAnyRowIsAPlace(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		pattern, docs := prepared(t, p, 1500)
+		v := Open(p.client, Options{Index: pattern + "*"}).View(Query{})
+		all := walk(t, v, Newer, 500, nil)
+		check(t, all, keys(docs))
+		r := rand.New(rand.NewPCG(5, 6))
+		for range 30 {
+			i := r.IntN(len(all))
+			if r.IntN(2) == 0 {
+				v.Renew()
+			}
+			row := &Row{Index: all[i].Index, ID: all[i].ID, Time: all[i].Time, Tie: all[i].Tie} // as after a restart
+			if r.IntN(2) == 0 {
+				row = all[i]
+			}
+			newer, err := v.After(t.Context(), row, 50)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, newer.Rows, all[i+1:min(len(all), i+1+len(newer.Rows))])
+			older, err := v.Before(t.Context(), row, 50)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, older.Rows, all[max(0, i-len(older.Rows)):i])
+			older, newer, err = v.From(t.Context(), row, 50)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, slices.Concat(older.Rows, newer.Rows), all[max(0, i-len(older.Rows)):i+len(newer.Rows)])
+			if len(newer.Rows) == 0 || newer.Rows[0].Key() != row.Key() {
+				t.Errorf("the row is not the first of the newer ones")
+			}
+		}
+		instant := noon.Add(7 * time.Millisecond)
+		older, newer, err := v.At(t.Context(), instant, 30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(all, func(r *Row) bool { return !r.Time.Before(instant) })
+		same(t, slices.Concat(older.Rows, newer.Rows), all[i-len(older.Rows):i+len(newer.Rows)])
+	})
+}
+
+func same(t *testing.T, got, want []*Row) {
+	t.Helper()
+	if len(got) == 0 && len(want) > 0 {
+		t.Error("no rows")
+	}
+	for i := range got {
+		if i >= len(want) || got[i].Key() != want[i].Key() {
+			t.Errorf("row %d of %d is another one", i, len(got))
+			return
+		}
+	}
+}
+
+func TestPagesWhileDocumentsAreWrittenAndPointsInTimeEnd(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		pattern, docs := prepared(t, p, 2000)
+		s := Open(p.client, Options{Index: pattern + "*"})
+		for _, dir := range []Direction{Older, Newer} {
+			v := s.View(Query{})
+			before, round := keys(docs), 0
+			rows := walk(t, v, dir, 100, func(page int) {
+				if page > 15 {
+					return
+				}
+				round++
+				late := written{pattern + "1", fmt.Sprintf("late-%d-%d", dir, page), fmt.Sprintf(`"@timestamp":"%s","message":"late"`, at(time.Duration(page)*time.Millisecond))}
+				p.write(t, late)
+				docs = append(docs, late)
+				switch page % 3 {
+				case 0:
+					v.mu.Lock()
+					v.end(t.Context(), v.pit) // as if it were forgotten
+					v.mu.Unlock()
+				case 1:
+					v.Renew()
+				}
+			})
+			if round < 10 {
+				t.Fatalf("there were %d pages only", round)
+			}
+			var old []*Row
+			for _, row := range rows {
+				if i, found := slices.BinarySearch(before, row.Key()); found {
+					old = append(old, row)
+					before = slices.Delete(before, i, i+1)
+				} else if _, found := slices.BinarySearch(keys(docs), row.Key()); !found {
+					t.Errorf("row %q twice", row.Key())
+				}
+			}
+			if len(before) > 0 {
+				t.Errorf("%d rows are missing", len(before))
+			}
+			check(t, old, keys(docs[:len(old)]))
+		}
+	})
+}
+
+func TestPagesGoOnWhenAnIndexIsDeleted(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		pattern, docs := prepared(t, p, 1500)
+		v := Open(p.client, Options{Index: pattern + "*"}).View(Query{})
+		rows := walk(t, v, Older, 200, func(page int) {
+			if page == 1 {
+				services.Call(t, "DELETE", p.url+"/"+pattern+"2", "", 200)
+			}
+		})
+		seen := map[string]int{}
+		for _, row := range rows {
+			seen[row.Key()]++
+		}
+		for _, d := range docs {
+			n := seen[d.index+"\x00"+d.id]
+			if n > 1 || n == 0 && d.index != pattern+"2" {
+				t.Errorf("%s of %s was there %d times", d.id, d.index, n)
+			}
+		}
+	})
+}
