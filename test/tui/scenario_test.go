@@ -104,8 +104,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 }
 
 // scenarios runs the scripts of a directory.
-func scenarios(t *testing.T, dir string, c *logs.Cluster, url string) {
-	program := harness.Program(t, "logtui")
+func scenarios(t *testing.T, dir string, c *logs.Cluster, url, program string) {
 	t.Run("all", func(t *testing.T) { // scripts are parallel; the day stays until the last has ended
 		testscript.Run(t, testscript.Params{Dir: dir, Cmds: commands, Setup: func(env *testscript.Env) error {
 			s := &scenario{name: filepath.Base(env.WorkDir), es: url, cluster: c, program: program}

@@ -52,7 +52,7 @@ func load(t *testing.T, major int) (c *logs.Cluster, url string) {
 // TestScenarios runs the scenarios in testdata.
 func TestScenarios(t *testing.T) {
 	c, url := load(t, 7)
-	scenarios(t, "testdata", c, url)
+	scenarios(t, "testdata", c, url, harness.Program(t, "logtui"))
 }
 
 // The same number gives the same day, and Check notices when it is not the one that is there.
