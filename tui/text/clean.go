@@ -59,7 +59,7 @@ func (c *cleaner) step() {
 	switch {
 	case b-0x20 < 0x5f:
 		from := c.at
-		for c.at < len(c.in) && c.in[c.at]-0x20 < 0x5f {
+		for c.at++; c.at < len(c.in) && c.in[c.at]-0x20 < 0x5f; {
 			c.at++
 		}
 		c.out.WriteString(c.in[from:c.at])
@@ -98,15 +98,15 @@ func (c *cleaner) rune(r rune) {
 		if c.linked && k&consonant != 0 {
 			c.out.WriteString("\u200c")
 		}
-		c.put(r)
+		c.write(r, k)
 	case mark, spacing:
 		c.mark(r, k)
 	case joiner:
 		next, _ := utf8.DecodeRuneInString(c.in[c.at:])
 		switch {
-		case joins(c.base) && joins(next):
+		case r == 0x200c && joins(c.base) && joins(next):
 			c.mark(r, k)
-		case r == 0x200d && kindOf(c.base)&picture != 0 && kindOf(next)&picture != 0:
+		case r == 0x200d && (joins(c.base) && joins(next) || kindOf(c.base)&picture != 0 && kindOf(next)&picture != 0):
 		default:
 			c.show(r)
 		}
@@ -143,9 +143,11 @@ func (c *cleaner) rune(r rune) {
 }
 
 // put writes a character that stands for itself.
-func (c *cleaner) put(r rune) {
+func (c *cleaner) put(r rune) { c.write(r, kindOf(r)) }
+
+func (c *cleaner) write(r rune, k kind) {
 	c.out.WriteRune(r)
-	c.column += kindOf(r).width()
+	c.column += k.width()
 	c.base, c.marks, c.linked = r, 0, false
 }
 
@@ -161,7 +163,7 @@ func (c *cleaner) mark(r rune, k kind) {
 	c.out.WriteRune(r)
 	c.column += k.width()
 	c.marks++
-	c.linked = (c.linked || k&linker != 0) && r != 0x200c
+	c.linked = (c.linked || k&linker != 0 && kindOf(c.base)&consonant != 0) && r != 0x200c
 }
 
 // show writes a character's number.
@@ -200,7 +202,7 @@ func syllable(r rune, rest string) (whole rune, n int) {
 }
 
 // kind is what is known of a character: its width in cells in the lowest two bits, its form, and three signs.
-type kind uint8
+type kind uint16
 
 // Forms.
 const (
@@ -212,12 +214,12 @@ const (
 	tone         // colours the emoji before it
 	region       // one half of a flag
 	jamo         // a letter of a Hangul syllable
-	hidden       = kind(7) << 2
+	hidden       // is written as its number
 
-	forms     kind = 7 << 2
-	picture   kind = 1 << 5 // emoji and what may become one
-	consonant kind = 1 << 6 // becomes one cluster with the one before if a linker is between
-	linker    kind = 1 << 7
+	forms     kind = 15 << 2
+	picture   kind = 1 << 6 // emoji and what may become one
+	consonant kind = 1 << 7 // becomes one cluster with the one before if a linker is between
+	linker    kind = 1 << 8
 )
 
 func (k kind) form() kind { return k & forms }
@@ -261,7 +263,7 @@ func examine(r rune) kind {
 		return region | 1
 	case r >= 0x1100 && r <= 0x11ff || r >= 0xa960 && r <= 0xa97f || r >= 0xd7b0 && r <= 0xd7ff:
 		return jamo
-	case !unicode.IsGraphic(r), unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r),
+	case !unicode.IsGraphic(r), unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r), unicode.Is(disputed, r),
 		first(s+"a") > len(s), // joins what follows
 		width == 0 && (!joined || ansi.StringWidth(s) != 0), width > 1 && joined:
 		return hidden
@@ -282,4 +284,16 @@ func examine(r rune) kind {
 		k |= consonant
 	}
 	return k
+}
+
+// disputed are characters of which terminals in use have another width than the renderer: those of Unicode 15 (2022), which older
+// ones do not know, and signs that became wide or narrow in Unicode 16.
+var disputed = &unicode.RangeTable{
+	R16: []unicode.Range16{{0x2630, 0x2637, 1}, {0x268a, 0x268f, 1}, {0x3248, 0x324f, 1}},
+	R32: []unicode.Range32{
+		{0x1123f, 0x11241, 1}, {0x11b00, 0x11b5f, 1}, {0x11f00, 0x11f5f, 1}, {0x1342f, 0x1345f, 1}, {0x1b132, 0x1b132, 1}, {0x1b155, 0x1b155, 1},
+		{0x1d2c0, 0x1d2df, 1}, {0x1d300, 0x1d37f, 1}, {0x1df25, 0x1df2a, 1}, {0x1e030, 0x1e08f, 1}, {0x1e4d0, 0x1e4ff, 1}, {0x1f6dc, 0x1f6dc, 1},
+		{0x1f774, 0x1f77f, 1}, {0x1f7d9, 0x1f7d9, 1}, {0x1fa75, 0x1fa77, 1}, {0x1fa87, 0x1fa88, 1}, {0x1faad, 0x1faaf, 1}, {0x1fabb, 0x1fabf, 1},
+		{0x1face, 0x1facf, 1}, {0x1fada, 0x1fadb, 1}, {0x1fae8, 0x1fae8, 1}, {0x1faf7, 0x1faf8, 1}, {0x2b739, 0x2b739, 1}, {0x31350, 0x323af, 1},
+	},
 }

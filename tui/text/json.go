@@ -18,28 +18,22 @@ const (
 // Elasticsearch has it; if several stand for the path, the first one counts. Values of arrays are joined with ", ", objects are
 // compact JSON. Null is no value. It reads only what it must; what is not JSON has no fields.
 func Get(doc []byte, path string) (value string, ok bool) {
-	var first []byte
-	var more [][]byte
-	find(doc, path, 0, false, func(raw []byte) {
-		if first == nil {
-			first = raw
-		} else {
-			more = append(more, raw)
+	var more []string
+	find(doc, path, 0, false, func(raw []byte) bool {
+		part, has := render(raw, 0)
+		switch {
+		case !has:
+		case !ok:
+			value, ok = part, true
+		default:
+			more = append(more, part)
 		}
+		return has
 	})
-	if first == nil {
-		return "", false
+	if more != nil {
+		value += ", " + strings.Join(more, ", ")
 	}
-	if more == nil {
-		return render(first, 0)
-	}
-	var parts []string
-	for _, raw := range append([][]byte{first}, more...) {
-		if part, ok := render(raw, 0); ok {
-			parts = append(parts, part)
-		}
-	}
-	return strings.Join(parts, ", "), len(parts) > 0
+	return value, ok
 }
 
 // Values returns all values of a field: string, json.Number and bool, those of arrays one by one. Objects and nulls are left out.
@@ -59,7 +53,7 @@ func Values(doc []byte, path string) []any {
 			}
 		}
 	}
-	find(doc, path, 0, true, func(raw []byte) { add(raw, 0) })
+	find(doc, path, 0, true, func(raw []byte) bool { add(raw, 0); return true })
 	return all
 }
 
@@ -120,9 +114,9 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// find calls emit with the raw values that path stands for in the object doc: all of them, or those of its first way only. It
-// tells whether there was one.
-func find(doc []byte, path string, depth int, all bool, emit func(raw []byte)) bool {
+// find calls emit with the raw values that path stands for in the object doc: all of them, or those of its first way only on which
+// emit says that it is one. It tells whether there was one.
+func find(doc []byte, path string, depth int, all bool, emit func(raw []byte) bool) bool {
 	found := false
 	for e := inside(doc); e.next(); {
 		if e.array {
@@ -141,9 +135,7 @@ func find(doc []byte, path string, depth int, all bool, emit func(raw []byte)) b
 		here := false
 		switch {
 		case len(key) == len(path):
-			if here = e.value[0] != 'n'; here {
-				emit(e.value)
-			}
+			here = emit(e.value)
 		case path[len(key)] == '.' && (e.value[0] == '{' || e.value[0] == '[') && depth < depthMax:
 			here = find(e.value, path[len(key)+1:], depth+1, all, emit)
 		}
@@ -213,14 +205,26 @@ func quoted(doc []byte, at int) int {
 	if at >= len(doc) || doc[at] != '"' {
 		return -1
 	}
-	for i := at + 1; ; {
+	i := at + 1
+	for end := min(i+24, len(doc)); i < end; i++ { // most are short
+		switch doc[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			i++
+		}
+	}
+	for first := i; ; {
+		if i >= len(doc) {
+			return -1
+		}
 		n := bytes.IndexByte(doc[i:], '"')
 		if n < 0 {
 			return -1
 		}
 		i += n
 		back := i
-		for doc[back-1] == '\\' {
+		for back > first && doc[back-1] == '\\' {
 			back--
 		}
 		i++

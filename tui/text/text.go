@@ -8,7 +8,8 @@
 // characters that are as wide alone as in their cluster:
 //
 //   - emoji are shown in their plain form: without the joiner (a family is shown as its members), skin tone and variation selector
-//   - Indic consonants that would join are parted by U+200C, which writes the sign between them out
+//   - letters lose the joiner, too (tmux lets it hide the next letter), and Indic consonants that would join are parted by U+200C,
+//     which writes the sign between them out
 //   - Hangul letters are composed to syllables; halves of flags, Hangul letters alone and all invisible characters are written as
 //     their number
 //   - combining characters stay, six on one cell; at the beginning of a line they get a ◌ to stand on
@@ -20,6 +21,7 @@
 package text
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -42,11 +44,7 @@ var ellipsisWidth = ansi.StringWidthWc(ellipsis) // 2 with RUNEWIDTH_EASTASIAN
 
 // Width is how many cells one line of cleaned text takes. Like the functions below it passes over our own styles.
 func Width(s string) int {
-	width := 0
-	for i := 0; i < len(s); {
-		n, w := glyph(s, i)
-		i, width = i+n, width+w
-	}
+	_, width := fit(s, math.MaxInt)
 	return width
 }
 
@@ -59,9 +57,15 @@ func glyph(s string, i int) (n, w int) {
 	n, w = 1, 1
 	if b >= utf8.RuneSelf {
 		r, size := utf8.DecodeRuneInString(s[i:])
-		n, w = size, kindOf(r).width()
-		if kindOf(r).form() == spacing && clusters.Load() {
+		k := kindOf(r)
+		n, w = size, k.width()
+		switch {
+		case k.form() == spacing && clusters.Load():
 			w = 0
+		case k.form() == region:
+			if next, size := utf8.DecodeRuneInString(s[i+n:]); kindOf(next).form() == region {
+				n, w = n+size, 2
+			}
 		}
 	} else if b < 0x20 || b == 0x7f {
 		w = 0
@@ -127,8 +131,12 @@ func escapes(s string) string {
 // fit is the longest beginning of s that is not wider than w: its bytes and cells.
 func fit(s string, w int) (n, width int) {
 	for n < len(s) {
+		// An ASCII character is not joined by another one.
+		for n+1 < len(s) && width < w && s[n]-0x20 < 0x5f && s[n+1] < utf8.RuneSelf {
+			n, width = n+1, width+1
+		}
 		size, cells := glyph(s, n)
-		if width+cells > w {
+		if cells > w-width {
 			break
 		}
 		n, width = n+size, width+cells
@@ -138,14 +146,13 @@ func fit(s string, w int) (n, width int) {
 
 // Cut returns at most w cells of s, the last of them … if something was cut off. Styles go on to where they end.
 func Cut(s string, w int) string {
-	n, _ := fit(s, w)
-	if n == len(s) {
+	if n, _ := fit(s, w); n == len(s) {
 		return s
 	}
 	if w < ellipsisWidth {
 		return escapes(s)
 	}
-	n, _ = fit(s, w-ellipsisWidth)
+	n, _ := fit(s, w-ellipsisWidth)
 	return s[:n] + ellipsis + escapes(s[n:])
 }
 
@@ -181,7 +188,7 @@ func Pad(s string, w int) string {
 	n, width := fit(s, w)
 	if n < len(s) {
 		s = Cut(s, w)
-		width = Width(s)
+		_, width = fit(s, w)
 	}
 	if width == w {
 		return s
@@ -228,8 +235,11 @@ func Lines(s string, w int) (spans [][2]int) {
 		switch {
 		case width+cells <= w || i == start:
 			i, width = i+n, width+cells
-		case blank: // the line ends here; the spaces that follow are not the next one's
-			spans = append(spans, [2]int{start, i})
+		case blank: // all spaces here are where the line ends, but not those that it begins with
+			if blanks == start {
+				blanks = i
+			}
+			spans = append(spans, [2]int{start, blanks})
 			for i < len(s) && s[i] == ' ' {
 				i++
 			}
@@ -271,6 +281,12 @@ func Highlight(s string, found [][2]int, on, base lipgloss.Style) string {
 	at := 0
 	for _, f := range found {
 		from, to := max(f[0], at), min(f[1], len(s))
+		for from > at && from < len(s) && !utf8.RuneStart(s[from]) {
+			from--
+		}
+		for to > from && to < len(s) && !utf8.RuneStart(s[to]) {
+			to++
+		}
 		if from >= to {
 			continue
 		}
