@@ -47,8 +47,6 @@ func Advice(err error) Banner {
 		return Banner{"Nothing listens at the server's address", "Is it running, and are host and port right? It is tried again.", true, 2 * time.Second}
 	case strings.Contains(text, "write https://"), strings.Contains(text, "write http://"):
 		return Banner{"The server speaks another protocol", "Change http:// and https:// in the host of this context.", false, 0}
-	case errors.Is(err, errGone):
-		return Banner{"The server forgot what was searched", "It is asked anew.", true, time.Second}
 	}
 	var broken net.Error
 	if errors.As(err, &broken) || strings.Contains(text, "EOF") || strings.Contains(text, "connection reset") || strings.Contains(text, "cannot read the answer") {

@@ -128,7 +128,11 @@ func (p place) write(t *testing.T, docs ...written) {
 		b.Reset()
 	}
 	for i, d := range docs {
-		fmt.Fprintf(&b, "{\"index\":{\"_index\":%q,\"_id\":%q}}\n{\"kubernetes\":{\"namespace\":\"shop\"},%s}\n", d.index, d.id, d.json)
+		json := d.json
+		if !strings.Contains(json, `"kubernetes"`) {
+			json += `,"kubernetes":{"namespace":"shop"}`
+		}
+		fmt.Fprintf(&b, "{\"index\":{\"_index\":%q,\"_id\":%q}}\n{%s}\n", d.index, d.id, json)
 		if i%5000 == 4999 {
 			flush()
 		}

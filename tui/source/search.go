@@ -86,7 +86,7 @@ func (s *Source) search(ctx context.Context, index string, body map[string]any) 
 	}
 	a.Shards.Total, a.Shards.Skipped, a.Shards.Failed = w.Shards.Total, w.Shards.Skipped, w.Shards.Failed
 	a.Partial = w.partial()
-	return a, w.gone()
+	return a, nil
 }
 
 func encode(body any) ([]byte, error) {
@@ -111,16 +111,6 @@ func (w *wire) partial() string {
 		return "the server stopped searching early"
 	}
 	return ""
-}
-
-// gone is an error if a shard does not know the point in time any more.
-func (w *wire) gone() error {
-	for _, f := range w.Shards.Failures {
-		if f.Reason.Type == contextMissing {
-			return errGone
-		}
-	}
-	return nil
 }
 
 // rows makes rows of hits, in their order.

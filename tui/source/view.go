@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -21,15 +20,11 @@ type View struct {
 	pit    string
 	opened int       // how many points in time there were
 	used   time.Time // when the point in time was last asked
+	faulty bool      // some shards failed from the beginning
 }
 
 // keepAlive is for how long the server holds a point in time that is not asked.
 const keepAlive = 2 * time.Minute
-
-// contextMissing is the type of the error of a point in time that has ended.
-const contextMissing = "search_context_missing_exception"
-
-var errGone = errors.New("the point in time has ended")
 
 // View returns the documents of q. It sends nothing.
 func (s *Source) View(q Query) *View { return &View{source: s, query: q} }
@@ -106,19 +101,32 @@ func (v *View) search(ctx context.Context, make func(pit int) map[string]any) (*
 		}
 		body["pit"] = map[string]any{"id": pit, "keep_alive": alive()}
 		a, err := v.source.search(ctx, "", body)
-		v.mu.Lock()
-		if v.pit == pit {
-			if err == nil && a.PIT != "" {
-				v.pit = a.PIT
-			} else if err != nil && ended(err) {
-				v.pit = ""
-			}
-		}
-		v.mu.Unlock()
-		if err == nil || fresh || !ended(err) {
+		if !v.renews(number, fresh, a, err) {
 			return a, err
 		}
 	}
+}
+
+// renews says whether what was answered to the point in time of this number has to be asked anew of another one: shards that
+// went away answer again there, if they do.
+func (v *View) renews(number int, fresh bool, a *answer, err error) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	failed := err == nil && a.Shards.Failed > 0
+	if v.opened != number || v.pit == "" { // another goroutine has renewed it
+		return !fresh && (failed || err != nil && ended(err))
+	}
+	switch {
+	case err != nil && ended(err), failed && !fresh && !v.faulty:
+		v.pit = ""
+		return !fresh
+	case err != nil:
+		return false
+	case a.PIT != "":
+		v.pit = a.PIT
+	}
+	v.faulty = failed
+	return false
 }
 
 // ended says whether an error may be that of a point in time that the server, or one between, does not know any more.
@@ -127,5 +135,5 @@ func ended(err error) bool {
 	case http.StatusBadRequest, http.StatusNotFound, http.StatusGone, http.StatusInternalServerError, http.StatusServiceUnavailable:
 		return true
 	}
-	return errors.Is(err, errGone)
+	return false
 }
