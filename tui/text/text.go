@@ -265,7 +265,7 @@ func Lines(s string, w int) (spans [][2]int) {
 
 // Highlight draws one line of cleaned text with base, and what was found in it (byte offsets, in any order) with on.
 func Highlight(s string, found [][2]int, on, base lipgloss.Style) string {
-	if len(found) == 0 {
+	if len(found) == 0 || s == "" {
 		return base.Render(s)
 	}
 	if !slices.IsSortedFunc(found, func(a, b [2]int) int { return a[0] - b[0] }) {
@@ -281,15 +281,23 @@ func Highlight(s string, found [][2]int, on, base lipgloss.Style) string {
 	at := 0
 	for _, f := range found {
 		from, to := max(f[0], at), min(f[1], len(s))
-		for from > at && from < len(s) && !utf8.RuneStart(s[from]) {
-			from--
-		}
-		for to > from && to < len(s) && !utf8.RuneStart(s[to]) {
-			to++
-		}
 		if from >= to {
 			continue
 		}
+		i := at // what belongs together is not parted
+		for {
+			n, _ := glyph(s, i)
+			if i+n > from {
+				break
+			}
+			i += n
+		}
+		from = i
+		for i < to {
+			n, _ := glyph(s, i)
+			i += n
+		}
+		to = i
 		draw(base, s[at:from])
 		draw(on, s[from:to])
 		at = to

@@ -237,6 +237,7 @@ func TestHighlight(t *testing.T) {
 	f("one two", "two", "one \x1b[1mtwo\x1b[m")
 	f("one two", "o", "\x1b[1mo\x1b[mne tw\x1b[1mo\x1b[m")
 	f("日本語", "本", "日\x1b[1m本\x1b[m語")
+	f("e\u0301 🇩🇪x", "e|🇪", "\x1b[1me\u0301\x1b[m \x1b[1m🇩🇪\x1b[mx")
 	if got, want := Highlight("日本", [][2]int{{1, 2}, {0, 3}, {5, 99}, {-4, -1}, {9, 2}}, on, base), "\x1b[1m日\x1b[m\x1b[1m本\x1b[m"; got != want {
 		t.Errorf("of any offsets: %q, want %q", got, want)
 	}
