@@ -1,6 +1,8 @@
 package kql
 
 import (
+	"errors"
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -106,13 +108,16 @@ func (d *dsl) node(n node, path string) any {
 		return d.within(path, n.path, true, func(path string) any { return d.node(n.node, path) })
 	}
 	l := n.(leaf)
+	if l.field.any() && l.is == exists {
+		return object{"match_all": object{}}
+	}
 	if l.field.none() || l.field.pattern() {
-		return d.many(l)
+		return d.many(l, func(r *regex) form { return r.folded })
 	}
 	field := l.field.text()
-	parent := ""
-	if i := strings.LastIndexByte(field, '.'); i > 0 {
-		parent = field[:i]
+	parent := field // which is nested itself, or not at all
+	if d.fields == nil || d.fields.Type(field) != "nested" {
+		parent = field[:max(0, strings.LastIndexByte(field, '.'))]
 	}
 	return d.within(path, parent, false, func(string) any { return d.one(field, l) })
 }
@@ -140,8 +145,8 @@ func (d *dsl) within(path, name string, named bool, query func(path string) any)
 	return q
 }
 
-// many asks several fields: the default ones, or those that a name with * means.
-func (d *dsl) many(l leaf) any {
+// many asks several fields: the default ones, or those that a name with * means; or one of which nothing is known.
+func (d *dsl) many(l leaf, form func(*regex) form) any {
 	fields := []string{l.field.text()}
 	if l.field.none() || l.field.any() {
 		fields = d.defaults()
@@ -154,7 +159,7 @@ func (d *dsl) many(l leaf) any {
 	case exists:
 		return object{"exists": object{"field": fields[0]}}
 	case matches:
-		lucene = "/" + l.re.whole.lucene + "/"
+		lucene = "/" + form(l.re).lucene + "/"
 	case has:
 		if !l.value.pattern() {
 			kind := "best_fields"
@@ -178,11 +183,12 @@ func (d *dsl) many(l leaf) any {
 // one asks one field.
 func (d *dsl) one(field string, l leaf) any {
 	kind, value := kindOf(d.fields, field), l.value.text()
+	any := func() any { return d.many(l, func(r *regex) form { return r.whole }) }
 	switch {
 	case l.is == exists:
 		return object{"exists": object{"field": field}}
 	case l.is >= below:
-		return d.ranged(field, kind, object{[...]string{below: "lt", atMost: "lte", above: "gt", atLeast: "gte"}[l.is]: value}, value)
+		return d.ranged(field, kind, l)
 	case l.is == matches:
 		switch kind {
 		case keywords:
@@ -190,7 +196,7 @@ func (d *dsl) one(field string, l leaf) any {
 		case texts:
 			return object{"regexp": object{field: object{"value": l.re.folded.lucene}}}
 		case unknown:
-			return d.many(l)
+			return any()
 		}
 		return none()
 	case l.value.pattern():
@@ -198,25 +204,31 @@ func (d *dsl) one(field string, l leaf) any {
 		case keywords:
 			return object{"wildcard": object{field: object{"value": wildcard(l.value)}}}
 		case texts, unknown:
-			return d.many(l)
+			return any()
 		}
 		return none()
 	case kind == dates:
-		return d.ranged(field, kind, object{"gte": value, "lte": value}, value)
+		return d.between(field, object{"gte": value, "lte": value}, value)
 	case kind == texts && l.value.quoted:
 		return object{"match_phrase": object{field: value}}
 	case kind == unknown && l.value.quoted:
-		return d.many(l)
+		return any()
 	}
 	return object{"match": object{field: object{"query": value, "lenient": true}}}
 }
 
-// ranged asks for what is in a range, if the value can be a bound of a field of that kind.
-func (d *dsl) ranged(field string, kind kind, bounds object, value string) any {
+// ranged compares a field, if the value can be one of its kind.
+func (d *dsl) ranged(field string, kind kind, l leaf) any {
+	value := l.value.text()
+	bounds := object{[...]string{below: "lt", atMost: "lte", above: "gt", atLeast: "gte"}[l.is]: value}
 	switch kind {
 	case numbers:
-		if _, err := strconv.ParseFloat(value, 64); err != nil {
+		n, ok := number(value)
+		switch most := greatest[d.fields.Type(field)]; {
+		case !ok, n > most && l.is >= above, n < -most && l.is < above:
 			return none()
+		case math.Abs(n) > most:
+			return object{"exists": object{"field": field}}
 		}
 	case addresses:
 		if _, err := netip.ParseAddr(value); err != nil {
@@ -227,11 +239,32 @@ func (d *dsl) ranged(field string, kind kind, bounds object, value string) any {
 			return none()
 		}
 	case dates:
-		if zone := d.zone(value); zone != "" {
-			bounds["time_zone"] = zone
-		}
+		return d.between(field, bounds, value)
 	case others:
 		return none()
+	}
+	return object{"range": object{field: bounds}}
+}
+
+// greatest are numbers that Elasticsearch takes for bounds of types; it refuses others.
+var greatest = map[string]float64{
+	"long": math.Nextafter(math.MaxInt64, 0), "unsigned_long": math.Nextafter(math.MaxUint64, 0), "integer": math.MaxInt32, "short": math.MaxInt32, "byte": math.MaxInt32,
+	"double": math.MaxFloat64, "scaled_float": 1e15, "float": math.MaxFloat32, "half_float": 65504,
+}
+
+// number reads a number as Elasticsearch does.
+func number(text string) (n float64, ok bool) {
+	if strings.Trim(text, "+-.0123456789eE") != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	return n, err == nil || errors.Is(err, strconv.ErrRange)
+}
+
+// between asks a date field.
+func (d *dsl) between(field string, bounds object, value string) any {
+	if zone := d.zone(value); zone != "" {
+		bounds["time_zone"] = zone
 	}
 	return object{"range": object{field: bounds}}
 }
@@ -264,16 +297,33 @@ func wildcard(t term) string {
 	return strings.Join(pieces, "*")
 }
 
-// luceneWords writes a term with * as Lucene's syntax has it: its words, one of which is enough. Words of * alone say nothing.
+// luceneWords writes a term with * as Lucene's syntax has it: its words, one of which is enough. Words of * alone say nothing. A word with * and ~
+// is written as a regular expression: in other words with * there is no escape for ~ that logapi takes.
 func luceneWords(t term) string {
 	var out []string
 	for _, word := range words(t) {
-		pieces := make([]string, len(word.pieces))
-		for i, piece := range word.pieces {
-			pieces[i] = luceneWord(piece, word.pattern())
-		}
-		if text := strings.Join(pieces, "*"); text != "" {
-			out = append(out, text)
+		switch {
+		case !word.pattern():
+			if text := luceneWord(word.pieces[0]); text != "" {
+				out = append(out, text)
+			}
+		case strings.Contains(word.text(), "~"):
+			var b strings.Builder
+			for i, piece := range word.pieces {
+				if i > 0 {
+					b.WriteString(".*")
+				}
+				for _, r := range piece {
+					b.WriteString(luceneRune(r))
+				}
+			}
+			out = append(out, "/"+b.String()+"/")
+		default:
+			pieces := make([]string, len(word.pieces))
+			for i, piece := range word.pieces {
+				pieces[i] = luceneEscaped(piece)
+			}
+			out = append(out, strings.Join(pieces, "*"))
 		}
 	}
 	return strings.Join(out, " ")
@@ -307,31 +357,25 @@ func words(t term) []term {
 	return out
 }
 
-// luceneWord escapes what is a sign in Lucene's syntax. There is no escape for ~ that logapi takes in a word with *, where any character stands for it,
-// and none for < and > at the beginning of one without, where they are no part of words.
-func luceneWord(piece string, pattern bool) string {
-	var b strings.Builder
-	if !pattern {
-		piece = strings.TrimLeft(piece, "<>")
-		if keyword(piece) {
-			b.WriteByte('\\')
-		}
+// luceneWord writes a word without *. There is no escape for < and > at its beginning, where they are no part of words.
+func luceneWord(word string) string {
+	word = luceneEscaped(strings.TrimLeft(word, "<>"))
+	if keyword(word) {
+		return `\` + word
 	}
-	for _, r := range piece {
-		switch {
-		case r == '~' && pattern:
-			b.WriteByte('?')
-		case r == '~':
-			b.WriteString(`\u007e`)
-		case strings.ContainsRune(`\+-=&|><!(){}[]^"*?:/`, r):
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
+	return word
 }
+
+var luceneEscapes = func() *strings.Replacer {
+	pairs := []string{"~", `\u007e`}
+	for _, r := range `\+-=&|><!(){}[]^"*?:/` {
+		pairs = append(pairs, string(r), `\`+string(r))
+	}
+	return strings.NewReplacer(pairs...)
+}()
+
+// luceneEscaped escapes what is a sign in Lucene's syntax.
+func luceneEscaped(text string) string { return luceneEscapes.Replace(text) }
 
 func luceneQuoted(text string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `~`, `\u007e`).Replace(text) + `"`

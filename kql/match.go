@@ -2,6 +2,7 @@ package kql
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -38,6 +39,7 @@ type matcher struct {
 	Options
 	fields Fields
 	now    time.Time
+	path   string // of the objects that are asked
 	err    error
 }
 
@@ -59,7 +61,7 @@ func (m *matcher) node(n node) test {
 		holds := m.node(n.node)
 		return func(doc Doc) bool { return !holds(doc) }
 	case nested:
-		return m.within(n.path, m.node(n.node))
+		return m.within(n)
 	}
 	return m.leaf(n.(leaf))
 }
@@ -84,10 +86,14 @@ func anyOf(some []test) test {
 }
 
 // within asks every object of a path by itself, if it is nested ones that are there.
-func (m *matcher) within(path string, holds test) test {
-	if m.fields != nil && m.fields.Type(path) != "nested" {
-		return holds
+func (m *matcher) within(n nested) test {
+	if m.fields != nil && m.fields.Type(n.path) != "nested" {
+		return m.node(n.node)
 	}
+	outer, path := m.path, n.path
+	m.path = path
+	holds := m.node(n.node)
+	m.path = outer
 	return func(doc Doc) bool {
 		objects := false
 		for _, v := range doc(path) {
@@ -136,6 +142,9 @@ func add(out []any, v any) []any {
 
 // leaf makes a test of what is asked of one field or several.
 func (m *matcher) leaf(l leaf) test {
+	if l.is == exists && l.field.any() {
+		return func(Doc) bool { return true }
+	}
 	if !l.field.none() && !l.field.pattern() {
 		return m.one(l.field.text(), l, false)
 	}
@@ -153,10 +162,23 @@ func (m *matcher) leaf(l leaf) test {
 			continue
 		}
 		for _, field := range m.fields.Match(name) {
+			if m.apart(field) {
+				continue
+			}
 			some = append(some, m.one(field, l, true))
 		}
 	}
 	return anyOf(some)
+}
+
+// apart says whether a field is in nested objects, so that no name with * means it outside of them.
+func (m *matcher) apart(field string) bool {
+	for i := len(m.path) + 1; i < len(field); i++ {
+		if field[i] == '.' && m.fields.Type(field[:i]) == "nested" {
+			return true
+		}
+	}
+	return false
 }
 
 // one makes the test of one field. Lenient says that it is one of several: what cannot be asked of it is asked of the others.
@@ -198,23 +220,29 @@ func (m *matcher) values(doc Doc, field string) []any {
 
 // exists says whether the field, or one below it, has a value.
 func (m *matcher) exists(doc Doc, field string) bool {
-	for _, v := range m.values(doc, field) {
-		if v != nil {
-			return true
-		}
+	if slices.ContainsFunc(m.values(doc, field), m.filled) {
+		return true
 	}
-	switch {
-	case strings.Contains(field, "*"):
-	case m.fields == nil:
-		return m.exists(doc, field+".*")
-	default:
-		for _, name := range m.fields.Match(field + ".*") {
-			for _, v := range doc(name) {
-				if v != nil {
-					return true
-				}
+	if m.fields == nil {
+		return false
+	}
+	return slices.ContainsFunc(m.fields.Match(field+".*"), func(name string) bool { return slices.ContainsFunc(doc(name), m.filled) })
+}
+
+// filled says whether v is a value. Of an object it is one if any is in it; where the fields are known they are asked instead.
+func (m *matcher) filled(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return false
+	case []any:
+		return slices.ContainsFunc(v, m.filled)
+	case map[string]any:
+		for _, inner := range v {
+			if m.fields == nil && m.filled(inner) {
+				return true
 			}
 		}
+		return false
 	}
-	return false
+	return true
 }

@@ -39,7 +39,7 @@ func Parse(text string) (*Query, error) {
 		err = p.left()
 	}
 	if err == nil && depth(root) > maxDepth {
-		err = &Error{Column: 1, Length: len(p.in), Text: fmt.Sprintf("and, or, not stand in each other more than %d deep", maxDepth)}
+		err = &Error{Column: 1, Length: len(p.in), Text: fmt.Sprintf("'and', 'or' and 'not' stand in each other more than %d deep", maxDepth)}
 	}
 	if err != nil {
 		return nil, err
@@ -57,6 +57,7 @@ type parser struct {
 	path   string // of the object that is asked
 	parens int
 	leaves int
+	last   int // where the last term began
 }
 
 func (p *parser) end() bool { return p.pos >= len(p.in) }
@@ -94,20 +95,22 @@ func (p *parser) left() error {
 	case ')', '}':
 		return wrong(p.pos, p.pos+1, fmt.Sprintf("%c closes nothing", r), `write \%c or put it in quotes to look for it`, r)
 	case ':', '<', '>':
-		start, word := p.word()
-		return wrong(p.pos, p.pos+1, fmt.Sprintf("%c does not belong here", r), "put what it is in in quotes, as %s, or write and or or before a field", quoted(string(p.in[start:word])))
+		start, end := p.pos, p.pos+1
+		for start > p.last && !unicode.IsSpace(p.in[start-1]) {
+			start--
+		}
+		for end < len(p.in) && !unicode.IsSpace(p.in[end]) && !strings.ContainsRune(`(){}"`, p.in[end]) {
+			end++
+		}
+		hint := "put the whole value in quotes: " + quoted(string(p.in[p.last:end]))
+		if strings.Contains(string(p.in[p.last:p.pos]), "*") {
+			hint = fmt.Sprintf(`write \%c to look for it`, r)
+		} else if r == ':' && end == p.pos+1 && start < p.pos && start > p.last {
+			hint = "write 'and' or 'or' before " + string(p.in[start:p.pos])
+		}
+		return &Error{Column: p.pos + 1, Length: 1, Text: fmt.Sprintf("%c does not belong here", r), Hint: hint}
 	}
-	return wrong(p.pos, p.pos+1, "and or or is missing", "write and, or put all of it in quotes")
-}
-
-// word returns the ends of the word around the position.
-func (p *parser) word() (start, end int) {
-	outer := func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`(){}"`, r) }
-	for start = p.pos; start > 0 && !outer(p.in[start-1]); start-- {
-	}
-	for end = p.pos; end < len(p.in) && !outer(p.in[end]); end++ {
-	}
-	return start, end
+	return wrong(p.pos, p.pos+1, "'and' or 'or' is missing", "write one of them, or put all of the value in quotes")
 }
 
 // keyword takes a word that is a sign, if it stands here.
@@ -261,7 +264,7 @@ func (p *parser) name(t term, start, end int) error {
 			for last > i && !unicode.IsSpace(p.in[last-1]) {
 				last--
 			}
-			return wrong(i, last, "a field's name has no blanks in it", "write and or or before %s, or put the name in quotes", string(p.in[last:end]))
+			return wrong(i, last, "a field's name has no blanks in it", "write 'and' or 'or' before %s, or put the name in quotes", string(p.in[last:end]))
 		}
 	}
 	return nil
@@ -331,6 +334,7 @@ func (p *parser) term(what string) (term, error) {
 		return p.quoted()
 	}
 	start := p.pos
+	p.last = start
 	pieces, piece := []string{}, []rune{}
 	kept := 0      // of piece, without the white space at its end
 	after := start // the end of what is kept
@@ -384,7 +388,7 @@ func (p *parser) bare(start, end int, pieces []string, what string) (term, error
 			length++
 		}
 		word := string(p.in[p.pos : p.pos+length])
-		return term{}, wrong(p.pos, p.pos+length, fmt.Sprintf("%s stands where %s should", word, what), "write %s to look for the word", quoted(word))
+		return term{}, wrong(p.pos, p.pos+length, fmt.Sprintf("'%s' stands where %s should", word, what), "write %s to look for the word", quoted(word))
 	}
 	r := p.peek()
 	return term{}, wrong(p.pos, p.pos+1, fmt.Sprintf("%c stands where %s should", r, what), `write \%c or put it in quotes to look for it`, r)
@@ -445,6 +449,7 @@ func (p *parser) hex(at int) (rune, bool) {
 // quoted reads a term in quotes. What \ escapes nothing before stands for itself.
 func (p *parser) quoted() (term, error) {
 	start := p.pos
+	p.last = start
 	var text []rune
 	for p.pos++; !p.end(); {
 		r := p.in[p.pos]

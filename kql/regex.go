@@ -19,7 +19,7 @@ const maxRegexp = 1000
 type regex struct {
 	text   string // as it was written: /…/i
 	whole  form   // for values
-	folded form   // for the words of texts, which are in lower case
+	folded form   // for the words of texts, which are in lower case, and for all fields at once
 }
 
 // A form of a regular expression is for Go, which finds it anywhere, and for Lucene, which wants it to be a whole value.

@@ -25,7 +25,7 @@ func (q *Query) Terms() []Term {
 		add := func(re *regexp.Regexp) { out = append(out, Term{Field: field, Regexp: re}) }
 		switch {
 		case l.is == matches:
-			add(l.re.whole.re)
+			add(l.re.folded.re)
 		case l.is == has && l.value.quoted:
 			add(phraseRegexp(l.value.text()))
 		case l.is == has:

@@ -13,13 +13,13 @@ import (
 	"github.com/podbeat/podbeat/store/mapping"
 )
 
-// value makes the test for one value, which is not nil, of a field of a kind.
-func (m *matcher) value(kind kind, field string, l leaf, lenient bool) (func(v any) bool, error) {
+// value makes the test for one value, which is not nil, of a field of a kind. Several says that it is one of several that are asked.
+func (m *matcher) value(kind kind, field string, l leaf, several bool) (func(v any) bool, error) {
 	switch kind {
 	case keywords:
-		return keywordTest(l, lenient), nil
+		return keywordTest(l, several), nil
 	case texts:
-		return textTest(l), nil
+		return textTest(l, several), nil
 	case numbers:
 		return numberTest(l), nil
 	case dates:
@@ -29,14 +29,17 @@ func (m *matcher) value(kind kind, field string, l leaf, lenient bool) (func(v a
 	case addresses:
 		return addressTest(l), nil
 	case unknown:
-		return m.anyTest(l), nil
+		return m.anyTest(l, several), nil
 	}
-	return func(any) bool { return false }, nil
+	return never, nil
 }
 
 // anyTest is for values of which nothing is known: by what they are.
-func (m *matcher) anyTest(l leaf) func(v any) bool {
-	whole, word, number, truth := keywordTest(l, true), textTest(l), numberTest(l), booleanTest(l)
+func (m *matcher) anyTest(l leaf, several bool) func(v any) bool {
+	if l.is == matches && !several {
+		l.re = &regex{whole: l.re.whole, folded: l.re.whole}
+	}
+	whole, word, number, truth := keywordTest(l, true), textTest(l, several), numberTest(l), booleanTest(l)
 	date, err := m.dateTest(l, "", false)
 	dated := err == nil && l.is >= below
 	return func(v any) bool {
@@ -92,6 +95,8 @@ func keywordTest(l leaf, several bool) func(v any) bool {
 	switch {
 	case l.is >= below:
 		return onText(func(s string) bool { return compared(strings.Compare(s, value), l.is) })
+	case l.is == matches && several:
+		return onText(l.re.folded.re.MatchString)
 	case l.is == matches:
 		return onText(l.re.whole.re.MatchString)
 	case !l.value.pattern():
@@ -160,11 +165,14 @@ func anyWord(s string, test func(word string) bool) bool {
 	return found
 }
 
-// textTest compares words, in lower case.
-func textTest(l leaf) func(v any) bool {
+// textTest compares words, in lower case. What they are compared to is brought into lower case where several fields are asked, as by query_string.
+func textTest(l leaf, several bool) func(v any) bool {
 	value := l.value.text()
 	switch {
 	case l.is >= below:
+		if several {
+			value = mapping.Standard.Fold(value)
+		}
 		return onText(func(s string) bool {
 			return anyWord(s, func(word string) bool { return compared(strings.Compare(word, value), l.is) })
 		})
@@ -210,8 +218,8 @@ func holdsPhrase(all, phrase []string) bool {
 func never(any) bool { return false }
 
 func numberTest(l leaf) func(v any) bool {
-	want, err := strconv.ParseFloat(l.value.text(), 64)
-	if err != nil || l.is == matches || l.value.pattern() {
+	want, ok := number(l.value.text())
+	if !ok || l.is == matches || l.value.pattern() {
 		return never
 	}
 	whole, errWhole := strconv.ParseInt(l.value.text(), 10, 64)
