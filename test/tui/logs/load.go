@@ -54,7 +54,7 @@ func Load(ctx context.Context, o Options) (c *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.start(ctx); err != nil {
+	if err := c.start(); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -69,6 +69,12 @@ func Load(ctx context.Context, o Options) (c *Cluster, err error) {
 		return nil, err
 	}
 	return c, c.Check(ctx, o.URL, Index)
+}
+
+// Attend starts a podbeat for a day that is there already: only what [Cluster.Write] writes will come.
+func Attend(o Options) (*Cluster, error) {
+	c := &Cluster{Facts: Plan(o.N), o: o, live: map[string]*os.File{}}
+	return c, c.start()
 }
 
 // arrived waits until podbeat has delivered everything.
@@ -278,7 +284,7 @@ logging.metrics.enabled: false
 }
 
 // start starts podbeat.
-func (c *Cluster) start(ctx context.Context) error {
+func (c *Cluster) start() error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
