@@ -26,19 +26,27 @@ func TestTerminal(t *testing.T) {
 	if _, err := term.seen("rows", time.Millisecond); err == nil {
 		t.Error("the last line is seen before it is drawn")
 	}
-	f := func(key string, drawn bool) {
+	f := func(term *terminal, key string, drawn bool) {
 		t.Helper()
 		s, err := term.press(key)
 		if err != nil || (s.Bytes > 0) != drawn || (s.Took > 0) != drawn {
 			t.Errorf("%q: %+v (%v)", key, s, err)
 		}
 	}
-	f("G", true)
+	f(term, "G", true)
 	if frame, err := term.seen("rows", time.Minute); err != nil || frame <= 0 {
 		t.Errorf("the last line: %v %v", frame, err)
 	}
-	f("k", true)
-	f("\x00", false)
+	f(term, "k", true)
+	silent, err := open(80, 24, nil, []string{"sh", "-c", "stty -echo; echo ready; sleep 60"}, map[string]*regexp.Regexp{"ready": regexp.MustCompile("ready")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.close()
+	if _, err := silent.seen("ready", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	f(silent, "k", false)
 	now, peak, err := term.memory()
 	if err != nil || now < 1<<20 || peak < now {
 		t.Errorf("%d bytes, %d at most (%v)", now, peak, err)
