@@ -94,6 +94,16 @@ func userDir(variable, below string) (string, error) {
 	return filepath.Join(dir, below), err
 }
 
+// New returns a configuration without anything in it, to be written to a file that is not there yet.
+func New(path string) *Config {
+	c, err := parse(&yaml.Node{})
+	if err != nil {
+		panic(err) // the defaults are wrong
+	}
+	c.Path = path
+	return c
+}
+
 // Load reads a configuration; "" is that of [DefaultPath]. Without the file all has its default, unless the file was named.
 func Load(path string) (*Config, error) {
 	named := path != ""
@@ -256,9 +266,12 @@ func readContext(node *yaml.Node) (*Context, error) {
 	return x, x.check()
 }
 
-var variable = regexp.MustCompile(`\$\{(\w+)(?::([^}]*))?\}`)
+var variable = regexp.MustCompile(`\$?\$\{(\w+)(?::([^}]*))?\}`)
 
-// expand puts variables of the environment in the place of ${NAME} and ${NAME:default} in all texts below v.
+// Literal writes a text so that nothing in it is taken for a variable.
+func Literal(s string) string { return strings.ReplaceAll(s, "${", "$${") }
+
+// expand puts variables of the environment in the place of ${NAME} and ${NAME:default} in all texts below v. $${ is ${ itself.
 func expand(v any) error {
 	missing := map[string]bool{}
 	var walk func(v any) any
@@ -266,6 +279,9 @@ func expand(v any) error {
 		switch v := v.(type) {
 		case string:
 			return variable.ReplaceAllStringFunc(v, func(m string) string {
+				if strings.HasPrefix(m, "$$") {
+					return m[1:]
+				}
 				p := variable.FindStringSubmatch(m)
 				value, ok := os.LookupEnv(p[1])
 				if !ok && !strings.Contains(m, ":") {

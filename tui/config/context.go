@@ -264,13 +264,7 @@ func (c *Context) Login() string {
 func (c *Context) Places() []string {
 	var places []string
 	for _, host := range c.hosts() {
-		if u, err := url.Parse(host); err == nil {
-			u.User = nil
-			host = u.String()
-		} else if at := strings.LastIndexByte(host, '@'); at >= 0 {
-			host = "…" + host[at:]
-		}
-		places = append(places, host)
+		places = append(places, bare(host))
 	}
 	return places
 }
