@@ -1,0 +1,11 @@
+// Command logtui is the terminal in which people read the logs.
+package main
+
+import (
+	"os"
+
+	"github.com/podbeat/podbeat/tui"
+	"github.com/podbeat/podbeat/tui/command"
+)
+
+func main() { os.Exit(command.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, tui.Open)) }

@@ -1,0 +1,450 @@
+package tui
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/podbeat/podbeat/kql"
+	"github.com/podbeat/podbeat/tui/bar"
+	"github.com/podbeat/podbeat/tui/scope"
+	"github.com/podbeat/podbeat/tui/source"
+	"github.com/podbeat/podbeat/tui/when"
+)
+
+const (
+	settle     = 80 * time.Millisecond  // the cursor rests before the detail follows it
+	typing     = 150 * time.Millisecond // the keys rest before completion is asked for
+	chartEvery = 5 * time.Second        // the histogram is asked again while the tail is on
+)
+
+// ask runs f, which asks for something of kind k, as a command. What it returns is done if nothing newer has been asked meanwhile.
+func (m *model) ask(k kind, f func(ctx context.Context) func(*model) tea.Cmd) tea.Cmd {
+	ctx, gen := m.begin(k)
+	return func() tea.Msg { return answer{kind: k, gen: gen, do: f(ctx)} }
+}
+
+// show makes s what is searched, and asks for it. row is where the cursor shall be, nil: at the newest line. The search before
+// can be come back to.
+func (m *model) show(s scope.Scope, row *source.Row) tea.Cmd {
+	if s.Key() != m.scope.Key() {
+		m.past = append(m.past, visit{m.scope, m.list.Cursor()})
+		if len(m.past) > 200 {
+			m.past = m.past[1:]
+		}
+		m.future = nil
+	}
+	return m.search(s, row)
+}
+
+// search asks for s without a trace in the history.
+func (m *model) search(s scope.Scope, row *source.Row) tea.Cmd {
+	filter, err := m.filter(s)
+	if err != nil {
+		m.bar.SetError(err)
+		m.focusQuery()
+		return nil
+	}
+	m.bar.SetError(nil)
+	tailing := m.tail.on
+	m.stopTail()
+	m.list.SetColumns(columns(s.Columns))
+	m.scope = s
+	m.from, m.to = s.Range.Resolve(m.now().In(m.zone.Location()))
+	m.showScope()
+	for k := range m.asked {
+		if kind(k) != askWork && kind(k) != askFields && kind(k) != askRail {
+			m.stop(kind(k))
+		}
+	}
+	old := m.view
+	m.view = m.source.View(m.query(filter))
+	m.status.begin()
+	m.patternsStale()
+	return tea.Batch(m.rows(row, tailing), closing(m.ctx, old), m.askFieldsOnce(), m.remember())
+}
+
+// filter is the scope's as DSL.
+func (m *model) filter(s scope.Scope) (any, error) {
+	return s.Filter(m.known(), m.context.Names(), kql.Options{Location: m.zone.Location()})
+}
+
+// known is what fields there are, as far as it is known.
+func (m *model) known() kql.Fields {
+	if m.fields == nil {
+		return nil
+	}
+	return m.fields
+}
+
+// query is the search of the list: open at its end where that is now, so that lines of clocks that are ahead are there, too.
+func (m *model) query(filter any) source.Query {
+	q := source.Query{Index: m.scope.Index, Filter: filter, From: m.from, To: m.to}
+	if m.scope.Range.Live() {
+		q.To = time.Time{}
+	}
+	return q
+}
+
+// closing ends what view holds in the server.
+func closing(ctx context.Context, view *source.View) tea.Cmd {
+	if view == nil {
+		return nil
+	}
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		view.Close(ctx)
+		return nil
+	}
+}
+
+// rows asks for the first rows of a new search: those around row, or the newest.
+func (m *model) rows(row *source.Row, tail bool) tea.Cmd {
+	view, rows := m.view, m.config.PageLines
+	if row != nil {
+		return m.load(func(ctx context.Context) (older, newer source.Page, err error) { return view.From(ctx, row, rows) }, row, func(m *model) tea.Cmd {
+			return m.shown(tail && m.list.Following())
+		})
+	}
+	ctx, gen := m.begin(askRows)
+	m.list.Begin(gen)
+	return streaming(func(say func(tea.Msg)) tea.Msg {
+		first := true
+		err := view.First(ctx, rows, func(page source.Page) {
+			begins := first
+			first = false
+			say(answer{kind: askRows, gen: gen, more: true, do: func(m *model) tea.Cmd {
+				if begins {
+					m.list.First(gen, page, source.Page{End: true}, nil)
+				} else {
+					m.list.Put(gen, source.Older, page)
+				}
+				m.status.page(page.Meta)
+				return nil
+			}})
+		})
+		return answer{kind: askRows, gen: gen, do: func(m *model) tea.Cmd {
+			if err != nil {
+				return m.failed("list lines", err)
+			}
+			return m.shown(tail)
+		}}
+	})
+}
+
+// load replaces the rows of the list by those that get brings, with the cursor on at, or where newer begins.
+func (m *model) load(get func(ctx context.Context) (older, newer source.Page, err error), at *source.Row, then func(*model) tea.Cmd) tea.Cmd {
+	ctx, gen := m.begin(askRows)
+	m.list.Begin(gen)
+	return func() tea.Msg {
+		older, newer, err := get(ctx)
+		return answer{kind: askRows, gen: gen, do: func(m *model) tea.Cmd {
+			if err != nil {
+				return m.failed("list lines", err)
+			}
+			m.list.First(gen, older, newer, at)
+			m.status.page(older.Meta)
+			return then(m)
+		}}
+	}
+}
+
+// shown goes on when the first rows stand: histogram, then its levels, then what is around.
+func (m *model) shown(tail bool) tea.Cmd {
+	m.well()
+	cmds := []tea.Cmd{m.histogram(), m.counts(), m.lag(), m.facet("")}
+	if tail && m.scope.Range.Live() {
+		cmds = append(cmds, m.startTail())
+	}
+	return tea.Batch(cmds...)
+}
+
+// wants asks for the pages that the list needs next.
+func (m *model) wants() tea.Cmd {
+	if m.view == nil {
+		return nil
+	}
+	var cmds []tea.Cmd
+	for _, want := range m.list.Wants() {
+		k, get := askOlder, m.view.Before
+		if want.Dir == source.Newer {
+			k, get = askNewer, m.view.After
+		}
+		gen := m.list.Gen()
+		cmds = append(cmds, m.ask(k, func(ctx context.Context) func(*model) tea.Cmd {
+			page, err := get(ctx, want.Row, want.N)
+			return func(m *model) tea.Cmd {
+				if err != nil {
+					m.list.Failed(want.Dir)
+					return m.failed("list more lines", err)
+				}
+				m.list.Put(gen, want.Dir, page)
+				m.status.page(page.Meta)
+				return nil
+			}
+		}))
+	}
+	return tea.Batch(cmds...)
+}
+
+// histogram asks for the counts over time, first the sums, then by level.
+func (m *model) histogram() tea.Cmd {
+	view, width, loc := m.view, max(m.layout.chart.w, 20), m.zone.Location()
+	from, to := m.from, m.to
+	ctx, gen := m.begin(askChart)
+	if m.chart.Empty() {
+		m.chart.SetLoading(true)
+	}
+	return streaming(func(say func(tea.Msg)) tea.Msg {
+		from, to, err := bounds(ctx, view, from, to)
+		if err == nil && from.IsZero() {
+			return answer{kind: askChart, gen: gen, do: func(m *model) tea.Cmd { m.noRows(); return nil }}
+		}
+		interval := when.Interval(to.Sub(from), width)
+		var h source.Histogram
+		if err == nil {
+			h, err = view.Histogram(ctx, from, to, interval, loc)
+		}
+		if err == nil {
+			say(answer{kind: askChart, gen: gen, more: true, do: func(m *model) tea.Cmd {
+				m.chart.SetHistogram(h)
+				m.status.counted(h)
+				return nil
+			}})
+			h, err = view.LevelHistogram(ctx, from, to, interval, loc)
+		}
+		return answer{kind: askChart, gen: gen, do: func(m *model) tea.Cmd {
+			m.chart.SetLoading(false)
+			if err != nil {
+				return m.failed("count lines over time", err)
+			}
+			m.chart.SetHistogram(h)
+			m.status.chartAt = m.now()
+			return nil
+		}}
+	})
+}
+
+// bounds gives an open range ends: those of the documents.
+func bounds(ctx context.Context, view *source.View, from, to time.Time) (time.Time, time.Time, error) {
+	var err error
+	if from.IsZero() {
+		if from, err = view.Oldest(ctx); err != nil || from.IsZero() {
+			return from, to, err
+		}
+	}
+	if to.IsZero() {
+		if to, err = view.Newest(ctx); err != nil || to.IsZero() {
+			return time.Time{}, to, err
+		}
+		to = to.Add(time.Millisecond)
+	}
+	return from, to, nil
+}
+
+// counts asks how many lines each value of the next level of the breadcrumb has.
+func (m *model) counts() tea.Cmd {
+	view, s := m.view, m.scope
+	level := nextLevel(s.Path)
+	return m.ask(askRail, func(ctx context.Context) func(*model) tea.Cmd {
+		var nodes []source.Node
+		var err error
+		for {
+			if nodes, err = view.Topology(ctx, level, 200); err != nil || len(nodes) > 0 || level >= len(s.Path)-1 {
+				break
+			}
+			level++ // nothing says its region
+		}
+		return func(m *model) tea.Cmd {
+			if err == nil {
+				m.rail.SetNodes(level, nodes)
+			}
+			return nil // a breadcrumb without counts is one still
+		}
+	})
+}
+
+// lag asks how long lines take until they can be found.
+func (m *model) lag() tea.Cmd {
+	view := m.view
+	return m.ask(askLag, func(ctx context.Context) func(*model) tea.Cmd {
+		lag, err := view.Lag(ctx)
+		return func(m *model) tea.Cmd {
+			if err == nil {
+				m.status.lag = lag
+			}
+			return nil
+		}
+	})
+}
+
+// askFieldsOnce asks which fields there are, once for each context and index.
+func (m *model) askFieldsOnce() tea.Cmd {
+	if m.fields != nil || !m.asked[askFields].began.IsZero() {
+		return nil
+	}
+	src := m.source
+	return m.ask(askFields, func(ctx context.Context) func(*model) tea.Cmd {
+		fields, err := src.Fields(ctx)
+		return func(m *model) tea.Cmd {
+			if err != nil {
+				return nil // the list tells the error
+			}
+			m.fields = fields
+			m.facets.SetFields(m.facetFields())
+			return m.again()
+		}
+	})
+}
+
+// facet asks for the top values of field, of all that are open if it is "".
+func (m *model) facet(field string) tea.Cmd {
+	if !m.showFacets {
+		return nil
+	}
+	return m.facetOf(field, false)
+}
+
+func (m *model) facetOf(field string, exact bool) tea.Cmd {
+	fields := []string{field}
+	if field == "" {
+		fields = m.facets.Open()
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	view := m.view
+	ctx, gen := m.begin(askFacet)
+	return streaming(func(say func(tea.Msg)) tea.Msg {
+		var failed error
+		for _, f := range fields {
+			got, err := view.Facet(ctx, f, 20, exact)
+			if err != nil {
+				failed = err
+				break
+			}
+			say(answer{kind: askFacet, gen: gen, more: true, do: func(m *model) tea.Cmd {
+				m.facets.SetFacet(got)
+				return nil
+			}})
+		}
+		return answer{kind: askFacet, gen: gen, do: func(m *model) tea.Cmd {
+			if failed != nil {
+				return m.failed("count the values of "+field, failed)
+			}
+			return nil
+		}}
+	})
+}
+
+// follow loads the document that the cursor has come to, if the detail shows documents.
+func (m *model) follow() tea.Cmd {
+	row := m.list.Cursor()
+	if !m.showDetail || row == m.detailR || row == nil || m.view == nil {
+		return nil
+	}
+	m.detailR = row
+	m.detail.SetDocument(row, nil)
+	view := m.view
+	return m.ask(askDocument, func(ctx context.Context) func(*model) tea.Cmd {
+		select {
+		case <-time.After(settle):
+		case <-ctx.Done():
+			return nil
+		}
+		doc, err := view.Document(ctx, row)
+		return func(m *model) tea.Cmd {
+			if err != nil {
+				m.detail.SetDocument(row, row.Source)
+				return m.failed("read the document", err)
+			}
+			m.detail.SetDocument(row, doc)
+			return nil
+		}
+	})
+}
+
+// complete asks what the word at the cursor of the query may become.
+func (m *model) complete() tea.Cmd {
+	m.typed++
+	text, cursor := m.bar.Text()
+	place := kql.Complete(text, cursor)
+	var view *source.View
+	if m.view != nil {
+		view = m.view
+	}
+	fields := m.fields
+	return m.ask(askComplete, func(ctx context.Context) func(*model) tea.Cmd {
+		select {
+		case <-time.After(typing):
+		case <-ctx.Done():
+			return nil
+		}
+		items := completions(ctx, place, fields, view)
+		return func(m *model) tea.Cmd {
+			m.bar.SetItems(place.From, place.To, items)
+			return nil
+		}
+	})
+}
+
+// completions are what stands there, from what is there.
+func completions(ctx context.Context, place kql.Place, fields *source.Fields, view *source.View) []bar.Item {
+	var items []bar.Item
+	switch place.Kind {
+	case kql.Field:
+		if fields == nil {
+			return nil
+		}
+		for _, name := range completeNames(fields.Names(), place.Prefix, 100) {
+			items = append(items, bar.Item{Text: name + ": ", Hint: fields.Type(name)})
+		}
+	case kql.Value:
+		if view == nil {
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		values, err := view.Values(ctx, place.Field, place.Prefix, 30)
+		if err != nil {
+			return nil // typing goes on without
+		}
+		for _, v := range values {
+			items = append(items, bar.Item{Text: kql.Quote(v) + " "})
+		}
+	case kql.Operator:
+		items = []bar.Item{{Text: ": ", Hint: "is"}, {Text: ": * ", Hint: "is there"}, {Text: " >= "}, {Text: " <= "}, {Text: " > "}, {Text: " < "}}
+	case kql.Conjunction:
+		items = []bar.Item{{Text: "and "}, {Text: "or "}}
+	}
+	return items
+}
+
+// completeNames are up to n names that what is typed may become: those that begin so first, then those that have it in them.
+func completeNames(names []string, typed string, n int) []string {
+	typed = strings.ToLower(typed)
+	var begin, inside []string
+	for _, name := range names {
+		switch lower := strings.ToLower(name); {
+		case strings.HasPrefix(lower, typed):
+			begin = append(begin, name)
+		case strings.Contains(lower, typed):
+			inside = append(inside, name)
+		}
+	}
+	all := append(begin, inside...)
+	return all[:min(n, len(all))]
+}
+
+// nextLevel is the first level below those that are chosen.
+func nextLevel(path [scope.Levels]string) int {
+	for level := scope.Levels - 1; level >= 0; level-- {
+		if path[level] != "" {
+			return min(level+1, scope.Levels-1)
+		}
+	}
+	return 0
+}

@@ -1,0 +1,142 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/podbeat/podbeat/cli"
+	"github.com/podbeat/podbeat/tui/bar"
+	"github.com/podbeat/podbeat/tui/chart"
+	"github.com/podbeat/podbeat/tui/command"
+	"github.com/podbeat/podbeat/tui/config"
+	"github.com/podbeat/podbeat/tui/detail"
+	"github.com/podbeat/podbeat/tui/facet"
+	"github.com/podbeat/podbeat/tui/keys"
+	"github.com/podbeat/podbeat/tui/list"
+	"github.com/podbeat/podbeat/tui/scope"
+	"github.com/podbeat/podbeat/tui/source"
+	"github.com/podbeat/podbeat/tui/theme"
+)
+
+// Open shows the screen until it is quit. The terminal is then as it was.
+func Open(ctx context.Context, start command.Start) error {
+	if cli.Terminal(os.Stdout) == nil {
+		return errors.New("cannot open the screen: standard output is no terminal; `logtui query` prints lines without one")
+	}
+	m, err := newModel(ctx, start)
+	if err != nil {
+		return err
+	}
+	defer m.leave()
+	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithFPS(120), tea.WithFilter(wheels()))
+	if _, err := p.Run(); err != nil && !errors.Is(err, tea.ErrInterrupted) && ctx.Err() == nil {
+		return fmt.Errorf("cannot go on with the screen: %w", err)
+	}
+	return nil
+}
+
+// newModel makes the model of what start says. Nothing is sent yet.
+func newModel(ctx context.Context, start command.Start) (*model, error) {
+	own, err := keys.New(start.Config.Keys)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", start.Config.Path, err)
+	}
+	m := &model{ctx: ctx, now: time.Now, config: start.Config, state: config.OpenState(), keys: own, focus: keys.List,
+		themeName: start.Theme, dark: true, colour: cli.Colours(), showChart: true, start: start}
+	if m.themeName == "" || m.themeName == "auto" {
+		m.themeName = "terminal"
+	}
+	if m.theme, err = theme.New(m.themeName, m.dark, m.colour); err != nil {
+		return nil, err
+	}
+	m.zone = start.Context.Times()
+	m.home = m.zone
+	m.list = list.New(m.theme, start.Context.Names(), m.zone)
+	m.list.SetBound(start.Config.TailLines)
+	m.chart = chart.New(m.theme)
+	m.bar = bar.New(m.theme)
+	m.bar.SetHistory(m.state.History())
+	m.facets = facet.NewFacets(m.theme)
+	m.rail = facet.NewRail(m.theme, scope.LevelNames())
+	m.detail = detail.New(m.theme)
+	m.patterns = facet.NewTable(m.theme)
+	if err := m.connect(start.Context); err != nil {
+		return nil, err
+	}
+	if s, ok := m.state.Last(start.Context.Name); ok && !start.Given {
+		m.start.Scope = s
+	}
+	m.focused()
+	return m, nil
+}
+
+// connect makes c the context.
+func (m *model) connect(c *config.Context) error {
+	client, err := c.Client()
+	if err != nil {
+		return err
+	}
+	m.stopTail()
+	for k := range m.asked {
+		m.stop(kind(k))
+	}
+	m.context = c
+	m.source = source.Open(client, source.Options{Index: c.Index, Fields: c.Names()})
+	m.fields = nil
+	m.status = status{}
+	m.list.SetNames(c.Names())
+	return nil
+}
+
+// Init begins with what the command line, or the last time, says.
+func (m *model) Init() tea.Cmd {
+	m.tail.on = m.start.Tail
+	return tea.Batch(m.search(m.start.Scope, nil), everySecond(), tea.RequestBackgroundColor)
+}
+
+// leave ends what the server keeps for this program.
+func (m *model) leave() {
+	if cmd := closing(m.ctx, m.view); cmd != nil {
+		cmd()
+	}
+}
+
+// remember notes what is looked at, for the next start.
+func (m *model) remember() tea.Cmd {
+	state, name, s := m.state, m.context.Name, m.scope
+	return func() tea.Msg {
+		if err := state.Looked(name, s); err != nil {
+			return func(m *model) tea.Cmd { m.complain(err); return nil }
+		}
+		return nil
+	}
+}
+
+// retheme draws everything in the theme that is chosen.
+func (m *model) retheme() {
+	t, err := theme.New(m.themeName, m.dark, m.colour)
+	if err != nil {
+		m.complain(err)
+		return
+	}
+	m.theme = t
+	m.list.SetTheme(t)
+	m.chart.SetTheme(t)
+	m.bar.SetTheme(t)
+	m.facets.SetTheme(t)
+	m.rail.SetTheme(t)
+	m.detail.SetTheme(t)
+	m.patterns.SetTheme(t)
+}
+
+func (m *model) contextName() string {
+	if m.context.Name != "" {
+		return m.context.Name
+	}
+	return m.context.Places()[0]
+}
