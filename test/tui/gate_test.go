@@ -20,6 +20,7 @@ type gate struct {
 	mu      sync.Mutex
 	server  *http.Server
 	mode    string        // up, stuck, or a status code
+	login   string        // what Authorization has to say; "" for nothing
 	changed chan struct{} // closed when mode changes
 	paths   map[string]int
 }
@@ -35,6 +36,13 @@ func newGate(target string) (*gate, error) {
 }
 
 func (g *gate) url() string { return "http://" + g.addr }
+
+// needs has everything answered with 401 that does not say this in Authorization.
+func (g *gate) needs(login string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.login = login
+}
 
 // set makes the server be
 //
@@ -91,6 +99,9 @@ var reasons = map[int]string{
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	mode, changed := g.mode, g.changed
+	if g.login != "" && r.Header.Get("Authorization") != g.login && mode == "up" {
+		mode = "401"
+	}
 	g.paths[r.Method+" "+r.URL.Path]++
 	g.mu.Unlock()
 	if mode == "stuck" {

@@ -38,6 +38,7 @@ var writing sync.Mutex
 // commands are what scenarios have beyond testscript's own:
 //
 //	screen 120x40 [ENV=VALUE...] PROGRAM [ARGUMENT...]   a program in a terminal of that size; logtui is the built one
+//	open 120x40 [ARGUMENT...]                             logtui over the day
 //	keys KEY...          keys by tmux's names (Enter, C-c, M-b), and texts
 //	type TEXT            a text, key by key
 //	paste TEXT           a text, pasted
@@ -50,6 +51,7 @@ var writing sync.Mutex
 //	clipboard REGEXP     waits until what was copied matches
 //	title REGEXP
 //	server up|away|stuck|STATUS       what $URL answers; see gate
+//	login AUTHORIZATION  what requests to $URL have to say, or they are answered with 401
 //	asked TEXT           notes how many requests had the text in their method and path, as $ASKED
 //	write POD AGO N TEXT              a pod writes N lines with a time so long ago; %d in TEXT is the line's number
 //	es METHOD PATH [BODY]             a request to Elasticsearch itself, which has to succeed, or with ! to fail
@@ -87,6 +89,14 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 			return err == nil && expression(ts, args[0]).MatchString(text)
 		}))
 	},
+	"open": func(ts *testscript.TestScript, _ bool, args []string) {
+		if len(args) < 1 {
+			ts.Fatalf("usage: open WIDTHxHEIGHT [ARGUMENT...]")
+		}
+		day := []string{args[0], "logtui", "--index", logs.Index, "--from", logs.From.Format(time.RFC3339), "--to", logs.To.Format(time.RFC3339)}
+		of(ts).start(ts, append(day, args[1:]...))
+	},
+	"login":  func(ts *testscript.TestScript, _ bool, args []string) { of(ts).gate.needs(strings.Join(args, " ")) },
 	"server": func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(of(ts).gate.set(args[0])) },
 	"asked": func(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Setenv("ASKED", strconv.Itoa(of(ts).gate.asked(args[0])))
@@ -138,22 +148,31 @@ func scenarios(t *testing.T, dir string, c *logs.Cluster, url, program string) {
 	})
 }
 
-// facts are what scripts know of the day.
+// facts are what scripts know of the day. Numbers are as people read them: 20,000.
 func (s *scenario) facts() map[string]string {
 	f := map[string]string{
-		"N": strconv.Itoa(s.cluster.N), "ERRORS": strconv.Itoa(s.cluster.Errors()), "INDEX": logs.Index,
+		"N": number(s.cluster.N), "PLAIN_N": strconv.Itoa(s.cluster.N), "ERRORS": number(s.cluster.Errors()), "INDEX": logs.Index,
 		"FROM": logs.From.Format(time.RFC3339), "TO": logs.To.Format(time.RFC3339),
 		"INCIDENT_FROM": logs.IncidentFrom.Format(time.RFC3339), "INCIDENT_TO": logs.IncidentTo.Format(time.RFC3339),
+		"FIRST": fmt.Sprintf("req-%07d", 0), "LAST": fmt.Sprintf("req-%07d", s.cluster.N-1),
 	}
 	for _, field := range []string{"log.stream", "kubernetes.namespace", "region", "zone", "log.level"} {
-		for value, n := range s.cluster.Count[field] {
-			f["COUNT_"+strings.ReplaceAll(value, "-", "_")] = strconv.Itoa(n)
+		for value, n := range s.cluster.Count[field] { // $N_eu_1a, $N_info
+			f["N_"+strings.ReplaceAll(value, "-", "_")] = number(n)
 		}
 	}
 	traces := s.cluster.Count["trace.id"]
 	best := slices.MaxFunc(slices.Sorted(maps.Keys(traces)), func(a, b string) int { return traces[a] - traces[b] })
-	f["TRACE"], f["TRACE_LINES"] = best, strconv.Itoa(traces[best])
+	f["TRACE"], f["TRACE_LINES"] = best, number(traces[best])
 	return f
+}
+
+// number writes thousands apart.
+func number(n int) string {
+	if n < 1000 {
+		return strconv.Itoa(n)
+	}
+	return fmt.Sprintf("%s,%03d", number(n/1000), n%1000)
 }
 
 func of(ts *testscript.TestScript) *scenario { return ts.Value("scenario").(*scenario) }

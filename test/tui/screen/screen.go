@@ -123,6 +123,11 @@ func (s *Screen) Close() error {
 
 // tmux gives a command to the server.
 func (s *Screen) tmux(args ...string) (string, error) {
+	for i, arg := range args {
+		if strings.HasSuffix(arg, ";") { // would end the command
+			args[i] = strings.TrimSuffix(arg, ";") + `\;`
+		}
+	}
 	out, err := exec.Command("tmux", append([]string{"-u", "-S", s.path("socket")}, args...)...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("tmux %s: %w: %s", strings.Join(args, " "), err, out)
@@ -131,7 +136,7 @@ func (s *Screen) tmux(args ...string) (string, error) {
 }
 
 // Keys presses keys by tmux's names: Enter, Escape, Tab, BTab, Up, PPage, C-c, M-b, F1; anything else is a text whose characters
-// are pressed one by one.
+// are pressed one by one. What follows Escape at once is taken by programs for a key with Alt: wait for what Escape does.
 func (s *Screen) Keys(keys ...string) error {
 	for _, key := range keys {
 		args := []string{"send-keys", "--", key}

@@ -88,12 +88,12 @@ func TestSane(t *testing.T) {
 
 // Keys with names and texts arrive as they are; a paste comes in brackets when it was asked for, its newlines as Enter.
 func TestKeys(t *testing.T) {
-	s := begin(t, Options{}, "sh", "-c", `stty raw -echo; printf '\033[?2004hready\r\n'; exec dd bs=1 count=40 2>/dev/null | od -An -c -w16`)
+	s := begin(t, Options{}, "sh", "-c", `stty raw -echo; printf '\033[?2004hready\r\n'; exec dd bs=1 count=41 2>/dev/null | od -An -c -w16`)
 	check(t, s.Wait("ready", has("ready")))
-	check(t, s.Keys("a b", "Enter", "C-c", "Up", "Escape", "M-b"), s.Type("Enter"), s.Paste("x\ny"), s.Type("0123456789"))
+	check(t, s.Keys("a b;", "Enter", "C-c", "Up", "Escape", "M-b"), s.Type("Enter"), s.Paste("x\ny"), s.Type("0123456789"))
 	check(t, s.Wait("keys", func(text string) bool {
 		text = strings.Join(strings.Fields(text), " ")
-		return strings.Contains(text, `a b \r 003 033 [ A 033 033 b E n t e r 033 [ 2 0 0 ~ x \r y 033 [ 2 0 1 ~`)
+		return strings.Contains(text, `a b ; \r 003 033 [ A 033 033 b E n t e r 033 [ 2 0 0 ~ x \r y 033 [ 2 0 1 ~`)
 	}))
 }
 
