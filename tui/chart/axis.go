@@ -55,17 +55,20 @@ func (c *Chart) caption() string {
 			l.Space(2).Add(t.Level[level], name).Add(t.Text, " "+draw.Number(levels[level]))
 		}
 	}
-	right := fmt.Sprintf("%s a bar  %s", length(c.h.Interval), c.zone.Name(c.start(last)))
+	zone := c.zone.Name(c.start(last))
+	var partial string
+	if c.h.Partial != "" {
+		partial = "░ counted in part  "
+	}
+	right := fmt.Sprintf("%s%s a bar  %s", partial, length(c.h.Interval), zone)
 	if c.loading {
 		right = "counting …  " + right
 	}
-	if c.h.Partial != "" {
-		right = "░ counted in part  " + right
-	}
-	if space := l.Left() - text.Width(right); space >= 2 {
-		l.Space(space).Add(t.Dim, right)
-	} else if short := c.zone.Name(c.start(last)); l.Left()-text.Width(short) >= 2 {
-		l.Space(l.Left()-text.Width(short)).Add(t.Dim, short)
+	for _, all := range []string{right, partial + zone, strings.TrimSpace(partial), zone} {
+		if space := l.Left() - text.Width(all); space >= 2 && all != "" {
+			l.Space(space).Add(t.Dim, all)
+			break
+		}
 	}
 	return l.String()
 }

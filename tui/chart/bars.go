@@ -172,8 +172,8 @@ func (c *Chart) stand(grid [][]cell, x int, bands []band, most int64, outside bo
 		part := paints[y*8 : min(y*8+8, height)]
 		one := &grid[len(grid)-1-y][x]
 		*one = mixed(part)
-		if hatched && len(part) == 8 {
-			*one = cell{'░', part[4], blank}
+		if hatched && len(part) >= 4 {
+			*one = cell{'░', part[len(part)/2], blank}
 		}
 		if outside {
 			one.front, one.back = dim, blank

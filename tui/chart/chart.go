@@ -176,6 +176,9 @@ func (c *Chart) Select() {
 	}
 }
 
+// Selecting says that there is a brush.
+func (c *Chart) Selecting() bool { return !c.anchor.IsZero() }
+
 // Clear takes the cursor and the brush away, and says whether there were any.
 func (c *Chart) Clear() bool {
 	had := !c.cursor.IsZero()

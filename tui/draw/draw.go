@@ -37,6 +37,9 @@ func (l *Line) Add(style lipgloss.Style, piece string) *Line {
 		width = text.Width(piece)
 	}
 	l.left -= width
+	if l.base.GetReverse() { // colours would be those of backgrounds
+		style = l.base.Bold(style.GetBold())
+	}
 	l.b.WriteString(style.Inherit(l.base).Render(piece))
 	return l
 }
@@ -53,6 +56,15 @@ func (l *Line) Cell(style lipgloss.Style, piece string, width int, right bool) *
 		return l.Space(space).Add(style, piece)
 	}
 	return l.Add(style, piece).Space(space)
+}
+
+// Styled adds a piece that has its styles already, and is width cells wide.
+func (l *Line) Styled(piece string, width int) *Line {
+	if width <= l.left {
+		l.left -= width
+		l.b.WriteString(piece)
+	}
+	return l
 }
 
 // Full says that the line has no free cell.
