@@ -23,7 +23,7 @@ var Default = Build
 
 const libbeatVersion = "github.com/elastic/beats/v7/libbeat/version"
 
-// Build makes the programs: build/podbeat, build/curator and build/logapi.
+// Build makes the programs: build/podbeat, build/curator, build/logapi and build/logtui.
 func Build() error {
 	mg.Deps(headers)
 	commit, _ := sh.Output("git", "rev-parse", "HEAD") // a source archive has none
@@ -200,6 +200,7 @@ func servers() error {
 		need("openjdk-17-jdk-headless", path("javac")),
 		need("maven", path("mvn")),
 		need("curl", path("curl")),
+		need("tmux", path("tmux")),
 		need("uuid-runtime", path("uuidgen")), // the README of push has it
 		need("python3-venv", func() bool { return exec.Command("python3", "-c", "import venv, ensurepip").Run() == nil }),
 	)

@@ -36,6 +36,12 @@ func TestLayers(t *testing.T) {
 				t.Errorf("%s imports %s: logapi knows no beat and no test", pkg, below)
 			case in(pkg, "curator") && !in(below, "curator", "es", "option", "cli"):
 				t.Errorf("%s imports %s: curator needs no more than es, option and cli", pkg, below)
+			case in(pkg, "kql"):
+				t.Errorf("%s imports %s: a language knows no program", pkg, below)
+			case in(pkg, "tui") && !in(below, "tui", "kql", "es", "option", "cli"):
+				t.Errorf("%s imports %s: logtui needs no more than kql, es, option and cli", pkg, below)
+			case strings.HasPrefix(pkg, "tui/") && below == "tui":
+				t.Errorf("%s imports %s: no part knows the screen that it is on", pkg, below)
 			case in(pkg, "processors") && !in(below, "option", "processors"):
 				t.Errorf("%s imports %s: a processor must be importable alone", pkg, below)
 			case in(pkg, "beat") && in(below, "cmd", "test", "bench", "demo", "docs"):
@@ -50,10 +56,10 @@ func TestLayers(t *testing.T) {
 // TestBuildsEverywhere: the programs without libbeat need no C compiler, and run on what people sit at.
 func TestBuildsEverywhere(t *testing.T) {
 	for _, goos := range []string{"linux", "darwin", "windows"} {
-		cmd := exec.Command("go", "build", "-o", t.TempDir()+"/", module+"cmd/curator", module+"cmd/logapi")
+		cmd := exec.Command("go", "build", "-o", t.TempDir()+"/", module+"cmd/curator", module+"cmd/logapi", module+"cmd/logtui")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH=amd64")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("cannot build curator and logapi for %s: %v\n%s", goos, err, out)
+			t.Errorf("cannot build the programs without libbeat for %s: %v\n%s", goos, err, out)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-// Command generate renews what is generated from the code: the option tables of the READMEs
+// Command generate renews what is generated from the code: the option tables of the READMEs, the table of logtui's keys
 // and the reference configuration. With -check it changes nothing and fails when a file is stale.
 package main
 
@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/podbeat/podbeat/option"
+	"github.com/podbeat/podbeat/tui/keys"
 )
 
 func main() {
@@ -64,10 +65,38 @@ func generate() (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		files[name] = text
+		files[name] = keyTable(text)
 	}
 	if files["_meta/beat.reference.yml"], err = reference(); err != nil {
 		return nil, err
 	}
 	return files, nil
+}
+
+// keyTable puts logtui's keys between the marks <!-- keys --> and <!-- /keys -->, where a text has them.
+func keyTable(text string) string {
+	const begin, end = "<!-- keys -->\n", "<!-- /keys -->"
+	before, rest, ok := strings.Cut(text, begin)
+	_, after, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		return text
+	}
+	bound, err := keys.New(nil)
+	if err != nil {
+		panic(err) // the test of keys finds it first
+	}
+	var b strings.Builder
+	place := ""
+	for _, k := range bound.Bindings() {
+		if k.Place.String() != place {
+			place = k.Place.String()
+			fmt.Fprintf(&b, "\n**%s**\n\n| keys | action | what it does |\n| --- | --- | --- |\n", place)
+		}
+		shown := make([]string, len(k.Keys))
+		for i, key := range k.Keys {
+			shown[i] = "`" + strings.ReplaceAll(keys.Shown(key), "|", "\\|") + "`"
+		}
+		fmt.Fprintf(&b, "| %s | `%s` | %s |\n", strings.Join(shown, " "), k.Action, k.Help)
+	}
+	return before + begin + b.String() + "\n" + end + after
 }

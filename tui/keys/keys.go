@@ -59,7 +59,7 @@ func bindings() []Binding {
 		{"window-forward", []string{"}"}, "a whole range forward", Anywhere, ""},
 		{"zoom-in", []string{"z"}, "half the range, around the cursor", Anywhere, ""},
 		{"zoom-out", []string{"Z"}, "twice the range", Anywhere, ""},
-		{"preset", []string{"1", "2", "3", "4", "5", "6", "7", "8", "9"}, "the last 5m, 15m, 30m, 1h, 3h, 12h, 1d, 7d, 30d", Anywhere, ""},
+		{"preset", []string{"1", "2", "3", "4", "5", "6", "7", "8", "9"}, "the last 5m, 15m, 1h, 4h, 12h, 24h, 7d, 30d; all time", Anywhere, ""},
 		{"climb", []string{"0"}, "one level up in the breadcrumb", Anywhere, ""},
 		{"rail", []string{"b"}, "choose region, zone, namespace, app, pod", Anywhere, "place"},
 		{"chips", []string{","}, "the filters: switch off, invert, pin, remove", Anywhere, ""},
