@@ -45,8 +45,10 @@ func Advice(err error) Banner {
 	switch {
 	case strings.Contains(text, "nothing listens there"):
 		return Banner{"Nothing listens at the server's address", "Is it running, and are host and port right? It is tried again.", true, 2 * time.Second}
-	case strings.Contains(text, "write https://"), strings.Contains(text, "write http://"):
-		return Banner{"The server speaks another protocol", "Change http:// and https:// in the host of this context.", false, 0}
+	case strings.Contains(text, "write http://"):
+		return Banner{"The server speaks no TLS", "Write http:// in the host of this context.", false, 0}
+	case strings.Contains(text, "invalid character"):
+		return Banner{"What answers there is not Elasticsearch", "Check host, port and path in this context: " + short(text), true, 10 * time.Second}
 	}
 	var broken net.Error
 	if errors.As(err, &broken) || strings.Contains(text, "EOF") || strings.Contains(text, "connection reset") || strings.Contains(text, "cannot read the answer") {
@@ -83,7 +85,15 @@ func adviceOf(err error) Banner {
 		return Banner{"The server, or a shard, is not available", "It is asked again. " + reason, true, 5 * time.Second}
 	case http.StatusBadGateway, http.StatusGatewayTimeout:
 		return Banner{"What lies before the server cannot reach it", "It is asked again. " + reason, true, 5 * time.Second}
-	case http.StatusBadRequest:
+	case http.StatusBadRequest, http.StatusInternalServerError:
+		switch {
+		case e.Type == "" && strings.Contains(e.Reason, "HTTPS"):
+			return Banner{"The server speaks TLS", "Write https:// in the host of this context.", false, 0}
+		case strings.Contains(e.Reason, "incompatible sort types"), strings.Contains(e.Reason, "cannot be cast to class"):
+			return Banner{"Indices have different types of one field", "Choose an index pattern without those that differ; logtui fields lists the types.", false, 0}
+		case e.Status == http.StatusInternalServerError:
+			return Banner{"The server failed", "It is asked again. " + reason, true, 5 * time.Second}
+		}
 		return Banner{"The server refuses the search", reason, false, 0}
 	}
 	return Banner{"The server answered " + http.StatusText(e.Status), reason, e.Status >= 500, 5 * time.Second}

@@ -20,6 +20,8 @@ type clock struct {
 	nanos   bool   // sort values are nanoseconds since 1970, not milliseconds
 	numeric string // numeric_type that makes them alike in all indices
 	ties    []int  // which of Names.Tie the indices have, all as whole numbers
+	index   string // the pattern, without indices that have another time field than dates
+	partial string // what is to be said of them
 }
 
 type clockAnswer struct {
@@ -91,7 +93,7 @@ func (e *TimeError) Error() string {
 
 // clock finds out how the indices of q keep time. Of no index at all it is any clock, and no error.
 func (s *Source) clock(ctx context.Context, q Query) (clock, error) {
-	index := s.pattern(q)
+	index := cmp.Or(q.Index, s.index, "*")
 	s.mu.Lock()
 	known, ok := s.clocks[index]
 	s.mu.Unlock()
@@ -102,14 +104,19 @@ func (s *Source) clock(ctx context.Context, q Query) (clock, error) {
 	if err != nil {
 		return clock{}, err
 	}
-	c := clock{ties: s.usable(fields)}
+	c := clock{ties: s.usable(fields), index: index}
 	types := fields[s.names.Time]
 	delete(types, "unmapped")
 	_, millis := types["date"]
 	_, nanos := types["date_nanos"]
 	switch {
-	case nanos && millis:
-		err = s.mixed(ctx, index, &c)
+	case (nanos || millis) && len(types) > 1:
+		c.exclude(s.names.Time, types)
+		if nanos && millis {
+			err = s.mixed(ctx, &c)
+		} else {
+			c.nanos = nanos
+		}
 	case nanos:
 		c.nanos = true
 	case millis:
@@ -145,14 +152,39 @@ func (s *Source) usable(fields map[string]map[string]capability) []int {
 }
 
 // mixed is for indices of which some keep nanoseconds and some do not. Not every server can sort them by nanoseconds.
-func (s *Source) mixed(ctx context.Context, index string, c *clock) error {
+func (s *Source) mixed(ctx context.Context, c *clock) error {
 	c.nanos, c.numeric = true, "date_nanos"
-	_, err := s.search(ctx, index, map[string]any{"size": 1, "_source": false, "sort": s.order(*c, Newer), "track_total_hits": false})
+	_, err := s.search(ctx, c.index, map[string]any{"size": 1, "_source": false, "sort": s.order(*c, Newer), "track_total_hits": false})
 	if es.Status(err) == http.StatusBadRequest {
 		c.nanos, c.numeric = false, "date"
 		err = nil
 	}
 	return err
+}
+
+// exclude leaves the indices out of the pattern of which the time field is no date. It does what can be done: servers do not
+// search any of the others together with them.
+func (c *clock) exclude(field string, types map[string]capability) {
+	var others []string
+	for name, is := range types {
+		if name != "date" && name != "date_nanos" {
+			others = append(others, is.Indices...)
+		}
+	}
+	if len(others) == 0 {
+		return
+	}
+	slices.Sort(others)
+	names := slices.DeleteFunc(strings.Split(c.index, ","), func(name string) bool { return slices.Contains(others, name) })
+	if slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, "*") }) { // else it is not known as leaving out
+		for _, name := range others {
+			names = append(names, "-"+name)
+		}
+	}
+	if all := strings.Join(names, ","); len(all) < 3000 {
+		c.index = all
+	}
+	c.partial = fmt.Sprintf("in %d indices, as %.200s, %s is no date: they are left out", len(others), printable(others[0]), field)
 }
 
 // noTime tells indices without the time field, which is an error, from no indices and from such without documents.

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -148,8 +149,12 @@ func (t *termsAnswer) levels(total int64) (levels [Levels]int64) {
 
 // aggregate counts in the documents of the view that are there now: whatever is the same is answered from the server's cache.
 func (v *View) aggregate(ctx context.Context, c clock, aggs map[string]any, more ...any) (*answer, error) {
-	return v.source.search(ctx, v.source.pattern(v.query), map[string]any{"size": 0, "track_total_hits": false,
+	a, err := v.source.search(ctx, v.source.pattern(v.query), map[string]any{"size": 0, "track_total_hits": false,
 		"query": v.source.filter(v.query, c, more...), "aggs": aggs})
+	if err == nil {
+		a.Partial = cmp.Or(a.Partial, c.partial)
+	}
+	return a, err
 }
 
 // read decodes the answer of an aggregation. There is none where there is no index, which changes nothing.

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -63,7 +64,7 @@ func (v *View) Count(ctx context.Context) (Count, Meta, error) {
 	if err != nil {
 		return Count{}, Meta{}, err
 	}
-	if a.Partial != "" {
+	if a.Partial = cmp.Or(a.Partial, c.partial); a.Partial != "" {
 		a.Total.Kind = AtLeast
 	}
 	return a.Total, a.Meta, nil

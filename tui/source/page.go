@@ -41,6 +41,7 @@ func (v *View) At(ctx context.Context, t time.Time, n int) (older, newer Page, e
 	if err != nil {
 		return Page{}, Page{}, err
 	}
+	t = c.floor(t)
 	return v.around(ctx, step{n: n, filter: v.source.between(c, time.Time{}, t)}, step{n: n, filter: v.source.between(c, t, time.Time{})})
 }
 
@@ -136,6 +137,7 @@ func (r *reading) more(ctx context.Context) (*answer, error) {
 	if r.meta.Request != nil {
 		a.Took, a.Elapsed, a.Partial = a.Took+r.meta.Took, a.Elapsed+r.meta.Elapsed, cmp.Or(r.meta.Partial, a.Partial)
 	}
+	a.Partial = cmp.Or(a.Partial, r.clock.partial)
 	r.meta = a.Meta
 	rows := r.view.source.rows(r.clock, a.Hits)
 	for i, row := range rows {

@@ -121,7 +121,13 @@ func (s *Source) lack(f feature) {
 	s.lacks[f] = true
 }
 
-func (s *Source) pattern(q Query) string { return cmp.Or(q.Index, s.index, "*") }
+// pattern is what the path of a search of q names.
+func (s *Source) pattern(q Query) string {
+	index := cmp.Or(q.Index, s.index, "*")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return cmp.Or(s.clocks[index].index, index)
+}
 
 // matching are the parameters of requests whose path has an index pattern.
 func (s *Source) matching() url.Values {

@@ -71,16 +71,18 @@ func (v *View) open(ctx context.Context) (pit string, number int, fresh bool, er
 	query.Set("keep_alive", alive())
 	var answer struct{ ID string }
 	err = v.source.client.Do(ctx, http.MethodPost, es.Path(v.source.pattern(v.query), "_pit"), query, nil, &answer)
-	switch status := es.Status(err); {
-	case err == nil:
+	switch status := es.Status(err); status {
+	case 0, http.StatusUnauthorized:
+	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		v.source.lack(pointInTime)
+		err = nil
+	default: // there is nothing to hold, or no room, or no right to: a search without tells, if it does not answer as well
+		err = nil
+	}
+	if err == nil && answer.ID != "" {
 		v.pit, v.used = answer.ID, time.Now()
 		v.opened++
 		return v.pit, v.opened, true, nil
-	case status == http.StatusNotFound && es.Type(err) == "index_not_found_exception", status == http.StatusTooManyRequests:
-		return "", 0, false, nil // there is nothing to hold, or no room: searches answer as well without
-	case status >= 400 && status < 500 && status != http.StatusUnauthorized:
-		v.source.lack(pointInTime)
-		return "", 0, false, nil
 	}
 	return "", 0, false, err
 }

@@ -1,0 +1,237 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/podbeat/podbeat/es"
+	"github.com/podbeat/podbeat/test/services"
+)
+
+// A relay stands before a server and does what is asked of it: answers with a status, cuts, hangs, or hands on.
+type relay struct {
+	url  string
+	mode atomic.Value
+}
+
+func newRelay(t *testing.T, to string) *relay {
+	t.Helper()
+	target, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &relay{}
+	r.mode.Store("")
+	next := httputil.NewSingleHostReverseProxy(target)
+	ended := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		switch mode := r.mode.Load().(string); mode {
+		case "":
+			next.ServeHTTP(w, req)
+		case "hang":
+			select {
+			case <-req.Context().Done():
+			case <-ended:
+			}
+		case "cut":
+			w.Header().Set("Content-Length", "1000")
+			w.Write([]byte(`{"took":1,"hits":{"hits":[{"_ind`))
+			panic(http.ErrAbortHandler)
+		case "close":
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			conn.Close()
+		case "text":
+			w.Write([]byte("<html>Welcome to \x1b[31mnginx</html>"))
+		default:
+			status := 0
+			fmt.Sscan(mode, &status)
+			w.WriteHeader(status)
+			w.Write([]byte(`{"error":{"type":"some_exception","reason":"for a \u001b[31mreason"},"status":` + mode + `}`))
+		}
+	}))
+	t.Cleanup(func() { close(ended); s.Close() })
+	r.url = s.URL
+	return r
+}
+
+func TestFaultsAreAdvisedOnAndPass(t *testing.T) {
+	url := services.Elasticsearch(t, 8)
+	p := place{"faults", url, nil}
+	pattern, docs := prepared(t, p, 300)
+	r := newRelay(t, url)
+	client := clientOf(t, es.Config{Hosts: []string{r.url}, Timeout: 500 * time.Millisecond})
+	v := Open(client, Options{Index: pattern + "*"}).View(Query{})
+	for _, test := range []struct {
+		mode, title string
+		retry       bool
+	}{
+		{"401", "who is asking", false},
+		{"403", "may not be read", false},
+		{"404", "Nothing answers there", false},
+		{"429", "too much to do", true},
+		{"500", "server failed", true},
+		{"502", "cannot reach it", true},
+		{"503", "not available", true},
+		{"hang", "not answer in time", true},
+		{"cut", "connection to the server broke", true},
+		{"close", "connection to the server broke", true},
+		{"text", "not Elasticsearch", true},
+	} {
+		for _, fresh := range []bool{true, false} {
+			view := v
+			if fresh {
+				view = Open(client, Options{Index: pattern + "*"}).View(Query{})
+			} else if _, err := v.Before(t.Context(), nil, 10); err != nil {
+				t.Fatal(err)
+			}
+			r.mode.Store(test.mode)
+			_, err := view.Before(t.Context(), nil, 10)
+			b := Advice(err)
+			if err == nil || !strings.Contains(b.Title, test.title) || b.Retry != test.retry || b.Do == "" || b.Retry && b.After <= 0 || strings.Contains(b.Title+b.Do, "\x1b") {
+				t.Errorf("%s, %v: %v: %+v", test.mode, fresh, err, b)
+			}
+			r.mode.Store("")
+			check(t, walk(t, view, Older, 100, nil), keys(docs))
+			if !view.source.has(pointInTime) {
+				t.Errorf("%s: points in time are given up", test.mode)
+			}
+		}
+	}
+}
+
+func TestAdvice(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Close()
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	defer secure.Close()
+	for _, test := range []struct {
+		host, title string
+		retry       bool
+	}{
+		{"http://" + free.Addr().String(), "Nothing listens", true},
+		{secure.URL, "certificate is not trusted", false},
+		{strings.Replace(secure.URL, "https", "http", 1), "speaks TLS", false},
+		{"http://no-such-host.invalid:9200", "no server no-such-host.invalid", true},
+	} {
+		_, err := Open(clientOf(t, es.Config{Hosts: []string{test.host}}), Options{}).View(Query{}).Before(t.Context(), nil, 10)
+		if b := Advice(err); !strings.Contains(b.Title, test.title) || b.Retry != test.retry || b.Do == "" {
+			t.Errorf("%s: %v: %+v", test.host, err, b)
+		}
+	}
+	if b := Advice(nil); b != (Banner{}) {
+		t.Errorf("%+v", b)
+	}
+	if b := Advice(context.Canceled); b != (Banner{}) {
+		t.Errorf("%+v", b)
+	}
+}
+
+func TestTimesThatCannotBeOrderedBy(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		pattern := p.pattern()
+		none := Open(p.client, Options{Index: pattern + "*"}).View(Query{})
+		page, err := none.Before(t.Context(), nil, 10)
+		if err != nil || len(page.Rows) > 0 || !page.End {
+			t.Errorf("without any index: %+v (%v)", page, err)
+		}
+		if h, err := none.Histogram(t.Context(), noon, noon.Add(time.Hour), time.Minute, nil); err != nil || len(h.Total) != 60 {
+			t.Errorf("without any index: %+v (%v)", h, err)
+		}
+		if count, _, err := none.Count(t.Context()); err != nil || count.N != 0 {
+			t.Errorf("without any index: %v (%v)", count, err)
+		}
+		p.create(t, pattern+"0", 1, "date")
+		page, err = none.Before(t.Context(), nil, 10)
+		if err != nil || len(page.Rows) > 0 || !page.End {
+			t.Errorf("without any document: %+v (%v)", page, err)
+		}
+
+		words := p.pattern()
+		p.create(t, words+"0", 1, "keyword")
+		p.write(t, written{words + "0", "1", `"@timestamp":"2026-11-20T12:00:00Z"`})
+		_, err = Open(p.client, Options{Index: words + "*"}).View(Query{}).Before(t.Context(), nil, 10)
+		if b := Advice(err); !strings.Contains(b.Title, "no date, but keyword") {
+			t.Errorf("%v: %+v", err, b)
+		}
+		_, err = Open(p.client, Options{Index: words + "*", Fields: Names{Time: "time"}}).View(Query{}).Before(t.Context(), nil, 10)
+		if b := Advice(err); !strings.Contains(b.Title, "have no field time") {
+			t.Errorf("%v: %+v", err, b)
+		}
+	})
+}
+
+// Documents of an index that maps the time otherwise are missing, and the page says so.
+func TestMappingConflict(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		pattern := p.pattern()
+		p.create(t, pattern+"0", 1, "date")
+		p.create(t, pattern+"1", 1, "keyword")
+		p.write(t, written{pattern + "0", "1", `"@timestamp":"2026-11-20T12:00:00Z"`}, written{pattern + "1", "2", `"@timestamp":"2026-11-20T12:00:01Z"`})
+		page, err := Open(p.client, Options{Index: pattern + "*"}).View(Query{}).Before(t.Context(), nil, 10)
+		if err != nil || len(page.Rows) != 1 || !page.End || !strings.Contains(page.Partial, "in 1 indices, as "+pattern+"1, @timestamp is no date") {
+			t.Errorf("%d rows, %q (%v)", len(page.Rows), page.Partial, err)
+		}
+		_, err = Open(p.client, Options{Index: pattern + "0," + pattern + "1"}).View(Query{}).Before(t.Context(), nil, 10)
+		if err != nil {
+			t.Error(err)
+		}
+		services.Call(t, "POST", p.url+"/_aliases", `{"actions":[{"add":{"index":"`+pattern+`0","alias":"`+pattern+`all"}},{"add":{"index":"`+pattern+`1","alias":"`+pattern+`all"}}]}`, 200)
+		_, err = Open(p.client, Options{Index: pattern + "all"}).View(Query{}).Before(t.Context(), nil, 10)
+		if b := Advice(err); !strings.Contains(b.Title, "different types") {
+			t.Errorf("%v: %+v", err, b)
+		}
+	})
+}
+
+func TestTimesAreAsPreciseAsIndicesKeepThem(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		parts := []string{"000000000", "000000001", "000001", "0009", "001", "123456789", "123456790", "9", "999999999"}
+		for _, types := range [][]string{{"date"}, {"date_nanos"}, {"date", "date_nanos"}} {
+			pattern := p.pattern()
+			var docs []written
+			for i, date := range types {
+				p.create(t, fmt.Sprintf("%s%d", pattern, i), 1, date)
+			}
+			for i, part := range parts {
+				docs = append(docs, written{fmt.Sprintf("%s%d", pattern, i%len(types)), fmt.Sprint(i), `"@timestamp":"2026-11-20T12:00:00.` + part + `Z"`})
+			}
+			p.write(t, docs...)
+			v := Open(p.client, Options{Index: pattern + "*"}).View(Query{})
+			for _, dir := range []Direction{Older, Newer} {
+				rows := walk(t, v, dir, 2, nil)
+				check(t, rows, keys(docs))
+				for i, row := range rows {
+					want, _ := time.Parse(time.RFC3339Nano, "2026-11-20T12:00:00."+parts[i]+"Z")
+					if types[len(types)-1] == "date" || len(types) == 2 && p.name == "store" || len(types) == 2 && i%2 == 0 {
+						want = want.Truncate(time.Millisecond)
+					}
+					if row.ID == fmt.Sprint(i) && !row.Time.Equal(want) {
+						t.Errorf("%v: %s is %v, want %v", types, row.ID, row.Time, want)
+					} else if row.ID != fmt.Sprint(i) && len(types) == 1 {
+						t.Errorf("%v: row %d is %s", types, i, row.ID)
+					}
+				}
+			}
+			from := time.Date(2026, 11, 20, 12, 0, 0, 123456790, time.UTC)
+			older, newer, err := v.At(t.Context(), from, 20)
+			if err != nil || len(older.Rows)+len(newer.Rows) != len(parts) {
+				t.Errorf("%v: %d older, %d newer (%v)", types, len(older.Rows), len(newer.Rows), err)
+			}
+			if types[0] == "date_nanos" && len(newer.Rows) != 3 {
+				t.Errorf("%v: %d newer", types, len(newer.Rows))
+			}
+		}
+	})
+}
