@@ -154,7 +154,7 @@ func (l *List) layout() layout {
 		o.level = o.content
 		o.content += 2
 	}
-	if len(l.columns) == 0 && l.w >= 60 && l.sourceSeen > 0 {
+	if l.sources && l.w >= 60 && l.sourceSeen > 0 {
 		o.source = min(l.sourceSeen, max(8, min(32, l.w/6)))
 		o.content += o.source + 1
 	}

@@ -10,19 +10,26 @@ package list
 import (
 	"hash/maphash"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/podbeat/podbeat/tui/source"
+	"github.com/podbeat/podbeat/tui/text"
 	"github.com/podbeat/podbeat/tui/theme"
 	"github.com/podbeat/podbeat/tui/when"
 )
 
-const (
-	pageRows  = 200      // that are asked for at once
-	pagesHeld = 25       // around the screen
-	tailHeld  = 50_000   // more rows that are held once a tail brings some
-	bytesHeld = 48 << 20 // of documents, beyond those near the screen
-)
+// limits say how much is held.
+type limits struct {
+	page    int   // rows that are asked for at once
+	pages   int   // that are held around the screen
+	tail    int   // rows that are held beyond those once a tail brings some
+	bytes   int64 // of documents that are held, beyond those near the screen
+	pending int   // rows of the tail that wait for a page under way, before that is asked for once more
+}
+
+var standard = limits{page: 200, pages: 25, tail: 50_000, bytes: 48 << 20, pending: 20_000}
 
 // A List is the list of log lines. It is not safe for use by several goroutines.
 type List struct {
@@ -36,11 +43,11 @@ type List struct {
 	focus bool
 	note  string
 
-	rows  []*source.Row
-	keys  map[uint64]struct{} // hashes of the keys of rows
-	seed  maphash.Seed
-	bytes int64
-	bound int // rows that are held beyond those of pages once there is a tail
+	rows   []*source.Row
+	keys   map[uint64]struct{} // hashes of the keys of rows
+	seed   maphash.Seed
+	bytes  int64
+	limits limits
 
 	gen      int
 	jumps    int              // since Begin: answers to what was asked before are not for the rows that there are now
@@ -72,9 +79,11 @@ type List struct {
 	turned     map[uint64]struct{} // rows that are not as unfolded says
 	wrap       bool
 	pan        int
-	columns    []Column
-	widths     []int // of the columns, the widest value that was drawn where Column leaves it open
-	sourceSeen int   // the widest source that was drawn
+	chosen     []Column
+	columns    []Column // those and the message, if any are chosen
+	sources    bool     // where rows come from is shown
+	widths     []int    // of the columns, the widest value that was drawn where Column leaves it open
+	sourceSeen int      // the widest source that was drawn
 	search     *regexp.Regexp
 	highlights []*regexp.Regexp
 
@@ -107,10 +116,11 @@ const (
 
 // New returns an empty list. names are the fields that rows are drawn from.
 func New(t *theme.Theme, names source.Names, zone when.Zone) *List {
-	l := &List{names: names, zone: zone, focus: true, bound: tailHeld, seed: maphash.MakeSeed(), keys: map[uint64]struct{}{},
+	l := &List{names: names, zone: zone, focus: true, limits: standard, seed: maphash.MakeSeed(), keys: map[uint64]struct{}{},
 		marked: map[uint64]struct{}{}, turned: map[uint64]struct{}{}, memo: map[*source.Row]*block{}, follow: true, cell: -1}
 	l.ends = [2]bool{true, true}
 	l.SetTheme(t)
+	l.SetColumns(nil)
 	return l
 }
 
@@ -134,7 +144,7 @@ func (l *List) SetTheme(t *theme.Theme) {
 func (l *List) SetNames(names source.Names) {
 	l.names = names
 	l.sourceSeen = 0
-	l.changed()
+	l.SetColumns(l.chosen)
 }
 
 // SetZone sets the zone that times are shown in.
@@ -184,16 +194,66 @@ func (l *List) SetNote(note string) {
 	}
 }
 
-// SetColumns chooses what rows show after their time and level. None is where they come from, and their message.
+// SetColumns chooses what rows show besides their time, level, source and message. The source is not shown if a column has it; the
+// message is behind the columns if it is none of them.
 func (l *List) SetColumns(columns []Column) {
-	l.columns = append([]Column(nil), columns...)
-	l.widths = make([]int, len(columns))
+	l.chosen = slices.Clone(columns)
+	l.columns = slices.Clone(columns)
+	has := func(field string) bool {
+		return field != "" && slices.ContainsFunc(l.chosen, func(c Column) bool { return c.Field == field })
+	}
+	if len(columns) > 0 && !has(l.names.Message) {
+		l.columns = append(l.columns, Column{Field: l.names.Message})
+	}
+	l.sources = !has(l.names.Pod) && !has(l.names.Host) && !slices.ContainsFunc(l.names.App, has)
+	l.widths = make([]int, len(l.columns))
 	l.cell, l.pan = -1, 0
 	l.changed()
 }
 
 // Columns are those that were chosen.
-func (l *List) Columns() []Column { return append([]Column(nil), l.columns...) }
+func (l *List) Columns() []Column { return slices.Clone(l.chosen) }
+
+// ColumnFields are the fields that are shown besides time, level and message.
+func (l *List) ColumnFields() []string {
+	var fields []string
+	if l.sources {
+		fields = append(fields, l.names.Pod)
+	}
+	for _, c := range l.chosen {
+		if c.Field != l.names.Message {
+			fields = append(fields, c.Field)
+		}
+	}
+	return fields
+}
+
+// Text is rows as they are shown, each with its day and all of its message, which is as it was stored: not safe to draw.
+func (l *List) Text(rows []*source.Row) string {
+	var b strings.Builder
+	for _, row := range rows {
+		if !row.Time.IsZero() {
+			b.WriteString(l.at(row).Format("2006-01-02T15:04:05.000Z07:00 "))
+		}
+		if row.Level != source.None {
+			b.WriteString(row.Level.String() + " ")
+		}
+		if _, from := l.sourceOf(row); l.sources && from != "" {
+			b.WriteString(from + " ")
+		}
+		for _, c := range l.chosen {
+			if value, ok := text.Get(row.Source, c.Field); ok && c.Field != l.names.Message {
+				b.WriteString(value + " ")
+			}
+		}
+		message, ok := text.Get(row.Source, l.names.Message)
+		if !ok {
+			message = string(row.Source)
+		}
+		b.WriteString(strings.TrimRight(message, "\r\n") + "\n")
+	}
+	return b.String()
+}
 
 // SetWrap says whether long messages go on on the next lines.
 func (l *List) SetWrap(on bool) {
@@ -221,10 +281,13 @@ func (l *List) Search(re *regexp.Regexp) {
 }
 
 // SetBound sets how many rows are held, beyond 5,000 around the screen, once a tail brings some.
-func (l *List) SetBound(rows int) { l.bound = max(rows, 0) }
+func (l *List) SetBound(rows int) { l.limits.tail = max(rows, 0) }
 
 // Rows are those that the list has, oldest first. They must not be changed.
 func (l *List) Rows() []*source.Row { return l.rows }
+
+// AtEnd says that the newest row is the newest of all, as far as is known.
+func (l *List) AtEnd() bool { return l.ends[1] && !l.Loading() }
 
 // Empty says that there are none.
 func (l *List) Empty() bool { return len(l.rows) == 0 }

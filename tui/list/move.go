@@ -122,7 +122,7 @@ func (l *List) Top() {
 		l.leap(source.Newer)
 		return
 	}
-	l.jump = 0
+	l.stay()
 	l.goTo(0)
 	l.top, l.skip = 0, l.head(0)
 }
@@ -133,7 +133,7 @@ func (l *List) Bottom() {
 		l.leap(source.Older)
 		return
 	}
-	l.jump = 0
+	l.stay()
 	l.goTo(len(l.rows) - 1)
 	l.follow, l.badge = true, 0
 }
@@ -176,7 +176,7 @@ func (l *List) GotoTime(t time.Time) bool {
 
 // jumpTo puts the cursor on the row i, in the middle of the screen if it was not there before.
 func (l *List) jumpTo(i int) {
-	l.jump = 0
+	l.stay()
 	first, last := l.visible()
 	l.goTo(i)
 	if l.cur < first || l.cur > last {
@@ -363,14 +363,11 @@ func (l *List) next(dir source.Direction, is func(*source.Row) bool) bool {
 
 // matches says whether a row has what re means in what it shows: all of its message, its source, its columns.
 func (l *List) matches(row *source.Row, re *regexp.Regexp) bool {
-	if len(l.columns) == 0 {
-		if _, from := l.sourceOf(row); re.MatchString(from) {
-			return true
-		}
-		if message, ok := text.Get(row.Source, l.names.Message); ok {
-			return re.MatchString(message)
-		}
-		return re.Match(row.Source)
+	if _, from := l.sourceOf(row); l.sources && re.MatchString(from) {
+		return true
+	}
+	if message, ok := text.Get(row.Source, l.names.Message); ok && re.MatchString(message) || !ok && re.Match(row.Source) {
+		return true
 	}
 	for _, c := range l.columns {
 		if value, ok := text.Get(row.Source, c.Field); ok && re.MatchString(value) {

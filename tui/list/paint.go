@@ -36,7 +36,7 @@ func (l *List) paint(row *source.Row, k look) []string {
 		o.put(&pensOf().level[row.Level], theme.Letter(row.Level))
 		o.to(&p.text, l.w-lay.level-2)
 	}
-	if lay.source > 0 || len(l.columns) == 0 && l.w >= 60 {
+	if l.sources && l.w >= 60 {
 		l.paintSource(o, row, lay, pensOf)
 	}
 	o.to(&p.text, l.w-lay.content)
@@ -165,7 +165,7 @@ func (l *List) content(row *source.Row, k look, c *pens, first, others int) (lin
 		bytes = 4 * linesMost * others
 	}
 	switch {
-	case !ok && len(l.columns) == 0:
+	case !ok && field == l.names.Message:
 		pieces := l.summary(row, bytes, c)
 		if !l.wrap {
 			return [][]piece{pieces}, end

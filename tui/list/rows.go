@@ -22,9 +22,6 @@ type request struct {
 	void bool // the rows that it would join are gone
 }
 
-// maxPending is how many rows of the tail wait for a page under way, before that is asked for once more.
-const maxPending = 20_000
-
 func side(dir source.Direction) int {
 	if dir == source.Older {
 		return 0
@@ -95,6 +92,11 @@ func (l *List) First(gen int, older, newer source.Page, at *source.Row) {
 	default:
 		l.cur, l.follow = len(l.rows)-1, l.ends[1]
 	}
+	if overflow && len(l.rows) > 0 { // among the others some may be missing: they are asked for again
+		l.follow = false
+		l.replace(l.rows[l.cur : l.cur+1])
+		l.ends = [2]bool{}
+	}
 	l.top, l.skip = l.cur, 0
 	l.absorb()
 	l.putLine(y)
@@ -108,11 +110,9 @@ func (l *List) First(gen int, older, newer source.Page, at *source.Row) {
 
 // replace makes rows all there are.
 func (l *List) replace(rows []*source.Row) {
-	pending, overflow := l.pending, l.overflow
+	pending := l.pending
 	l.forget()
-	if !overflow {
-		l.pending = pending
-	}
+	l.pending = pending
 	l.rows, l.bytes, l.keys = nil, 0, make(map[uint64]struct{}, len(rows))
 	l.memo = map[*source.Row]*block{}
 	l.rows = l.fresh(rows)
@@ -159,7 +159,7 @@ func (l *List) Put(gen int, dir source.Direction, page source.Page) {
 	s := side(dir)
 	request := l.asked[s]
 	l.asked[s], l.held[s] = nil, false
-	if request != nil && (request.void || l.overflow) {
+	if request != nil && request.void {
 		l.absorb()
 		return
 	}
@@ -195,7 +195,7 @@ func (l *List) land(dir source.Direction, page source.Page) {
 	if dir != l.jump || l.asked[side(dir)] == nil {
 		return
 	}
-	if l.overflow {
+	if l.asked[side(dir)].void {
 		l.forget() // asked once more
 		return
 	}
@@ -299,7 +299,10 @@ func (l *List) index(row *source.Row) int {
 func (l *List) Insert(rows []*source.Row) (added, late int) {
 	var take []*source.Row
 	for _, r := range rows {
-		if _, known := l.keys[l.hash(r)]; known && !l.Loading() {
+		if l.Loading() {
+			l.wait(r)
+		}
+		if _, known := l.keys[l.hash(r)]; known || l.stale {
 			continue
 		}
 		if !l.follow {
@@ -307,8 +310,6 @@ func (l *List) Insert(rows []*source.Row) (added, late int) {
 		}
 		l.tailed = true
 		switch {
-		case l.Loading():
-			l.wait(r)
 		case l.inside(r):
 			take = append(take, r)
 			if r.Late {
@@ -316,7 +317,7 @@ func (l *List) Insert(rows []*source.Row) (added, late int) {
 			}
 		default:
 			l.dropped++
-			if l.asked[0] != nil || l.asked[1] != nil {
+			if l.jump == 0 {
 				l.wait(r)
 			}
 		}
@@ -330,14 +331,25 @@ func (l *List) Insert(rows []*source.Row) (added, late int) {
 	return added, min(late, added)
 }
 
-// wait keeps a row that belongs to a page under way, perhaps, which may have been made before the row could be found.
+// wait keeps a row that may belong to a page under way, which may have been made before the row could be found. If there are too
+// many of them, the page is not taken.
 func (l *List) wait(r *source.Row) {
-	if len(l.pending) == maxPending {
-		l.pending, l.overflow = nil, true
+	if len(l.pending) >= l.limits.pending {
+		l.pending, l.overflow = nil, l.stale
+		for _, request := range l.asked {
+			if request != nil {
+				request.void = true
+			}
+		}
 	}
-	if !l.overflow {
+	if l.stale && !l.overflow || l.underWay() {
 		l.pending = append(l.pending, r)
 	}
+}
+
+// underWay says whether there is a page under way that will be taken.
+func (l *List) underWay() bool {
+	return l.asked[0] != nil && !l.asked[0].void || l.asked[1] != nil && !l.asked[1].void
 }
 
 // inside says whether there is nothing unknown between a row and those that are here.
@@ -360,8 +372,8 @@ func (l *List) absorb() {
 	}
 	l.merge(l.fresh(take))
 	l.pending = rest
-	if l.asked[0] == nil && l.asked[1] == nil {
-		l.pending, l.overflow = nil, false
+	if !l.underWay() {
+		l.pending = nil
 	}
 }
 
@@ -377,25 +389,25 @@ func (l *List) Gap() {
 // page is how many rows are asked for at once: fewer if they are big.
 func (l *List) page() int {
 	if len(l.rows) == 0 {
-		return pageRows
+		return l.limits.page
 	}
 	average := l.bytes / int64(len(l.rows))
-	return int(max(10, min(pageRows, bytesHeld/8/max(average, 1))))
+	return int(min(int64(l.limits.page), max(10, l.limits.bytes/8/max(average, 1))))
 }
 
 // evict lets go of rows far from the screen if there are too many, and says of how many.
 func (l *List) evict() int {
-	limit := pageRows * pagesHeld
+	limit := l.limits.page * l.limits.pages
 	if l.tailed {
-		limit += l.bound
+		limit += l.limits.tail
 	}
-	if len(l.rows) <= limit && l.bytes <= bytesHeld {
+	if len(l.rows) <= limit && l.bytes <= l.limits.bytes {
 		return 0
 	}
 	l.settle()
 	near := max(2*l.page(), l.body())
 	gone := 0
-	for len(l.rows) > limit || l.bytes > bytesHeld {
+	for len(l.rows) > limit || l.bytes > l.limits.bytes {
 		low, high := l.top-near, len(l.rows)-1-l.bottom()-near
 		n, newer := low, false
 		if high > low {
@@ -448,12 +460,12 @@ func (l *List) Wants() []Want {
 	if l.jump != 0 {
 		if s := side(l.jump); l.asked[s] == nil && !l.held[s] {
 			l.asked[s] = &request{}
-			return []Want{{l.jump, nil, pageRows}}
+			return []Want{{l.jump, nil, l.limits.page}}
 		}
 		return nil
 	}
 	if len(l.rows) == 0 {
-		if !l.ends[0] && !l.held[0] {
+		if l.ends != [2]bool{true, true} && !l.held[0] {
 			l.leap(source.Older)
 			return l.Wants()
 		}
@@ -485,17 +497,23 @@ func (l *List) Wants() []Want {
 
 // Failed says that a page could not be had. It is asked for again after Again, a motion, or when the tail brings rows. A jump is off.
 func (l *List) Failed(dir source.Direction) {
+	if l.jump == dir && !l.stale {
+		l.stay()
+	}
 	s := side(dir)
 	l.asked[s], l.held[s] = nil, true
-	if l.jump == dir && !l.stale {
-		l.jump = 0
-		l.changed()
-	}
 	l.absorb()
 }
 
 // Again allows what failed to be asked for once more.
 func (l *List) Again() { l.held = [2]bool{} }
+
+// stay ends a jump that is under way: the rows are kept.
+func (l *List) stay() {
+	if l.jump != 0 {
+		l.leap(0)
+	}
+}
 
 // leap begins a jump to the end that a page from nowhere in the direction dir is of.
 func (l *List) leap(dir source.Direction) {
