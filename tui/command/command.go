@@ -107,7 +107,7 @@ was interrupted.`,
 		}
 		return p.screen(cmd.Context(), Start{Config: cfg, Context: context, Scope: s, Given: given || tail, Tail: tail, Theme: look})
 	}
-	cmd.AddCommand(newQueryCommand(p), newFieldsCommand(p), newValuesCommand(p), newContextCommand(p), newSavedCommand(p),
+	cmd.AddCommand(newQueryCommand(p), newFieldsCommand(p), newValuesCommand(p), newPatternsCommand(p), newContextCommand(p), newSavedCommand(p),
 		newKeysCommand(p), newThemesCommand(p), newManCommand())
 	p.complete(cmd)
 	cmd.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
