@@ -46,6 +46,18 @@ func (c *Chart) style(front, back paint) lipgloss.Style {
 	return s
 }
 
+// escapes are what begins and ends a style. They are kept, as a chart has many runs of few styles.
+func (c *Chart) escapes(front, back paint) (open, end string) {
+	key := [2]paint{front, back}
+	pair, ok := c.styles[key]
+	if !ok {
+		before, after, _ := strings.Cut(c.style(front, back).Render("x"), "x")
+		pair = [2]string{before, after}
+		c.styles[key] = pair
+	}
+	return pair[0], pair[1]
+}
+
 // bars draws the columns, height lines of them.
 func (c *Chart) bars(height int) []string {
 	columns := c.Columns()
@@ -80,7 +92,8 @@ func (c *Chart) bars(height int) []string {
 			for _, one := range row[from:to] {
 				run.WriteRune(one.sign)
 			}
-			l.Add(c.style(row[from].front, row[from].back), run.String())
+			open, end := c.escapes(row[from].front, row[from].back)
+			l.Styled(open+run.String()+end, to-from)
 			from = to
 		}
 		lines[y] = l.String()

@@ -35,14 +35,21 @@ type Chart struct {
 	cursor, anchor time.Time // beginnings of buckets; zero: there is none
 	here           time.Time // where the list is
 
-	lines []string // nil: they have to be drawn
+	lines  []string // nil: they have to be drawn
+	styles map[[2]paint][2]string
 }
 
 // New returns a chart without data.
-func New(t *theme.Theme) *Chart { return &Chart{theme: t} }
+func New(t *theme.Theme) *Chart {
+	c := &Chart{}
+	c.SetTheme(t)
+	return c
+}
 
-// SetTheme, SetZone, SetSize and SetFocus change how the chart is drawn. Without the focus it shows no cursor, but the brush.
-func (c *Chart) SetTheme(t *theme.Theme) { c.theme, c.lines = t, nil }
+// SetTheme changes the colours.
+func (c *Chart) SetTheme(t *theme.Theme) {
+	c.theme, c.lines, c.styles = t, nil, map[[2]paint][2]string{}
+}
 
 // SetZone sets the zone of the times.
 func (c *Chart) SetZone(z when.Zone) { c.zone, c.lines = z, nil }
@@ -54,7 +61,7 @@ func (c *Chart) SetSize(width, height int) {
 	}
 }
 
-// SetFocus says whether keys go to the chart.
+// SetFocus says whether keys go to the chart. If not, it shows no cursor, but the brush.
 func (c *Chart) SetFocus(focus bool) {
 	if c.focus != focus {
 		c.focus, c.lines = focus, nil
