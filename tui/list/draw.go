@@ -247,7 +247,9 @@ type look struct {
 func (l *List) lookOf(i int) look {
 	row := l.rows[i]
 	k := look{version: l.version, cell: -1, unfolded: l.isUnfolded(row), late: row.Late}
-	_, k.marked = l.marked[l.hash(row)]
+	if len(l.marked) > 0 {
+		_, k.marked = l.marked[l.hash(row)]
+	}
 	first, last := l.selected()
 	switch {
 	case l.Loading():

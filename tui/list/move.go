@@ -331,6 +331,9 @@ func (l *List) FoldAll(fold bool) {
 }
 
 func (l *List) isUnfolded(row *source.Row) bool {
+	if len(l.turned) == 0 {
+		return l.unfolded
+	}
 	_, turned := l.turned[l.hash(row)]
 	return turned != l.unfolded
 }

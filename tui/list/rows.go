@@ -248,23 +248,23 @@ func (l *List) merge(rows []*source.Row) {
 		return
 	}
 	slices.SortFunc(rows, source.Compare)
-	from, to := len(l.rows)-1, len(l.rows)+len(rows)-1
+	end := len(l.rows) // of those that have not been moved yet
 	cur, top := l.cur, l.top
 	l.rows = append(l.rows, rows...)
-	for n := len(rows) - 1; n >= 0; to-- {
-		if from >= 0 && source.Compare(l.rows[from], rows[n]) > 0 {
-			l.rows[to] = l.rows[from]
-			if from == cur {
-				l.cur = to
-			}
-			if from == top {
-				l.top = to
-			}
-			from--
-		} else {
-			l.rows[to] = rows[n]
-			n--
+	for n := len(rows) - 1; n >= 0; n-- {
+		at := end
+		if end > 0 && source.Compare(l.rows[end-1], rows[n]) > 0 {
+			at, _ = slices.BinarySearchFunc(l.rows[:end], rows[n], source.Compare)
 		}
+		copy(l.rows[at+n+1:], l.rows[at:end])
+		l.rows[at+n] = rows[n]
+		if cur >= at && cur < end {
+			l.cur = cur + n + 1
+		}
+		if top >= at && top < end {
+			l.top = top + n + 1
+		}
+		end = at
 	}
 }
 

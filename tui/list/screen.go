@@ -24,7 +24,7 @@ func (l *List) head(i int) int {
 
 // lines is how many lines row i has, without its day's.
 func (l *List) lines(i int) int {
-	if row := l.rows[i]; l.wrap || l.unfolded || len(l.turned) > 0 && l.isUnfolded(row) {
+	if l.wrap || l.isUnfolded(l.rows[i]) {
 		return len(l.block(i).lines)
 	}
 	return 1
