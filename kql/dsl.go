@@ -208,7 +208,7 @@ func (d *dsl) one(field string, l leaf) any {
 		}
 		return none()
 	case kind == dates:
-		return d.between(field, object{"gte": value, "lte": value}, value)
+		return d.between(field, value, "gte", "lte")
 	case kind == texts && l.value.quoted:
 		return object{"match_phrase": object{field: value}}
 	case kind == unknown && l.value.quoted:
@@ -219,8 +219,7 @@ func (d *dsl) one(field string, l leaf) any {
 
 // ranged compares a field, if the value can be one of its kind.
 func (d *dsl) ranged(field string, kind kind, l leaf) any {
-	value := l.value.text()
-	bounds := object{[...]string{below: "lt", atMost: "lte", above: "gt", atLeast: "gte"}[l.is]: value}
+	value, bound := l.value.text(), [...]string{below: "lt", atMost: "lte", above: "gt", atLeast: "gte"}[l.is]
 	switch kind {
 	case numbers:
 		n, ok := number(value)
@@ -239,11 +238,11 @@ func (d *dsl) ranged(field string, kind kind, l leaf) any {
 			return none()
 		}
 	case dates:
-		return d.between(field, bounds, value)
+		return d.between(field, value, bound)
 	case others:
 		return none()
 	}
-	return object{"range": object{field: bounds}}
+	return object{"range": object{field: object{bound: value}}}
 }
 
 // greatest are numbers that Elasticsearch takes for bounds of types; it refuses others.
@@ -261,22 +260,38 @@ func number(text string) (n float64, ok bool) {
 	return n, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
-// between asks a date field.
-func (d *dsl) between(field string, bounds object, value string) any {
-	if zone := d.zone(value); zone != "" {
+// between asks a date field for what is in bounds that are all of a date: gte and lte of a day are all of it.
+func (d *dsl) between(field, date string, names ...string) any {
+	bounds := object{}
+	for _, name := range names {
+		bounds[name] = period(date)
+	}
+	if zone := d.zone(date); zone != "" {
 		bounds["time_zone"] = zone
 	}
 	return object{"range": object{field: bounds}}
 }
 
-// zone returns the zone of dates as Elasticsearch takes it; "" for UTC. Of the machine's own, whose name is not known, it is what it was,
-// or will be, at the date.
+// period returns a date so that a year and a month are all of it. Elasticsearch takes them for their first day.
+func period(date string) string {
+	if _, err := time.Parse("2006", date); err == nil {
+		return date + "||/y"
+	}
+	if _, err := time.Parse("2006-01", date); err == nil {
+		return date + "||/M"
+	}
+	return date
+}
+
+// zone returns the zone of dates as Elasticsearch takes it; "" for UTC. Of one whose name it does not know, as that of the machine, it is how far from
+// UTC that is at the date.
 func (d *dsl) zone(date string) string {
-	switch {
-	case d.Location == nil || d.Location == time.UTC:
+	if d.Location == nil || d.Location == time.UTC {
 		return ""
-	case d.Location.String() != "Local":
-		return d.Location.String()
+	}
+	name := d.Location.String()
+	if _, err := time.LoadLocation(name); err == nil && name != "" && name != "Local" {
+		return name
 	}
 	at := time.Now()
 	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02", "2006-01"} {

@@ -21,6 +21,7 @@ import (
 type Query struct {
 	root   node   // nil: all documents, or Lucene's syntax
 	lucene string // the query in Lucene's syntax
+	loose  bool   // or stands in the text outside of parentheses
 }
 
 // Fields are those of the documents that are searched. Other than [Query.Matcher] and [Query.DSL] take them for, nil says that nothing is known of them.
@@ -112,10 +113,8 @@ func And(parts ...string) string {
 		return all[0]
 	}
 	for i, part := range all {
-		if q, err := Parse(part); err == nil {
-			if _, ok := q.root.(or); ok {
-				all[i] = "(" + part + ")"
-			}
+		if q, err := Parse(part); err == nil && q.loose {
+			all[i] = "(" + part + ")"
 		}
 	}
 	return strings.Join(all, " and ")

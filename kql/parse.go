@@ -47,7 +47,7 @@ func Parse(text string) (*Query, error) {
 	if l, ok := root.(leaf); ok && l.is == exists && l.field.any() {
 		root = nil
 	}
-	return &Query{root: root}, nil
+	return &Query{root: root, loose: p.loose}, nil
 }
 
 // A parser reads a query from left to right. Its methods begin at what they read and leave the white space behind it behind them.
@@ -57,7 +57,8 @@ type parser struct {
 	path   string // of the object that is asked
 	parens int
 	leaves int
-	last   int // where the last term began
+	last   int  // where the last term began
+	loose  bool // or was read outside of parentheses
 }
 
 func (p *parser) end() bool { return p.pos >= len(p.in) }
@@ -160,6 +161,7 @@ func (p *parser) compound(part func() (node, error)) (node, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.loose = p.loose || len(all) > 1 && p.parens == 0
 	return join[or](all), nil
 }
 
@@ -247,7 +249,11 @@ func (p *parser) leaf(start int, l leaf, err error) (node, error) {
 		return nil, wrong(start, len(p.in), fmt.Sprintf("a query may ask for %d things", maxLeaves), "")
 	}
 	if l.field.none() && p.path != "" {
-		return nil, wrong(start, p.pos, "between { and } stands no value without a field", "write the field and : before it")
+		end := p.pos
+		for unicode.IsSpace(p.in[end-1]) {
+			end--
+		}
+		return nil, wrong(start, end, "between { and } stands no value without a field", "write the field and : before it")
 	}
 	p.space()
 	return l, nil

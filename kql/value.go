@@ -314,13 +314,17 @@ func moment(v any) (time.Time, bool) {
 }
 
 // dateTest compares moments, to the millisecond if a field keeps no more. What a date leaves open is all of it: 2026-11-20 is the whole
-// day, and > 2026-11-20 what comes after it.
+// day, and > 2026-11-20 what comes after it. Where several fields are asked, a month is its first day.
 func (m *matcher) dateTest(l leaf, field string, millis bool) (func(v any) bool, error) {
 	if l.is == matches || l.value.pattern() {
 		return never, nil
 	}
+	date := l.value.text()
+	if !l.field.none() && !l.field.pattern() {
+		date = period(date)
+	}
 	read := func(up bool) (time.Time, error) {
-		t, err := dateFormat.ParseMath(l.value.text(), m.now, up, m.Location)
+		t, err := dateFormat.ParseMath(date, m.now, up, m.Location)
 		if err != nil {
 			return t, fmt.Errorf("cannot look for %s in %s, which is a date: write one as 2026-11-20, \"2026-11-20T10:15:00Z\" or now-1h", quoted(l.value.text()), field)
 		}
