@@ -155,9 +155,9 @@ func (p *program) one(args []string) (*config.Context, error) {
 
 // addFlags are the options of a context that `logtui context add` knows; the others are for the editor.
 var addFlags = []struct{ flag, option, use string }{
-	{"region", "region", "region, if the hosts are those of logapi's API"},
+	{"region", "region", "`REGION`, if the hosts are those of logapi's API"},
 	{"index", "index", "names and `PATTERNS` of indices, separated by commas (default logstash-*)"},
-	{"user", "user", "user to log in with"},
+	{"user", "user", "`USER` to log in with"},
 	{"password-file", "password_file", "`FILE` whose first line is the password"},
 	{"api-key-file", "api_key_file", "`FILE` whose first line is the API key"},
 	{"bearer-file", "bearer_file", "`FILE` whose first line is the token"},

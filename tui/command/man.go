@@ -38,7 +38,15 @@ func roff(s string) string {
 			lines[i] = `\&` + line
 		}
 	}
-	return strings.Join(lines, "\n")
+	var b strings.Builder
+	for _, r := range strings.Join(lines, "\n") {
+		if r < 0x80 {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, `\[u%04X]`, r)
+		}
+	}
+	return b.String()
 }
 
 func (p *page) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
@@ -106,7 +114,10 @@ func (p *page) command(cmd *cobra.Command) {
 		if !sub.HasSubCommands() || sub.Name() == "saved" {
 			p.line(".SS %s", roff(sub.UseLine()))
 			p.text(sub.Long)
-			p.flags(sub.LocalFlags())
+			p.flags(own(sub))
+			if sub.Flags().Lookup("saved") != nil {
+				p.line(".PP\nThe flags of searches above are its flags, too.")
+			}
 			if sub.Example != "" && !sub.HasSubCommands() {
 				p.line(".PP")
 				p.verbatim(sub.Example)
@@ -114,6 +125,18 @@ func (p *page) command(cmd *cobra.Command) {
 		}
 		p.command(sub)
 	}
+}
+
+// own are the flags of a command that are not those of all searches.
+func own(cmd *cobra.Command) *pflag.FlagSet {
+	set := pflag.NewFlagSet(cmd.Name(), pflag.ContinueOnError)
+	searching := cmd.Flags().Lookup("saved") != nil
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if !searching || cmd.Root().Flags().Lookup(f.Name) == nil || f.Name == "tail" {
+			set.AddFlag(f)
+		}
+	})
+	return set
 }
 
 // manual is the page of a program with all of its commands.
@@ -133,7 +156,7 @@ func manual(root *cobra.Command) string {
 	p.section("OPTIONS")
 	p.line("Of all commands:")
 	p.flags(root.PersistentFlags())
-	p.line(".PP\nOf the screen, and of the commands that search:")
+	p.line(".PP\nOf the screen, and all but \\-\\-tail and \\-\\-theme of the commands that search:")
 	p.flags(root.LocalNonPersistentFlags())
 	p.section("COMMANDS")
 	p.command(root)

@@ -118,6 +118,12 @@ type Fields struct {
 // A Secret is a text that is not to be shown: printed, it is a dot for whether there is one.
 type Secret string
 
+// Unpack reads a secret as a configuration has it. It is go-ucfg's hook, which would not end on a text of another type.
+func (s *Secret) Unpack(text string) error {
+	*s = Secret(text)
+	return nil
+}
+
 // String hides the secret.
 func (s Secret) String() string {
 	if s == "" {
