@@ -135,20 +135,14 @@ func Sign(kind source.CountKind) string {
 // Lower are blocks that fill a cell from below, by eighths.
 var Lower = []rune(" ▁▂▃▄▅▆▇█")
 
-var left = []rune(" ▏▎▍▌▋▊▉█")
-
-// Bar is a bar from the left, of part of width cells by eighths; what is not nothing is seen.
+// Bar is a bar from the left, of part of width cells by halves; what is not nothing is seen.
 func Bar(part float64, width int) string {
-	eighths := int(part*float64(width)*8 + 0.5)
+	halves := int(part*float64(width)*2 + 0.5)
 	if part > 0 {
-		eighths = max(eighths, 1)
+		halves = max(halves, 1)
 	}
-	eighths = max(0, min(eighths, width*8))
-	bar := strings.Repeat("█", eighths/8)
-	if eighths%8 > 0 {
-		bar += string(left[eighths%8])
-	}
-	return bar
+	halves = max(0, min(halves, width*2))
+	return strings.Repeat("━", halves/2) + strings.Repeat("╸", halves%2)
 }
 
 // Spark draws values in a line of exactly width cells, the largest one as a full block; what is not zero is seen.

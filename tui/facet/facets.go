@@ -313,9 +313,7 @@ func (f *Facets) value(l *draw.Line, of source.Facet, v source.FacetValue) strin
 	for _, other := range of.Values {
 		most = max(most, other.Count)
 	}
-	l.Cell(style, name, max(0, l.Left()-bar-counts-1), false)
-	if bar > 0 {
-		l.Space(1).Cell(t.Accent, draw.Bar(float64(v.Count)/float64(most), bar), bar, false)
-	}
+	l.Cell(style, name, max(0, l.Left()-bar-counts-1), false).Space(1)
+	l.Cell(t.Accent, draw.Bar(float64(v.Count)/float64(most), bar), bar, false)
 	return l.Cell(t.Number, count, counts, true).String()
 }

@@ -230,8 +230,8 @@ func (m *Menu) item(l *draw.Line, f match) {
 	t := m.theme
 	item, name := m.items[f.item], m.clean[f.item]
 	numbers := 0
-	if item.Count > 0 || item.Spark != nil {
-		numbers = 9 + 1 + 7
+	if (item.Count > 0 || item.Spark != nil) && l.Left() >= 34 {
+		numbers = counts
 		if l.Left() > 60 {
 			numbers += 2 + sparks
 		}
@@ -262,15 +262,22 @@ func (m *Menu) item(l *draw.Line, f match) {
 	if numbers == 0 {
 		return
 	}
-	l.Cell(t.Number, draw.Short(item.Count), 9, true).Space(1)
+	count := draw.Number(item.Count)
+	if len(count) > 9 {
+		count = draw.Short(item.Count)
+	}
+	l.Cell(t.Number, count, 9, true)
 	errors, style := "", t.Dim
 	if item.Errors > 0 {
 		errors, style = draw.Short(item.Errors), t.Level[source.Error]
 	}
 	l.Cell(style, errors, 7, true)
-	if numbers > 17 {
+	if numbers > counts {
 		l.Space(2).Cell(t.Level[source.Error], draw.Spark(item.Spark, sparks), sparks, false)
 	}
 }
 
-const sparks = 16 // columns of a sparkline
+const (
+	counts = 9 + 7 // columns of lines and errors
+	sparks = 16    // of a sparkline
+)

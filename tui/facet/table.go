@@ -149,7 +149,11 @@ func (t *Table) draw() []string {
 	if t.width >= 70 {
 		bar = 10
 	}
-	names := draw.NewLine(t.width, th.Text).Cell(th.Dim, "lines", 9, true).Cell(th.Dim, "share", 8, true).Space(1)
+	shares := 0
+	if t.width >= 40 {
+		shares = 8
+	}
+	names := draw.NewLine(t.width, th.Text).Cell(th.Dim, "lines", 9, true).Cell(th.Dim, "share", shares, true).Space(1)
 	if bar > 0 {
 		names.Space(bar + 1)
 	}
@@ -166,7 +170,7 @@ func (t *Table) draw() []string {
 			base = th.Cursor
 		}
 		l := draw.NewLine(t.width, base)
-		l.Cell(th.Number, draw.Number(int64(row.Count)), 9, true).Cell(th.Dim, share(row.Count, t.seen), 8, true).Space(1)
+		l.Cell(th.Number, draw.Number(int64(row.Count)), 9, true).Cell(th.Dim, share(row.Count, t.seen), shares, true).Space(1)
 		if bar > 0 {
 			l.Cell(th.Accent, draw.Bar(float64(row.Count)/float64(most), bar), bar, false).Space(1)
 		}
