@@ -6,48 +6,52 @@ import (
 	"unicode"
 )
 
-// lookup returns the text of a field of a document: of names within each other, with dots, or both. Of several values it is the
-// first; of what is no text or number "".
-func lookup(doc json.RawMessage, path string) string {
-	var v any
-	if raw := find(doc, path); raw != nil && json.Unmarshal(raw, &v) == nil {
-		for {
-			switch x := v.(type) {
-			case string:
-				return x
-			case []any:
-				if len(x) == 0 {
-					return ""
-				}
-				v = x[0]
-				continue
-			case float64, bool:
-				return string(raw)
-			}
-			return ""
-		}
-	}
-	return ""
-}
+// members are those of a document, or of an object in it.
+type members map[string]json.RawMessage
 
-// find returns the value of a field, nil if there is none.
-func find(doc json.RawMessage, path string) json.RawMessage {
-	var members map[string]json.RawMessage
-	if len(doc) == 0 || doc[0] != '{' || json.Unmarshal(doc, &members) != nil {
+func parse(doc json.RawMessage) members {
+	var m members
+	if len(doc) > 0 && doc[0] == '{' && json.Unmarshal(doc, &m) != nil {
 		return nil
 	}
-	if raw, ok := members[path]; ok {
+	return m
+}
+
+// find returns the value of a field, of names within each other, with dots, or both; nil if there is none.
+func (m members) find(path string) json.RawMessage {
+	if raw, ok := m[path]; ok {
 		return raw
 	}
 	for i := range len(path) {
 		if path[i] != '.' {
 			continue
 		}
-		if raw := find(members[path[:i]], path[i+1:]); raw != nil {
-			return raw
+		if inner, ok := m[path[:i]]; ok {
+			if raw := parse(inner).find(path[i+1:]); raw != nil {
+				return raw
+			}
 		}
 	}
 	return nil
+}
+
+// text is that of a field: of several values the first one, of what is no text, number or truth value "".
+func (m members) text(path string) string {
+	raw := m.find(path)
+	var several []json.RawMessage
+	for json.Unmarshal(raw, &several) == nil && len(several) > 0 {
+		raw, several = several[0], nil
+	}
+	var text string
+	switch {
+	case len(raw) == 0 || raw[0] == '{' || raw[0] == '[' || raw[0] == 'n':
+		return ""
+	case raw[0] != '"':
+		return string(raw)
+	case json.Unmarshal(raw, &text) != nil:
+		return ""
+	}
+	return text
 }
 
 // printable is a server's text on one line, without what a terminal would obey.

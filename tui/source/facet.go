@@ -146,7 +146,7 @@ func (v *View) facetOfRows(ctx context.Context, field string, n int) (Facet, err
 	f.Meta = page.Meta
 	counts := map[string]int64{}
 	for _, row := range page.Rows {
-		if value := lookup(row.Source, field); value != "" {
+		if value := parse(row.Source).text(field); value != "" {
 			counts[value]++
 			f.Docs.N++
 		}

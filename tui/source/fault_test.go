@@ -19,22 +19,27 @@ import (
 
 // A relay stands before a server and does what is asked of it: answers with a status, cuts, hangs, or hands on.
 type relay struct {
-	url  string
-	mode atomic.Value
+	url    string
+	mode   atomic.Value
+	target atomic.Pointer[url.URL]
 }
 
 func newRelay(t *testing.T, to string) *relay {
 	t.Helper()
-	target, err := url.Parse(to)
-	if err != nil {
-		t.Fatal(err)
-	}
 	r := &relay{}
 	r.mode.Store("")
-	next := httputil.NewSingleHostReverseProxy(target)
+	r.to(t, to)
+	next := &httputil.ReverseProxy{Rewrite: func(req *httputil.ProxyRequest) { req.SetURL(r.target.Load()) }}
 	ended := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		switch mode := r.mode.Load().(string); mode {
+		mode := r.mode.Load().(string)
+		if mode == "no pit" {
+			mode = ""
+			if strings.HasSuffix(req.URL.Path, "/_pit") {
+				mode = "hang"
+			}
+		}
+		switch mode {
 		case "":
 			next.ServeHTTP(w, req)
 		case "hang":
@@ -61,6 +66,15 @@ func newRelay(t *testing.T, to string) *relay {
 	t.Cleanup(func() { close(ended); s.Close() })
 	r.url = s.URL
 	return r
+}
+
+func (r *relay) to(t *testing.T, to string) {
+	t.Helper()
+	target, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.target.Store(target)
 }
 
 func TestFaultsAreAdvisedOnAndPass(t *testing.T) {
@@ -232,6 +246,60 @@ func TestTimesAreAsPreciseAsIndicesKeepThem(t *testing.T) {
 			if types[0] == "date_nanos" && len(newer.Rows) != 3 {
 				t.Errorf("%v: %d newer", types, len(newer.Rows))
 			}
+		}
+	})
+}
+
+// A restart ends all points in time.
+func TestPagesGoOnAfterARestart(t *testing.T) {
+	dir := t.TempDir()
+	url, stop := served(t, dir)
+	r := newRelay(t, url)
+	p := place{"restart", r.url, clientOf(t, es.Config{Hosts: []string{r.url}})}
+	pattern, docs := prepared(t, p, 1000)
+	v := Open(p.client, Options{Index: pattern + "*"}).View(Query{})
+	rows := walk(t, v, Older, 100, func(page int) {
+		if page%3 == 0 {
+			stop()
+			url, stop = served(t, dir)
+			r.to(t, url)
+		}
+	})
+	check(t, rows, keys(docs))
+}
+
+// Where the whole answer takes too long, the newest rows come in pages from smaller searches.
+func TestFirstRowsComeBeforeTheWholeAnswer(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		pattern, docs := prepared(t, p, 600)
+		r := newRelay(t, p.url)
+		slow := Open(clientOf(t, es.Config{Hosts: []string{r.url}}), Options{Index: pattern + "*"})
+		quick := Open(p.client, Options{Index: pattern + "*"})
+		for _, test := range []struct {
+			s     *Source
+			query Query
+			n     int
+			mode  string
+		}{
+			{quick, Query{}, 50, ""},
+			{quick, Query{}, 5000, ""},
+			{slow, Query{To: noon.Add(2 * time.Minute)}, 50, "no pit"},
+			{slow, Query{}, 250, "no pit"},
+		} {
+			r.mode.Store(test.mode)
+			var rows []*Row
+			err := test.s.View(test.query).First(t.Context(), test.n, func(page Page) { rows = append(page.Rows, rows...) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.n > len(docs) {
+				check(t, rows, keys(docs))
+			}
+			all := walk(t, quick.View(Query{}), Newer, 1000, nil)
+			if len(rows) < min(test.n-40, len(docs)) {
+				t.Errorf("%d rows, want %d", len(rows), test.n)
+			}
+			same(t, rows, all[len(all)-len(rows):])
 		}
 	})
 }

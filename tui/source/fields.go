@@ -136,3 +136,37 @@ func (f *Fields) countable(field string) bool {
 	}
 	return len(types) > 0
 }
+
+// level is the field whose values are counted as levels; "" if there is none.
+func (f *Fields) level(name string) string {
+	for _, name := range append([]string{name}, otherLevels...) {
+		if field := f.Aggregatable(name); field != "" {
+			return field
+		}
+	}
+	return ""
+}
+
+// Suit replaces names that no index has by such as other programs give the same, where there are these.
+func (f *Fields) Suit(n Names) Names {
+	for name, others := range map[*string][]string{
+		&n.Message:   {"msg", "log", "event.original", "body.text", "body", "text", "MESSAGE"},
+		&n.Level:     otherLevels,
+		&n.Stream:    {"stream"},
+		&n.Namespace: {"kubernetes.namespace_name", "resource.attributes.k8s.namespace.name", "namespace"},
+		&n.Pod:       {"kubernetes.pod_name", "resource.attributes.k8s.pod.name", "pod"},
+		&n.PodUID:    {"kubernetes.pod_id", "resource.attributes.k8s.pod.uid"},
+		&n.Container: {"kubernetes.container_name", "resource.attributes.k8s.container.name", "container.name", "container"},
+		&n.Host:      {"kubernetes.host", "agent.hostname", "hostname", "host"},
+		&n.Trace:     {"trace_id", "traceId", "traceID"},
+		&n.Created:   {"event.ingested"},
+	} {
+		if f.Type(*name) != "" {
+			continue
+		}
+		if i := slices.IndexFunc(others, func(other string) bool { t := f.Type(other); return t != "" && t != "object" }); i >= 0 {
+			*name = others[i]
+		}
+	}
+	return n
+}

@@ -29,11 +29,11 @@ func (v *View) Histogram(ctx context.Context, from, to time.Time, interval time.
 
 // LevelHistogram is a Histogram that tells levels apart. It takes the server some times as long.
 func (v *View) LevelHistogram(ctx context.Context, from, to time.Time, interval time.Duration, loc *time.Location) (Histogram, error) {
-	field, err := v.source.countable(ctx, v.source.names.Level)
+	fields, err := v.source.Fields(ctx)
 	if err != nil {
 		return Histogram{}, err
 	}
-	return v.histogram(ctx, from, to, interval, loc, field)
+	return v.histogram(ctx, from, to, interval, loc, fields.level(v.source.names.Level))
 }
 
 func (v *View) histogram(ctx context.Context, from, to time.Time, interval time.Duration, loc *time.Location, level string) (Histogram, error) {

@@ -113,8 +113,9 @@ func (v *View) Lag(ctx context.Context) (Lag, error) {
 func lag(rows []*Row, created string) Lag {
 	var all []time.Duration
 	for _, row := range rows {
+		m := parse(row.Source)
 		for _, field := range []string{ingested, created} {
-			if at, err := time.Parse(time.RFC3339Nano, lookup(row.Source, field)); err == nil && !row.Time.IsZero() {
+			if at, err := time.Parse(time.RFC3339Nano, m.text(field)); err == nil && !row.Time.IsZero() {
 				all = append(all, max(at.Sub(row.Time), 0))
 				break
 			}

@@ -292,35 +292,43 @@ func (v *View) First(ctx context.Context, n int, each func(Page)) error {
 		return finish(r)
 	case <-patience.C:
 	}
-	slices := make(chan result)
-	go v.slices(ctx, n, func(page Page, err error) bool {
-		select {
-		case slices <- result{page, err}:
-			return err == nil
-		case <-ctx.Done():
-			return false
-		}
-	})
-	for {
+	parts := make(chan result)
+	go func() { // ends with ctx
+		defer close(parts)
+		v.slices(ctx, n, func(page Page, err error) bool {
+			select {
+			case parts <- result{page, err}:
+				return err == nil
+			case <-ctx.Done():
+				return false
+			}
+		})
+	}()
+	var failed error
+	for whole != nil || parts != nil {
 		select {
 		case r := <-whole:
-			return finish(r)
-		case r := <-slices:
-			if r.err != nil { // the whole answer says what is wrong
-				slices = nil
+			if r.err == nil {
+				return finish(r)
+			}
+			failed, whole = r.err, nil
+		case r, more := <-parts:
+			if !more || r.err != nil {
+				failed, parts = cmp.Or(failed, r.err), nil
 				continue
 			}
 			for _, row := range r.Rows {
 				shown[row.Key()] = true
 			}
-			if len(r.Rows) > 0 {
+			if len(r.Rows) > 0 || r.End {
 				each(r.Page)
 			}
-			if len(shown) >= n {
+			if r.End || len(shown) >= n {
 				return nil
 			}
 		}
 	}
+	return failed
 }
 
 // firstPatience is for how long the newest rows are waited for before slices of time are asked.

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/podbeat/podbeat/es"
 	"github.com/podbeat/podbeat/test/services"
 )
 
@@ -259,4 +261,95 @@ func TestPagesGoOnWhenAnIndexIsDeleted(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestExportGivesAllRowsOnce(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		pattern, docs := prepared(t, p, 6000)
+		v := Open(p.client, Options{Index: pattern + "*"}).View(Query{})
+		var rows []*Row
+		err := v.Export(t.Context(), []string{"message"}, func(some []*Row) error {
+			rows = append(rows, some...)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, rows, keys(docs))
+		row := rows[len(rows)/2]
+		if text := string(row.Source); strings.Contains(text, "kubernetes") || !strings.Contains(text, "message") {
+			t.Errorf("the row is %s", text)
+		}
+		whole, err := v.Document(t.Context(), row)
+		if err != nil || !strings.Contains(string(whole), "kubernetes") || parse(whole).text("message") != parse(row.Source).text("message") {
+			t.Errorf("the document is %s (%v)", whole, err)
+		}
+		if _, err := v.Document(t.Context(), &Row{Index: row.Index, ID: "none", Time: row.Time}); err == nil {
+			t.Error("a document that is not there")
+		}
+	})
+}
+
+func TestFind(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		pattern, _ := prepared(t, p, 900)
+		v := Open(p.client, Options{Index: pattern + "*"}).View(Query{})
+		all := walk(t, v, Newer, 1000, nil)
+		matches := func(r *Row) bool { return strings.HasPrefix(parse(r.Source).text("message"), "line 3") }
+		only := map[string]any{"prefix": map[string]any{"message.keyword": "line 3"}}
+		for i := 0; i < len(all); i += 83 {
+			for _, dir := range []Direction{Older, Newer} {
+				var want *Row
+				for j := i + int(dir); j >= 0 && j < len(all) && want == nil; j += int(dir) {
+					if matches(all[j]) {
+						want = all[j]
+					}
+				}
+				got, err := v.Find(t.Context(), all[i], dir, only)
+				if err != nil || (got == nil) != (want == nil) || got != nil && got.Key() != want.Key() {
+					t.Errorf("%d in direction %d: %v (%v), want %v", i, dir, got, err, want)
+				}
+			}
+		}
+	})
+}
+
+// So many documents of one time are not put in order by key, and are there once all the same.
+func TestVeryManyDocumentsOfOneTime(t *testing.T) {
+	p := place{"embedded", embedded(t), nil}
+	p.client = clientOf(t, es.Config{Hosts: []string{p.url}})
+	for _, p := range []place{p, {"es7", services.Elasticsearch(t, 7), clientOf(t, es.Config{Hosts: []string{services.Elasticsearch(t, 7)}})}} {
+		pattern := p.pattern()
+		var docs []written
+		for i := range 2 {
+			p.create(t, fmt.Sprintf("%s%d", pattern, i), 2, "date")
+		}
+		for i := range 25_000 {
+			d := time.Duration(0)
+			if i%100 == 0 {
+				d = time.Duration(i-12_000) * time.Millisecond
+			}
+			docs = append(docs, written{fmt.Sprintf("%s%d", pattern, i%2), fmt.Sprint(i * 7919 % 25_000), fmt.Sprintf(`"@timestamp":"%s"`, at(d))})
+		}
+		p.write(t, docs...)
+		v := Open(p.client, Options{Index: pattern + "*"}).View(Query{})
+		for _, dir := range []Direction{Older, Newer} {
+			rows := walk(t, v, dir, 1500, nil)
+			seen := map[string]bool{}
+			for i, row := range rows {
+				if seen[row.Key()] || i > 0 && row.Time.Before(rows[i-1].Time) {
+					t.Fatalf("row %d is there twice, or older than the one before", i)
+				}
+				seen[row.Key()] = true
+			}
+			if len(rows) != len(docs) {
+				t.Errorf("%d rows, want %d", len(rows), len(docs))
+			}
+			middle := rows[len(rows)/2]
+			older, newer, err := v.From(t.Context(), middle, 300)
+			if err != nil || len(newer.Rows) == 0 || newer.Rows[0].Key() != middle.Key() || len(older.Rows) == 0 || older.Rows[len(older.Rows)-1].Key() != rows[len(rows)/2-1].Key() {
+				t.Errorf("another place (%v)", err)
+			}
+		}
+	}
 }

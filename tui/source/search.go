@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -120,10 +121,22 @@ func (s *Source) rows(c clock, hits []hit) []*Row {
 		h := &hits[i]
 		row := &Row{Index: h.Index, ID: h.ID, Source: h.Source}
 		c.placed(row, h.Sort, len(s.names.Tie))
-		row.Level = ParseLevel(lookup(h.Source, s.names.Level))
+		row.Level = s.level(h.Source)
 		rows[i] = row
 	}
 	return rows
+}
+
+// otherLevels are fields of the level in documents that have none of that name, as other programs write them.
+var otherLevels = []string{"level", "severity", "severity_text", "loglevel", "log_level", "levelname", "lvl"}
+
+func (s *Source) level(doc json.RawMessage) Level {
+	m := parse(doc)
+	level := ParseLevel(m.text(s.names.Level))
+	for i := 0; level == None && i < len(otherLevels); i++ {
+		level = ParseLevel(m.text(otherLevels[i]))
+	}
+	return level
 }
 
 // included is the _source of a request for rows with fields; nil is all.
@@ -131,8 +144,7 @@ func (s *Source) included(fields []string) any {
 	if fields == nil {
 		return true
 	}
-	all := append([]string{s.names.Level}, fields...)
-	return map[string]any{"includes": all}
+	return map[string]any{"includes": slices.Concat([]string{s.names.Level}, otherLevels, fields)}
 }
 
 // whole reads a number that is whole, as 1795250000000 or 1.795250000000E12.

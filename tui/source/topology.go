@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Steps of the path to a pod.
@@ -42,7 +41,7 @@ func (v *View) Topology(ctx context.Context, step, n int) ([]Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	errors, err := v.errors(ctx, fields)
+	over, err := v.errors(ctx, fields)
 	if err != nil {
 		return nil, err
 	}
@@ -59,8 +58,8 @@ func (v *View) Topology(ctx context.Context, step, n int) ([]Node, error) {
 			continue
 		}
 		terms := map[string]any{"terms": map[string]any{"field": field, "size": n, "shard_size": 5*n + 100}}
-		if errors != nil {
-			terms["aggs"] = errors
+		if over.agg != nil {
+			terms["aggs"] = map[string]any{"errors": over.agg}
 		}
 		aggs[fmt.Sprint(len(counted))] = map[string]any{"filter": only(field, before), "aggs": map[string]any{"nodes": terms}}
 		counted, before = append(counted, name), append(before, field)
@@ -78,7 +77,7 @@ func (v *View) Topology(ctx context.Context, step, n int) ([]Node, error) {
 		if err := a.read(fmt.Sprint(i), &answer); err != nil {
 			return nil, err
 		}
-		nodes = append(nodes, answer.nodes(field)...)
+		nodes = append(nodes, answer.nodes(field, over)...)
 	}
 	slices.SortFunc(nodes, func(a, b Node) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value), strings.Compare(a.Field, b.Field))
@@ -100,33 +99,38 @@ func only(field string, before []string) any {
 	return map[string]any{"bool": filter}
 }
 
-// errors is the aggregation of errors over the time range; nil if the level is not known.
-func (v *View) errors(ctx context.Context, fields *Fields) (map[string]any, error) {
-	level := fields.Aggregatable(v.source.names.Level)
+// errorsOver counts errors in parts of the time range.
+type errorsOver struct {
+	agg            any   // nil if the level is not known
+	from, interval int64 // milliseconds
+}
+
+func (v *View) errors(ctx context.Context, fields *Fields) (o errorsOver, err error) {
+	level := fields.level(v.source.names.Level)
 	if level == "" {
-		return nil, nil
+		return o, nil
 	}
 	from, to := v.query.From, v.query.To
-	var err error
 	if from.IsZero() {
 		if from, err = v.Oldest(ctx); err != nil {
-			return nil, err
+			return o, err
 		}
 	}
 	if to.IsZero() {
 		if to, err = v.Newest(ctx); err != nil {
-			return nil, err
+			return o, err
 		}
 	}
-	interval := max(to.Sub(from)/sparks+time.Millisecond, time.Millisecond).Truncate(time.Millisecond)
-	offset := time.Duration(from.UnixMilli()%interval.Milliseconds()) * time.Millisecond
-	words := slices.Concat(Error.Words(), Fatal.Words())
-	return map[string]any{"errors": map[string]any{
-		"filter": map[string]any{"terms": map[string]any{level: words}},
-		"aggs": map[string]any{"spark": map[string]any{"date_histogram": map[string]any{"field": v.source.names.Time, "min_doc_count": 1,
-			"fixed_interval": fmt.Sprintf("%dms", interval.Milliseconds()), "offset": fmt.Sprintf("%dms", offset.Milliseconds())}}},
-		"meta": map[string]any{"from": from.UnixMilli(), "interval": interval.Milliseconds()},
-	}}, nil
+	o.from, o.interval = from.UnixMilli(), max(to.Sub(from)/sparks, 0).Milliseconds()+1
+	over := map[string]any{"field": v.source.names.Time, "min_doc_count": 1, "fixed_interval": fmt.Sprintf("%dms", o.interval)}
+	if offset := (o.from%o.interval + o.interval) % o.interval; offset > 0 {
+		over["offset"] = fmt.Sprintf("%dms", offset)
+	}
+	o.agg = map[string]any{
+		"filter": map[string]any{"terms": map[string]any{level: slices.Concat(Error.Words(), Fatal.Words())}},
+		"aggs":   map[string]any{"spark": map[string]any{"date_histogram": over}},
+	}
+	return o, nil
 }
 
 // nodesAnswer is the answer for one field.
@@ -135,7 +139,6 @@ type nodesAnswer struct {
 		Buckets []struct {
 			termsBucket
 			Errors *struct {
-				Meta  struct{ From, Interval int64 }
 				Count int64 `json:"doc_count"`
 				Spark struct {
 					Buckets []struct {
@@ -148,7 +151,7 @@ type nodesAnswer struct {
 	}
 }
 
-func (a *nodesAnswer) nodes(field string) []Node {
+func (a *nodesAnswer) nodes(field string, over errorsOver) []Node {
 	var nodes []Node
 	for _, b := range a.Nodes.Buckets {
 		node := Node{Field: field, Value: b.text(), Count: b.Count}
@@ -156,7 +159,7 @@ func (a *nodesAnswer) nodes(field string) []Node {
 			node.Errors, node.Spark = b.Errors.Count, make([]int64, sparks)
 			for _, part := range b.Errors.Spark.Buckets {
 				key, _ := whole(part.Key)
-				if i := (key - b.Errors.Meta.From) / max(b.Errors.Meta.Interval, 1); i >= 0 && i < sparks {
+				if i := (key - over.from) / over.interval; i >= 0 && i < sparks {
 					node.Spark[i] += part.Count
 				}
 			}
