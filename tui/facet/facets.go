@@ -72,39 +72,47 @@ func (f *Facets) SetFields(fields []string) {
 			f.open[field] = true
 		}
 	}
+	before := f.place()
 	f.fields = slices.Clone(fields)
-	f.list()
+	f.list(before)
 }
 
 // SetFacet sets a field's values. They are shown until newer ones come.
 func (f *Facets) SetFacet(values source.Facet) {
+	before := f.place()
 	f.values[values.Field] = values
-	f.list()
+	f.list(before)
 }
 
 // SetFilter lists only fields whose name has a text in it, in any case; all if it is empty.
 func (f *Facets) SetFilter(s string) {
 	f.filter = strings.TrimSpace(s)
-	f.list()
+	f.list(f.place())
 }
 
 // Filter is what names of fields have to have in them.
 func (f *Facets) Filter() string { return f.filter }
 
-// list makes the rows anew. The cursor stays on the value, else on the field.
-func (f *Facets) list() {
-	field, value, onValue := f.Value()
-	if !onValue {
-		field = f.Field()
-	}
-	f.rows, f.lines = f.rows[:0:0], nil
-	to := -1
+// A place is where the cursor is: on a field, or on a value of it.
+type place struct {
+	field, value string
+	onValue      bool
+}
+
+func (f *Facets) place() place {
+	_, value, onValue := f.Value()
+	return place{f.Field(), value, onValue}
+}
+
+// list makes the rows anew. The cursor goes to a value, else to its field, else to the first one.
+func (f *Facets) list(at place) {
+	f.rows, f.lines, f.cursor = f.rows[:0:0], nil, 0
 	for _, name := range f.fields {
 		if !strings.Contains(strings.ToLower(name), strings.ToLower(f.filter)) {
 			continue
 		}
-		if name == field {
-			to = len(f.rows)
+		if name == at.field {
+			f.cursor = len(f.rows)
 		}
 		f.rows = append(f.rows, facetRow{name, isField})
 		if !f.open[name] {
@@ -112,8 +120,8 @@ func (f *Facets) list() {
 		}
 		got, known := f.values[name]
 		for i, v := range got.Values {
-			if onValue && name == field && v.Value == value {
-				to = len(f.rows)
+			if at.onValue && name == at.field && v.Value == at.value {
+				f.cursor = len(f.rows)
 			}
 			f.rows = append(f.rows, facetRow{name, i})
 		}
@@ -121,10 +129,6 @@ func (f *Facets) list() {
 			f.rows = append(f.rows, facetRow{name, isNote})
 		}
 	}
-	if to >= 0 {
-		f.cursor = to
-	}
-	f.cursor = max(0, min(f.cursor, len(f.rows)-1))
 }
 
 // MoveBy moves the cursor by rows; notes are passed over.
@@ -183,10 +187,7 @@ func (f *Facets) Toggle() (field string, opened bool) {
 		return "", false
 	}
 	f.open[field] = !f.open[field]
-	if !f.open[field] {
-		f.cursor = slices.Index(f.rows, facetRow{field, isField})
-	}
-	f.list()
+	f.list(place{field: field})
 	return field, f.open[field]
 }
 
