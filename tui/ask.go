@@ -15,7 +15,6 @@ import (
 )
 
 const (
-	settle     = 80 * time.Millisecond  // the cursor rests before the detail follows it
 	typing     = 150 * time.Millisecond // the keys rest before completion is asked for
 	chartEvery = 5 * time.Second        // the histogram is asked again while the tail is on
 )
@@ -340,31 +339,17 @@ func (m *model) facetOf(field string, exact bool) tea.Cmd {
 	})
 }
 
-// follow loads the document that the cursor has come to, if the detail shows documents.
-func (m *model) follow() tea.Cmd {
+// follow shows the document that the cursor has come to, and its place in time.
+func (m *model) follow() {
 	row := m.list.Cursor()
-	if !m.showDetail || row == m.detailR || row == nil || m.view == nil {
-		return nil
+	if row == nil {
+		return
 	}
-	m.detailR = row
-	m.detail.SetDocument(row, nil)
-	view := m.view
-	return m.ask(askDocument, func(ctx context.Context) func(*model) tea.Cmd {
-		select {
-		case <-time.After(settle):
-		case <-ctx.Done():
-			return nil
-		}
-		doc, err := view.Document(ctx, row)
-		return func(m *model) tea.Cmd {
-			if err != nil {
-				m.detail.SetDocument(row, row.Source)
-				return m.failed("read the document", err)
-			}
-			m.detail.SetDocument(row, doc)
-			return nil
-		}
-	})
+	m.chart.SetHere(row.Time)
+	if m.showDetail && row != m.detailR {
+		m.detailR = row
+		m.detail.SetDocument(row, row.Source)
+	}
 }
 
 // complete asks what the word at the cursor of the query may become.

@@ -147,16 +147,13 @@ func (m *model) surroundings() tea.Cmd {
 	if row == nil {
 		return nil
 	}
-	view := m.view
-	return m.whole(view, row, func(m *model, row *source.Row) tea.Cmd {
-		s := m.scope.Around(row, m.context.Names())
-		if len(s.Chips) == 0 {
-			m.say("this line does not say its pod, host or file")
-			return nil
-		}
-		m.say("what stood around the line; %s goes back", m.keys.Key("back"))
-		return m.show(s, row)
-	})
+	s := m.scope.Around(row, m.context.Names())
+	if len(s.Chips) == 0 {
+		m.say("this line does not say its pod, host or file")
+		return nil
+	}
+	m.say("what stood around the line; %s goes back", m.keys.Key("back"))
+	return m.show(s, row)
 }
 
 // trace shows the lines of the same trace.
@@ -165,31 +162,14 @@ func (m *model) trace() tea.Cmd {
 	if row == nil {
 		return nil
 	}
-	return m.whole(m.view, row, func(m *model, row *source.Row) tea.Cmd {
-		field := m.context.Names().Trace
-		id := m.value(row, field)
-		if id == "" {
-			m.say("this line has no %s", field)
-			return nil
-		}
-		s := scope.Scope{Index: m.scope.Index, Columns: m.scope.Columns, Range: m.scope.Range}
-		return m.show(s.With(scope.Chip{Field: field, Value: id}), row)
-	})
-}
-
-// whole goes on with row once its whole document is there: rows of the list have the fields that are shown alone.
-func (m *model) whole(view *source.View, row *source.Row, then func(*model, *source.Row) tea.Cmd) tea.Cmd {
-	return m.ask(askFind, func(ctx context.Context) func(*model) tea.Cmd {
-		doc, err := view.Document(ctx, row)
-		return func(m *model) tea.Cmd {
-			if err != nil {
-				return m.failed("read the document", err)
-			}
-			full := *row
-			full.Source = doc
-			return then(m, &full)
-		}
-	})
+	field := m.context.Names().Trace
+	id := m.value(row, field)
+	if id == "" {
+		m.say("this line has no %s", field)
+		return nil
+	}
+	s := scope.Scope{Index: m.scope.Index, Columns: m.scope.Columns, Range: m.scope.Range}
+	return m.show(s.With(scope.Chip{Field: field, Value: id}), row)
 }
 
 // nextMark goes to the next marked line.

@@ -49,7 +49,7 @@ func (m *model) arrange() {
 		take(&l.bar, min(m.bar.Height(), max(1, h/3)))
 	}
 	if m.showExplain && !small {
-		take(&l.explain, min(6, max(0, h-y-8)))
+		take(&l.explain, min(8, max(0, h/4)))
 	}
 	if m.showChart && !small {
 		take(&l.chart, chartHeight(h))

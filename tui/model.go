@@ -101,7 +101,6 @@ const (
 	askRail
 	askFacet
 	askFields
-	askDocument
 	askComplete
 	askFind
 	askTail
@@ -178,7 +177,8 @@ type answer struct {
 // Update takes one message.
 func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	cmd := m.update(msg)
-	return m, tea.Batch(cmd, m.wants(), m.follow())
+	m.follow()
+	return m, tea.Batch(cmd, m.wants())
 }
 
 func (m *model) update(msg tea.Msg) tea.Cmd {

@@ -1,7 +1,9 @@
 package tui
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -225,14 +227,20 @@ func spinner(now time.Time) string {
 // explainLines say what was sent, where it was answered, and what may be slow about it.
 func (m *model) explainLines(w, h int) []string {
 	meta, t := m.status.shards, m.theme
-	lines := []string{
-		t.Dim.Render("sent   ") + t.Text.Render(text.Clean(meta.Method+" "+meta.Path)),
-		t.Dim.Render("       ") + t.Text.Render(text.Clean(string(meta.Request))),
-		t.Dim.Render("shards ") + t.Text.Render(fmt.Sprintf("%d, %d skipped, %d failed; took %v in the server, %v until it was here",
-			meta.Shards.Total, meta.Shards.Skipped, meta.Shards.Failed, meta.Took, meta.Elapsed.Round(time.Millisecond))),
-	}
+	lines := []string{t.Dim.Render("sent   ") + t.Text.Render(text.Clean(fmt.Sprintf("%s %s  index %s", meta.Method, meta.Path, cmp.Or(m.scope.Index, m.context.Index))))}
+	lines = append(lines, t.Dim.Render("shards ")+t.Text.Render(fmt.Sprintf("%d, %d skipped, %d failed; took %v in the server, %v until it was here",
+		meta.Shards.Total, meta.Shards.Skipped, meta.Shards.Failed, meta.Took, meta.Elapsed.Round(time.Millisecond))))
 	for _, cost := range m.costs() {
 		lines = append(lines, t.Warn.Render("slow   "+text.Clean(cost)))
+	}
+	var sent struct {
+		Query json.RawMessage `json:"query"`
+	}
+	json.Unmarshal(meta.Request, &sent) // an answer of nothing has none
+	head := "query  "
+	for _, line := range text.Wrap(text.Clean(string(sent.Query)), max(w-7, 1)) {
+		lines = append(lines, t.Dim.Render(head)+t.Text.Render(line))
+		head = "       "
 	}
 	for len(lines) < h {
 		lines = append(lines, "")

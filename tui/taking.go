@@ -1,9 +1,7 @@
 package tui
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -19,7 +17,6 @@ import (
 	"github.com/podbeat/podbeat/tui/scope"
 	"github.com/podbeat/podbeat/tui/source"
 	"github.com/podbeat/podbeat/tui/take"
-	"github.com/podbeat/podbeat/tui/text"
 )
 
 // picked are the rows that are taken: the selection, else the one that the cursor is on.
@@ -87,19 +84,17 @@ func (m *model) copy(form string) tea.Cmd {
 	}
 	switch form {
 	case "row", "marks":
-		return m.clip(m.asListed(rows))
+		return m.clip(m.list.Text(rows))
 	case "cell":
 		return m.clip(m.value(rows[0], m.list.Cell()))
 	}
 	format := map[string]take.Format{"message": take.Message, "json": take.JSON, "ndjson": take.NDJSON, "csv": take.CSV, "markdown": take.Markdown}[form]
-	return m.wholes(rows, func(m *model, rows []*source.Row) tea.Cmd {
-		data, err := take.Lines(format, m.takenColumns(format), rows)
-		if err != nil {
-			m.complain(err)
-			return nil
-		}
-		return m.clip(string(data))
-	})
+	data, err := take.Lines(format, m.takenColumns(format), rows)
+	if err != nil {
+		m.complain(err)
+		return nil
+	}
+	return m.clip(string(data))
 }
 
 // quoted is s as a shell reads it as one word.
@@ -114,7 +109,7 @@ func (m *model) takenColumns(f take.Format) []string {
 	if f == take.Message {
 		return []string{n.Message}
 	}
-	return append(append([]string{n.Time, n.Level}, m.scope.Columns...), n.Message)
+	return append(append([]string{n.Time, n.Level}, m.list.ColumnFields()...), n.Message)
 }
 
 // kibana is the link to what is shown.
@@ -137,35 +132,6 @@ func (m *model) kibana() (string, error) {
 		d.Filters = append(d.Filters, take.Filter{Field: c.Field, Value: c.Value, Exists: c.Exists, Not: c.Not, Off: c.Off, Pinned: c.Pinned})
 	}
 	return take.Kibana(d)
-}
-
-// wholes goes on with rows once their whole documents are there.
-func (m *model) wholes(rows []*source.Row, then func(*model, []*source.Row) tea.Cmd) tea.Cmd {
-	view := m.view
-	if len(rows) > 1 {
-		m.status.work = fmt.Sprintf("reading %d documents", len(rows))
-	}
-	return m.ask(askWork, func(ctx context.Context) func(*model) tea.Cmd {
-		full := make([]*source.Row, 0, len(rows))
-		var failed error
-		for _, row := range rows {
-			doc, err := view.Document(ctx, row)
-			if err != nil {
-				failed = err
-				break
-			}
-			copied := *row
-			copied.Source = doc
-			full = append(full, &copied)
-		}
-		return func(m *model) tea.Cmd {
-			m.status.work = ""
-			if failed != nil {
-				return m.failed("read the documents", failed)
-			}
-			return then(m, full)
-		}
-	})
 }
 
 // clip copies a text to wherever it can be pasted from.
@@ -192,31 +158,29 @@ func (m *model) openIn(editor bool) tea.Cmd {
 	if len(rows) == 0 {
 		return nil
 	}
-	return m.wholes(rows, func(m *model, rows []*source.Row) tea.Cmd {
-		format, ending := take.JSON, ".json"
-		if len(rows) > 1 {
-			format, ending = take.NDJSON, ".ndjson"
-		}
-		data, err := take.Lines(format, nil, rows)
-		if err != nil {
-			m.complain(err)
-			return nil
-		}
-		return func() tea.Msg {
-			path, remove, err := take.Temp(ending, data)
-			return func(m *model) tea.Cmd {
-				if err != nil {
-					m.complain(err)
-					return nil
-				}
-				program := take.Pager(path)
-				if editor {
-					program = take.Editor(path)
-				}
-				return run(program, remove)
+	format, ending := take.JSON, ".json"
+	if len(rows) > 1 {
+		format, ending = take.NDJSON, ".ndjson"
+	}
+	data, err := take.Lines(format, nil, rows)
+	if err != nil {
+		m.complain(err)
+		return nil
+	}
+	return func() tea.Msg {
+		path, remove, err := take.Temp(ending, data)
+		return func(m *model) tea.Cmd {
+			if err != nil {
+				m.complain(err)
+				return nil
 			}
+			program := take.Pager(path)
+			if editor {
+				program = take.Editor(path)
+			}
+			return run(program, remove)
 		}
-	})
+	}
 }
 
 // askPipe asks for the command that gets what is picked.
@@ -231,14 +195,11 @@ func (m *model) askPipe() {
 			return nil, errors.New("type a command")
 		}
 		m.piped = command
-		return m.wholes(rows, func(m *model, rows []*source.Row) tea.Cmd {
-			data, err := take.Lines(take.NDJSON, nil, rows)
-			if err != nil {
-				m.complain(err)
-				return nil
-			}
-			return run(take.Pipe(m.ctx, command, data), func() {})
-		}), nil
+		data, err := take.Lines(take.NDJSON, nil, rows)
+		if err != nil {
+			return nil, err
+		}
+		return run(take.Pipe(m.ctx, command, data), func() {}), nil
 	})
 }
 
@@ -347,36 +308,4 @@ func (m *model) pointed() string {
 		return m.facets.Field()
 	}
 	return m.list.Cell()
-}
-
-// pretty is JSON as people read it.
-func pretty(doc []byte) string {
-	var b bytes.Buffer
-	if json.Indent(&b, doc, "", "  ") != nil {
-		return text.Clean(string(doc))
-	}
-	return text.Clean(b.String())
-}
-
-// asListed are rows as text: time, level, pod or host, the columns, message.
-func (m *model) asListed(rows []*source.Row) string {
-	n := m.context.Names()
-	var b strings.Builder
-	for _, row := range rows {
-		parts := []string{m.zone.Of(row.Time).Format("2006-01-02T15:04:05.000Z07:00")}
-		if level := row.Level.String(); level != "" {
-			parts = append(parts, level)
-		}
-		for _, field := range []string{n.Pod, n.Host} {
-			if v := m.value(row, field); v != "" {
-				parts = append(parts, v)
-				break
-			}
-		}
-		for _, field := range m.scope.Columns {
-			parts = append(parts, m.value(row, field))
-		}
-		b.WriteString(strings.Join(append(parts, m.value(row, n.Message)), " ") + "\n")
-	}
-	return b.String()
 }
