@@ -38,7 +38,7 @@ func (l *Line) Add(style lipgloss.Style, piece string) *Line {
 	}
 	l.left -= width
 	if l.base.GetReverse() { // colours would be those of backgrounds
-		style = l.base.Bold(style.GetBold())
+		style = l.base.Bold(style.GetBold()).Underline(style.GetUnderline())
 	}
 	l.b.WriteString(style.Inherit(l.base).Render(piece))
 	return l

@@ -174,7 +174,7 @@ func (m *Menu) Lines() []string {
 	title := text.Cut(text.Clean(m.title), max(0, m.width-6))
 	count := fmt.Sprintf(" %d of %d ", len(m.found), len(m.items))
 	rule := m.width - 5 - text.Width(title)
-	top := draw.NewLine(m.width, t.Border).Add(t.Border, "╭─ ").Add(t.Strong, title).Space(1)
+	top := draw.NewLine(m.width, t.Popup).Add(t.Border, "╭─ ").Add(t.Strong, title).Space(1)
 	if rule > len(count)+2 {
 		top.Add(t.Border, strings.Repeat("─", rule-len(count)-1)).Add(t.Dim, count).Add(t.Border, "─╮")
 	} else {
@@ -206,7 +206,7 @@ func (m *Menu) Lines() []string {
 		}
 		frame(base, func(l *draw.Line) { m.item(l, m.found[i]) })
 	}
-	foot := draw.NewLine(m.width, t.Border).Add(t.Border, "╰─")
+	foot := draw.NewLine(m.width, t.Popup).Add(t.Border, "╰─")
 	if hint := text.Cut(text.Clean(m.hint), m.width-6); hint != "" {
 		foot.Space(1).Add(t.Dim, hint).Space(1)
 	}
