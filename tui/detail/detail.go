@@ -5,8 +5,10 @@
 package detail
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"charm.land/lipgloss/v2"
@@ -60,6 +62,7 @@ type Detail struct {
 	top    int
 	want   spot     // where the cursor was put; the document may have no such field
 	drawn  []string // nil: to be drawn
+	plain  []string // lines as they are drawn without the cursor; "" if that was not needed yet
 }
 
 // New returns a detail without a document, for podbeat's names of fields.
@@ -234,6 +237,7 @@ func (d *Detail) Field() (path string, value any, ok bool) {
 // Find marks what the expression matches; nil marks nothing.
 func (d *Detail) Find(re *regexp.Regexp) {
 	d.found = re
+	clear(d.plain)
 	d.change(false)
 }
 
@@ -291,7 +295,14 @@ func (d *Detail) Lines() []string {
 	d.top = min(max(d.top, d.cursor-d.h+1), d.cursor, max(len(lines)-d.h, 0))
 	d.drawn = []string{}
 	for i := d.top; i < min(d.top+d.h, len(lines)); i++ {
-		d.drawn = append(d.drawn, d.draw(lines[i], i == d.cursor))
+		if i != d.cursor && d.plain[i] == "" {
+			d.plain[i] = d.draw(lines[i], false)
+		}
+		if i == d.cursor {
+			d.drawn = append(d.drawn, d.draw(lines[i], true))
+		} else {
+			d.drawn = append(d.drawn, d.plain[i])
+		}
 	}
 	d.drawn = draw.Fit(d.drawn, d.w, d.h, d.theme.Text)
 	return d.drawn
@@ -364,6 +375,7 @@ func (d *Detail) change(lines bool) {
 func (d *Detail) made() []line {
 	if d.lines == nil {
 		d.lines = d.build(false)
+		d.plain = make([]string, len(d.lines))
 	}
 	return d.lines
 }
@@ -382,10 +394,12 @@ func (l line) spot() spot {
 }
 
 func (l line) has(re *regexp.Regexp) bool {
-	if l.full != "" {
-		return re.MatchString(l.full) || re.MatchString(l.key)
-	}
-	return re.MatchString(l.text) || re.MatchString(l.key)
+	return matches(re, l.key) || matches(re, cmp.Or(l.full, l.text))
+}
+
+// matches tells whether a text has a match that is not empty.
+func matches(re *regexp.Regexp, s string) bool {
+	return slices.ContainsFunc(re.FindAllStringIndex(s, 100), func(f []int) bool { return f[0] < f[1] })
 }
 
 func (d *Detail) place() spot {
