@@ -140,6 +140,11 @@ func clip(s string, n int) string {
 	return s[:n]
 }
 
+// clean is at most n bytes of s as one line that is safe to draw.
+func clean(s string, n int) string {
+	return strings.ReplaceAll(text.Clean(clip(s, n)), "\n", "␊")
+}
+
 // A piece is text in one look.
 type piece struct {
 	pen  *pen
@@ -216,8 +221,8 @@ func (l *List) summary(row *source.Row, bytes int, p *pens) []piece {
 		if s, ok := f.Value.(string); ok {
 			value = s
 		}
-		name := text.Clean(clip(f.Path, 200)) + "="
-		value = text.Clean(clip(strings.ReplaceAll(value, "\n", " "), min(bytes, 1000)))
+		name := clean(f.Path, 200) + "="
+		value = clean(value, min(bytes, 1000))
 		pieces = append(append(append(pieces, piece{&p.key, name}), l.found(value, &p.text, p)...), piece{&p.text, " "})
 		if bytes -= len(name) + len(value); bytes <= 0 {
 			break
@@ -240,7 +245,7 @@ func (l *List) value(row *source.Row, field string, bytes int, p *pens) (string,
 		return "-", &p.dim
 	}
 	line, more := text.First(raw)
-	line = text.Clean(clip(line, bytes))
+	line = clean(line, bytes)
 	if more > 0 {
 		line += " …"
 	}

@@ -39,9 +39,11 @@ func looks(t *theme.Theme) (all [states]pens) {
 	over := [states]lipgloss.Style{faded: t.Dim, cursor: t.Cursor, rest: t.Rest, picked: t.Picked}
 	for s := range all {
 		p, base := &all[s], over[s]
-		one := state(s) == faded || base.GetReverse()
+		none := lipgloss.NoColor{}
+		clash := base.GetBackground() != none && base.GetBackground() == t.Dim.GetForeground() // of sixteen colours, few can be told from it
+		one := state(s) == faded || base.GetReverse() || clash
 		on := func(style lipgloss.Style) pen {
-			if one || style.GetForeground() == base.GetBackground() && style.GetForeground() != (lipgloss.NoColor{}) {
+			if one {
 				style = base
 			}
 			return penOf(style.Inherit(base))
@@ -155,7 +157,7 @@ func (l *List) layout() layout {
 		o.content += 2
 	}
 	if l.sources && l.w >= 60 && l.sourceSeen > 0 {
-		o.source = min(l.sourceSeen, max(8, min(32, l.w/6)))
+		o.source = min(l.sourceSeen, max(8, min(36, l.w/5)))
 		o.content += o.source + 1
 	}
 	for i := range max(0, len(l.columns)-1) {
@@ -175,9 +177,9 @@ func (l *List) width(i int) int {
 
 func title(c Column) string {
 	if c.Title != "" {
-		return text.Clean(clip(c.Title, 200))
+		return clean(c.Title, 200)
 	}
-	return text.Clean(clip(c.Field, 200))
+	return clean(c.Field, 200)
 }
 
 // cells are the fields of the cells of a row.

@@ -55,7 +55,7 @@ func (l *List) paint(row *source.Row, k look) []string {
 // paintSource draws where a row comes from, and notes how wide that would like to be.
 func (l *List) paintSource(o *line, row *source.Row, lay layout, pensOf func() *pens) {
 	_, from := l.sourceOf(row)
-	short := text.Clean(clip(shortName(from), 300))
+	short := clean(shortName(from), 300)
 	if w := text.Width(short); w > l.sourceSeen {
 		l.sourceSeen = w
 		if l.layout() != lay {
@@ -113,7 +113,7 @@ func (l *List) paintLast(o *line, row *source.Row, k look, lay layout, strip []p
 			sign = end.text
 		}
 		if !l.flexible() && i == 0 {
-			pieces = fit(pieces, &c.text, first)
+			pieces = fit(pieces, c, first)
 		}
 		whole := append(strip, pieces...)
 		if width(whole) > pan+o.left-text.Width(sign) && sign == "" {
@@ -142,16 +142,18 @@ func width(pieces []piece) (n int) {
 	return n
 }
 
-// fit is pieces in exactly w cells.
-func fit(pieces []piece, pad *pen, w int) (all []piece) {
+// fit is pieces in exactly w cells, cut or filled.
+func fit(pieces []piece, c *pens, w int) (all []piece) {
+	end := piece{&c.dim, ""}
+	if width(pieces) > w {
+		w, end.text = w-1, "…"
+	}
 	for _, part := range pieces {
 		cut := text.Slice(part.text, 0, w)
 		all = append(all, piece{part.pen, cut})
-		if w -= text.Width(cut); w <= 0 {
-			return all
-		}
+		w -= text.Width(cut)
 	}
-	return append(all, piece{pad, blanks(w)})
+	return append(all, piece{&c.text, blanks(max(w, 0))}, end)
 }
 
 // content is the lines of the last column: the first one of at most first cells and others of at most others if they are wrapped, and
@@ -191,7 +193,7 @@ func (l *List) content(row *source.Row, k look, c *pens, first, others int) (lin
 			more = len(sources) - i
 			break
 		}
-		s = text.Clean(strings.TrimSuffix(clip(s, bytes), "\r"))
+		s = clean(strings.TrimSuffix(s, "\r"), bytes)
 		pieces := l.found(s, pen, c)
 		if !l.wrap {
 			lines = append(lines, pieces)
@@ -266,7 +268,7 @@ func (l *List) wide(row *source.Row) int {
 		lines = lines[:1]
 	}
 	for _, s := range lines {
-		widest = max(widest, text.Width(text.Clean(s)))
+		widest = max(widest, text.Width(clean(s, len(s))))
 	}
 	return l.layout().last + widest
 }

@@ -100,6 +100,7 @@ func (l *List) First(gen int, older, newer source.Page, at *source.Row) {
 	l.top, l.skip = l.cur, 0
 	l.absorb()
 	l.putLine(y)
+	l.evict()
 	switch jump {
 	case source.Newer:
 		l.Top()
@@ -211,6 +212,7 @@ func (l *List) land(dir source.Direction, page source.Page) {
 	if l.follow {
 		l.cur = max(len(l.rows)-1, 0)
 	}
+	l.evict()
 	l.touched()
 }
 
