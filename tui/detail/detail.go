@@ -304,7 +304,10 @@ func (d *Detail) Lines() []string {
 			d.drawn = append(d.drawn, d.plain[i])
 		}
 	}
-	d.drawn = draw.Fit(d.drawn, d.w, d.h, d.theme.Text)
+	blank := strings.Repeat(" ", d.w)
+	for len(d.drawn) < d.h {
+		d.drawn = append(d.drawn, blank)
+	}
 	return d.drawn
 }
 
