@@ -123,7 +123,17 @@ func (m *model) with(c scope.Chip) tea.Cmd { return m.show(m.scope.With(c), m.li
 // filterCell filters by the value in the list's cell.
 func (m *model) filterCell(not bool) tea.Cmd {
 	row, field := m.list.Cursor(), m.list.Cell()
-	if row == nil || field == "" {
+	if row == nil {
+		return nil
+	}
+	if field == "" {
+		title := "only lines with"
+		if not {
+			title = "no lines with"
+		}
+		m.pickField(title, row, func(m *model, field, value string) tea.Cmd {
+			return m.with(scope.Chip{Field: field, Value: value, Not: not})
+		})
 		return nil
 	}
 	value := m.value(row, field)
@@ -131,6 +141,42 @@ func (m *model) filterCell(not bool) tea.Cmd {
 		return m.with(scope.Chip{Field: field, Exists: true, Not: !not})
 	}
 	return m.with(scope.Chip{Field: field, Value: value, Not: not})
+}
+
+// pickField offers the fields of a row.
+func (m *model) pickField(title string, row *source.Row, then func(m *model, field, value string) tea.Cmd) {
+	type pair struct{ field, value string }
+	var pairs []pair
+	for _, f := range text.Flatten(row.Source) {
+		for _, value := range each(f.Value) {
+			pairs = append(pairs, pair{f.Path, value})
+		}
+	}
+	var items []facet.Item
+	for i, p := range pairs {
+		items = append(items, facet.Item{Text: p.field, Hint: p.value, ID: fmt.Sprint(i)})
+	}
+	m.pick(title, m.keys.Key("cell-left")+" "+m.keys.Key("cell-right")+" choose a cell of the list", items, func(m *model, item facet.Item) (tea.Cmd, bool) {
+		p := pairs[index(item)]
+		return then(m, p.field, p.value), false
+	})
+}
+
+// each is a value of a document, or the values of an array, as they are written in filters.
+func each(v any) []string {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case []any:
+		var all []string
+		for _, e := range v {
+			all = append(all, each(e)...)
+		}
+		return all
+	case string:
+		return []string{v}
+	}
+	return []string{fmt.Sprint(v)}
 }
 
 // value is a row's, of the fields that the list has.
@@ -155,7 +201,11 @@ func (m *model) filterDetail(not bool) tea.Cmd {
 	if !ok {
 		return nil
 	}
-	return m.with(scope.Chip{Field: field, Value: fmt.Sprint(value), Not: not})
+	values := each(value)
+	if len(values) == 0 {
+		return m.with(scope.Chip{Field: field, Exists: true, Not: !not})
+	}
+	return m.with(scope.Chip{Field: field, Value: values[0], Not: not})
 }
 
 func (m *model) filterExists() tea.Cmd {

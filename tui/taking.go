@@ -270,10 +270,16 @@ func (m *model) export(path string) tea.Cmd {
 // stats shows what the values of the field at the cursor are like.
 func (m *model) stats() tea.Cmd {
 	field := m.pointed()
-	if field == "" {
-		m.say("put the cursor on a field")
-		return nil
+	if field != "" {
+		return m.statsOf(field)
 	}
+	if row := m.list.Cursor(); row != nil {
+		m.pickField("statistics of", row, func(m *model, field, _ string) tea.Cmd { return m.statsOf(field) })
+	}
+	return nil
+}
+
+func (m *model) statsOf(field string) tea.Cmd {
 	view := m.view
 	p := &page{title: "statistics of " + field, body: []string{m.theme.Dim.Render("…")}}
 	m.open(p)
