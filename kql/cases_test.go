@@ -230,6 +230,8 @@ var queries = []query{
 	{`@timestamp: 2025-11`, "abcdef", `{"range":{"@timestamp":{"gte":"2025-11||/M","lte":"2025-11||/M"}}}`},
 	{`@timestamp: "2025-11-20T10:15:30.123Z"`, "b", `{"range":{"@timestamp":{"gte":"2025-11-20T10:15:30.123Z","lte":"2025-11-20T10:15:30.123Z"}}}`},
 	{`@timestamp: "2025-11-20T10:00"`, "a", `{"range":{"@timestamp":{"gte":"2025-11-20T10:00","lte":"2025-11-20T10:00"}}}`},
+	{`@timestamp: "2025-11-20T10:15"`, "b", `{"range":{"@timestamp":{"gte":"2025-11-20T10:15","lte":"2025-11-20T10:15"}}}`},
+	{`@timestamp > "2025-11-20T10:15"`, "cdef", `{"range":{"@timestamp":{"gt":"2025-11-20T10:15"}}}`},
 	{`@timestamp > 2025-11-20`, "def", `{"range":{"@timestamp":{"gt":"2025-11-20"}}}`},
 	{`@timestamp: 2025`, "abcdef", `{"range":{"@timestamp":{"gte":"2025||/y","lte":"2025||/y"}}}`},
 	{`@timestamp < 2025`, "j", `{"range":{"@timestamp":{"lt":"2025||/y"}}}`},

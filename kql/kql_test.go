@@ -334,6 +334,9 @@ func TestTerms(t *testing.T) {
 	f("a: { b: web }", "web", "[a.b|web]")
 	f("lucene: web", "web", "web")
 	f("", "web", "web")
+	long := strings.Repeat("a ", 30000)
+	f(`"`+long+`"`, "b", "b")
+	f(strings.ReplaceAll(long, " ", "-"), "b a", "b [|a]")
 }
 
 func TestCosts(t *testing.T) {

@@ -37,12 +37,16 @@ func (q *Query) Terms() []Term {
 	return out
 }
 
+// maxWords bounds the regular expressions for words that stand together: of more, the first are highlighted.
+const maxWords = 50
+
 // phraseRegexp finds words one behind the other, whatever stands between them that is no word.
 func phraseRegexp(text string) *regexp.Regexp {
 	words := wordsOf(text)
 	if len(words) == 0 {
 		words = []string{text}
 	}
+	words = words[:min(len(words), maxWords)]
 	for i, word := range words {
 		words[i] = regexp.QuoteMeta(word)
 	}
@@ -57,7 +61,8 @@ func wordRegexp(word term) *regexp.Regexp {
 	}
 	all := []string{bounded(strings.Join(pieces, `\S*`))}
 	if !word.pattern() {
-		for _, part := range wordsOf(word.pieces[0]) {
+		parts := wordsOf(word.pieces[0])
+		for _, part := range parts[:min(len(parts), maxWords)] {
 			all = append(all, bounded(regexp.QuoteMeta(part)))
 		}
 	}
