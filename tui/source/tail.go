@@ -14,14 +14,14 @@ import (
 // How a tail watches. What is near the newest line is counted with every poll, what is far behind it now and then.
 const (
 	tailEvery   = time.Second      // between polls
-	tailSlowest = 30 * time.Second // between polls of a server that is away or busy
+	tailSlowest = 10 * time.Second // between polls of a server that is away or busy
 
 	minOverlap = 10 * time.Second
 	maxOverlap = 2 * time.Minute
 	tailFar    = 10 * time.Minute // lines that come later than that are not found
 	farEvery   = 5 * time.Second  // unless there was something far behind the last time
 
-	tailAhead  = 10 * time.Second // of the newest line and of now: what is newer still is looked for now and then
+	tailAhead  = 10 * time.Second // of now: what is newer still is looked for now and then
 	tailPage   = 4000             // rows of a batch
 	tailBehind = 50_000           // rows that a tail gets after; of more it leaves out the oldest
 	tailBase   = 60_000           // documents from before the tail that are told from those that come late
@@ -49,7 +49,6 @@ type Tail struct {
 	floor    int64 // milliseconds since 1970; what is older is not looked at
 	newest   *Row  // that was handed out, and was not ahead of now
 	head     int64 // the newest time that is known and not ahead of now
-	last     int64 // the newest time that is known
 	farAt    time.Time
 	overlap  time.Duration
 	late     lately // how far behind the head lines are when they come
@@ -154,7 +153,8 @@ func (t *Tail) poll(ctx context.Context, now time.Time) (Batch, error) {
 	b.More = b.Behind > 0 && len(b.Rows) > 0
 	t.settle(gaps, now)
 	t.measure(b.Rows, now, b.More)
-	b.Overlap, b.Lag = t.overlap, Lag{P50: t.lag.quantile(0.5), P99: t.lag.quantile(0.99), N: len(t.lag.last)}
+	lags := t.lag.sorted()
+	b.Overlap, b.Lag = t.overlap, Lag{P50: quantile(lags, 0.5), P99: quantile(lags, 0.99), N: len(lags)}
 	if t.newest != nil {
 		b.Watermark = t.newest.Time
 	}
@@ -182,14 +182,13 @@ func (t *Tail) learn(rows []*Row, now time.Time) {
 		}
 		e := t.entry(row)
 		entries = append(entries, e)
-		t.last = max(t.last, e.at)
 		if e.at <= now.UnixMilli() {
 			t.head = max(t.head, e.at)
 		}
 	}
 	t.ledger.add(entries)
 	if over := len(t.ledger.known) - tailKnown; over > 0 {
-		t.raise(t.ledger.known[over].at + 1)
+		t.raise(min(t.ledger.known[over].at+1, t.head-t.overlap.Milliseconds()))
 	}
 }
 
@@ -226,15 +225,19 @@ func (t *Tail) fresh(rows []*Row, now time.Time) []*Row {
 	return news
 }
 
-// measure makes the overlap follow how late lines come: at once when it grows, slowly when it shrinks. Lines that had gathered say nothing.
+// measure makes the overlap follow how late lines come: at once when it grows, slowly when it shrinks. Lines that had gathered do not say
+// how old lines are when they become visible.
 func (t *Tail) measure(rows []*Row, now time.Time, more bool) {
-	if !more && t.failures == 0 {
-		for _, row := range rows {
-			t.lag.add(now.Sub(row.Time))
-		}
+	if more || t.failures > 0 {
+		return
 	}
-	want := min(max(2*t.late.quantile(0.99), minOverlap), maxOverlap)
-	t.overlap = max(want, t.overlap-t.overlap/20)
+	for _, row := range rows {
+		t.lag.add(now.Sub(row.Time))
+	}
+	if sorted := t.late.sorted(); len(sorted) > 0 {
+		want := min(max(2*quantile(sorted, 0.99), minOverlap), maxOverlap)
+		t.overlap = max(want, t.overlap-t.overlap/100)
+	}
 }
 
 // lately are the last durations of many.
@@ -252,12 +255,13 @@ func (l *lately) add(d time.Duration) {
 	l.next = (l.next + 1) % len(l.last)
 }
 
-// quantile is 0 if there are none.
-func (l *lately) quantile(q float64) time.Duration {
-	if len(l.last) == 0 {
+func (l *lately) sorted() []time.Duration { return slices.Sorted(slices.Values(l.last)) }
+
+// quantile is that of sorted durations; 0 if there are none.
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	if len(sorted) == 0 {
 		return 0
 	}
-	sorted := slices.Sorted(slices.Values(l.last))
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 

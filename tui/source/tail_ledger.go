@@ -18,7 +18,9 @@ type entry struct {
 	doc uint64 // of its key
 }
 
-func compareEntries(a, b entry) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.doc, b.doc)) }
+func compareEntries(a, b entry) int {
+	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.doc, b.doc))
+}
 
 // span are the entries from one time until before another.
 func span(entries []entry, from, to int64) []entry {

@@ -43,16 +43,16 @@ func merged(pieces []tally) []tally {
 	return parts
 }
 
-// where is the filter of the query's documents in some parts of time.
-func (t *Tail) where(c clock, parts []tally) any {
-	filters := make([]any, len(parts))
+// where is the filter of the query's documents in some parts of time, with more to hold, which may be nil.
+func (t *Tail) where(c clock, parts []tally, more any) any {
+	times := make([]any, len(parts))
 	for i, p := range parts {
-		filters[i] = t.source.between(c, time.UnixMilli(p.from), time.UnixMilli(p.to))
+		times[i] = t.source.between(c, time.UnixMilli(p.from), time.UnixMilli(p.to))
 	}
 	if len(parts) == 1 {
-		return t.source.filter(t.query, c, filters[0])
+		return t.source.filter(t.query, c, times[0], more)
 	}
-	return t.source.filter(t.query, c, map[string]any{"bool": map[string]any{"should": filters, "minimum_should_match": 1}})
+	return t.source.filter(t.query, c, map[string]any{"bool": map[string]any{"should": times, "minimum_should_match": 1}}, more)
 }
 
 // count counts the documents in parts of time, which are in order and do not overlap, in about as many pieces as one request may
@@ -69,7 +69,7 @@ func (t *Tail) count(ctx context.Context, c clock, parts []tally) ([]tally, Meta
 		width *= 2
 	}
 	a, err := t.source.search(ctx, t.source.pattern(t.query), map[string]any{
-		"size": 0, "track_total_hits": false, "query": t.where(c, parts),
+		"size": 0, "track_total_hits": false, "query": t.where(c, parts, nil),
 		"aggs": map[string]any{"pieces": map[string]any{"date_histogram": map[string]any{
 			"field": t.source.names.Time, "fixed_interval": fmt.Sprintf("%dms", width), "min_doc_count": 1}}},
 	})
@@ -105,7 +105,7 @@ func (t *Tail) count(ctx context.Context, c clock, parts []tally) ([]tally, Meta
 
 // look finds the pieces of time that have more documents than are known, in order.
 func (t *Tail) look(ctx context.Context, c clock, now time.Time) ([]tally, Meta, error) {
-	horizon := max(t.last, now.UnixMilli()) + tailAhead.Milliseconds()
+	horizon := max(t.head, now.UnixMilli()) + tailAhead.Milliseconds()
 	near := max(t.floor, (t.head-t.overlap.Milliseconds())&^1023)
 	horizon = max(horizon, near+1)
 	tallies, meta, err := t.count(ctx, c, []tally{{from: near, to: horizon}})
@@ -145,6 +145,9 @@ func (t *Tail) look(ctx context.Context, c clock, now time.Time) ([]tally, Meta,
 
 // beyond counts what is so new that the look at each poll does not reach it: lines of clocks that are wrong.
 func (t *Tail) beyond(ctx context.Context, c clock, horizon int64) ([]tally, error) {
+	if len(t.ledger.known) > tailKnown {
+		return nil, nil // it waits for its time
+	}
 	from := time.UnixMilli(horizon)
 	a, err := t.source.search(ctx, t.source.pattern(t.query), map[string]any{
 		"size": 0, "track_total_hits": true, "query": t.source.filter(t.query, c, t.source.between(c, from, time.Time{})),

@@ -36,7 +36,8 @@ func (t *Tail) skip(ctx context.Context, c clock, lacking []tally, now time.Time
 	return lacking, skipped, nil
 }
 
-// read reads the oldest of what is lacking, as much as is a batch, and says which pieces these are.
+// read reads the oldest of what is lacking, as much as is a batch, and says which pieces these are. Of pieces most of which is known
+// it reads first which documents they have, then those that are new.
 func (t *Tail) read(ctx context.Context, c clock, lacking []tally, now time.Time) (read []tally, rows []*Row, err error) {
 	for len(lacking) > 0 && lacking[0].has > tailPage {
 		if lacking[0].to-lacking[0].from == 1 {
@@ -49,24 +50,62 @@ func (t *Tail) read(ctx context.Context, c clock, lacking []tally, now time.Time
 		}
 		lacking = append(t.lacking(finer, now), lacking[1:]...)
 	}
-	n, sum := 0, int64(0)
-	for n < len(lacking) && n < tailRanges && sum+lacking[n].has <= tailPage {
-		sum += lacking[n].has
-		n++
+	var news, mixed []tally
+	var ofNews, ofMixed int64
+	for _, p := range lacking[:min(len(lacking), tailRanges)] {
+		list, sum, most := &news, &ofNews, int64(tailPage)
+		if p.known > 2*(p.has-p.known) {
+			list, sum, most = &mixed, &ofMixed, 2*tailPage
+		}
+		if *sum += p.has; *sum > most {
+			break
+		}
+		*list = append(*list, p)
+		read = append(read, p)
 	}
-	if n == 0 {
-		return nil, nil, nil
+	if len(mixed) > 0 {
+		if rows, err = t.among(ctx, c, mixed); err != nil {
+			return nil, nil, err
+		}
 	}
-	rows, _, err = t.rows(ctx, c, lacking[:n], t.query.Fields)
-	return lacking[:n], rows, err
+	if len(news) > 0 {
+		more, _, err := t.rows(ctx, c, news, t.query.Fields, nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		rows = append(rows, more...)
+	}
+	return read, rows, nil
 }
 
-// rows are the documents of pieces, of which there are not more than a batch has, and some.
-func (t *Tail) rows(ctx context.Context, c clock, pieces []tally, fields []string) (rows []*Row, whole bool, err error) {
-	size := tailPage + 1000 // of what became visible since it was counted
+// among are the documents of pieces that are not known.
+func (t *Tail) among(ctx context.Context, c clock, pieces []tally) ([]*Row, error) {
+	rows, _, err := t.rows(ctx, c, pieces, []string{}, nil)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, row := range rows {
+		if !t.ledger.has(t.entry(row)) {
+			ids = append(ids, row.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	rows, _, err = t.rows(ctx, c, pieces, t.query.Fields, map[string]any{"ids": map[string]any{"values": ids}})
+	return rows, err
+}
+
+// rows are the documents of pieces, and as many more as may have become visible since these were counted.
+func (t *Tail) rows(ctx context.Context, c clock, pieces []tally, fields []string, filter any) (rows []*Row, whole bool, err error) {
+	size := 1000
+	for _, p := range pieces {
+		size += int(p.has)
+	}
 	a, err := t.source.search(ctx, t.source.pattern(t.query), map[string]any{
 		"size": size, "track_total_hits": false, "sort": t.source.order(c, Newer),
-		"_source": t.source.included(fields), "query": t.where(c, merged(pieces)),
+		"_source": t.source.included(fields), "query": t.where(c, merged(pieces), filter),
 	})
 	if err != nil {
 		return nil, false, err
@@ -128,7 +167,7 @@ func (t *Tail) forget(ctx context.Context, c clock, tallies []tally, from, to in
 	if len(short) == 0 {
 		return nil
 	}
-	rows, whole, err := t.rows(ctx, c, short, []string{})
+	rows, whole, err := t.rows(ctx, c, short, []string{}, nil)
 	if err != nil || !whole {
 		return err
 	}
