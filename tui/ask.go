@@ -52,6 +52,7 @@ func (m *model) search(s scope.Scope, row *source.Row) tea.Cmd {
 	m.list.SetColumns(columns(s.Columns))
 	m.scope = s
 	m.from, m.to = s.Range.Resolve(m.now().In(m.zone.Location()))
+	m.chart.Clear()
 	m.showScope()
 	for k := range m.asked {
 		if kind(k) != askWork && kind(k) != askFields && kind(k) != askRail {

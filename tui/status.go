@@ -261,6 +261,7 @@ func (m *model) showScope() {
 	m.bar.SetLens(lensName(m.scope.Lens))
 	m.rail.SetPath(m.scope.Path)
 	m.list.SetHighlights(m.highlights())
+	m.list.SetNote(m.nothingNote())
 	m.arrange()
 }
 
@@ -273,4 +274,18 @@ func lensName(l scope.Lens) string {
 		return "application logs"
 	}
 	return "all logs"
+}
+
+// nothingNote is what the list says where nothing is found.
+func (m *model) nothingNote() string {
+	s := "no lines"
+	if m.scope.Range.All() {
+		s += " at any time"
+	} else {
+		s += " in " + m.scope.Range.Text(m.zone.Location()) + "; " + m.keys.Key("zoom-out") + " doubles the range"
+	}
+	if len(m.scope.Chips) > 0 {
+		s += "; " + m.keys.Key("chips") + " shows the filters"
+	}
+	return s + "; " + m.keys.Key("back") + " goes back"
 }
