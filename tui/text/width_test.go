@@ -14,6 +14,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	tea "charm.land/bubbletea/v2"
+
 	"github.com/charmbracelet/x/ansi"
 	"golang.org/x/term"
 )
@@ -24,6 +26,12 @@ func TestMain(m *testing.M) {
 	if file := os.Getenv("TEXT_SHOW"); file != "" {
 		if err := show(file); err != nil {
 			os.WriteFile(file+".error", []byte(err.Error()), 0o600)
+		}
+		os.Exit(0)
+	}
+	if os.Getenv("TEXT_DRAW") != "" {
+		if _, err := tea.NewProgram(frames(0)).Run(); err != nil {
+			panic(err)
 		}
 		os.Exit(0)
 	}
@@ -82,15 +90,10 @@ func columns(t *testing.T, lines []string) []int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tmux := func(args ...string) *exec.Cmd {
-		c := exec.Command("tmux", append([]string{"-u", "-f", "/dev/null", "-S", filepath.Join(dir, "socket")}, args...)...)
-		c.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TEXT_SHOW="+file)
-		return c
-	}
+	tmux := terminal(t, "TEXT_SHOW="+file)
 	if out, err := tmux("new-session", "-d", "-x", "250", "-y", "5", program).CombinedOutput(); err != nil {
 		t.Fatalf("cannot start tmux: %v: %s", err, out)
 	}
-	t.Cleanup(func() { tmux("kill-server").Run() })
 	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		if text, err := os.ReadFile(file + ".error"); err == nil {
 			t.Fatalf("cannot show lines: %s", text)
@@ -106,6 +109,87 @@ func columns(t *testing.T, lines []string) []int {
 			t.Fatal("no columns within a minute")
 		}
 	}
+}
+
+// terminal returns what runs tmux, with a server of the test's own that ends with it.
+func terminal(t *testing.T, env string) func(args ...string) *exec.Cmd {
+	socket := filepath.Join(t.TempDir(), "socket")
+	tmux := func(args ...string) *exec.Cmd {
+		c := exec.Command("tmux", append([]string{"-u", "-f", "/dev/null", "-S", socket}, args...)...)
+		c.Env = append(os.Environ(), "LC_ALL=C.UTF-8", env)
+		return c
+	}
+	t.Cleanup(func() { tmux("kill-server").Run() })
+	return tmux
+}
+
+// frames is a program that draws hard texts with a bar behind them, and at each key one line further down.
+type frames int
+
+const bar = 60 // the column of the bar
+
+func (f frames) Init() tea.Cmd { return nil }
+
+func (f frames) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	if _, ok := msg.(tea.KeyPressMsg); ok {
+		f++
+	}
+	return f, nil
+}
+
+func (f frames) View() tea.View {
+	lines := []string{fmt.Sprintf("frame %d", f)}
+	for i := range hard {
+		line := strings.ReplaceAll(Clean(hard[(i+int(f))%len(hard)]), "\n", "")
+		lines = append(lines, Pad(line, bar)+"│"+Pad(Slice(line, 3, 9), 9)+"│")
+	}
+	view := tea.NewView(strings.Join(lines, "\n"))
+	view.AltScreen = true
+	return view
+}
+
+// What the renderer writes when lines change must leave everything in its column.
+func TestRendererInTerminal(t *testing.T) {
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmux := terminal(t, "TEXT_DRAW=1")
+	if out, err := tmux("new-session", "-d", "-x", "100", "-y", fmt.Sprint(len(hard)+2), program).CombinedOutput(); err != nil {
+		t.Fatalf("cannot start tmux: %v: %s", err, out)
+	}
+	for frame := range 12 {
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			out, err := tmux("capture-pane", "-p").Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			wrong := misplaced(string(out), frame)
+			if wrong == "" {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("frame %d: %s", frame, wrong)
+			}
+		}
+		if err := tmux("send-keys", "n").Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// misplaced is what is wrong with a frame on the screen.
+func misplaced(screen string, frame int) string {
+	lines := strings.Split(strings.TrimRight(screen, "\n"), "\n")
+	if strings.TrimSpace(lines[0]) != fmt.Sprintf("frame %d", frame) || len(lines) != len(hard)+1 {
+		return fmt.Sprintf("%d lines, the first %q", len(lines), lines[0])
+	}
+	for i, line := range lines[1:] {
+		if got := Width(line); got != bar+11 || !strings.HasSuffix(line, "│") || Slice(line, bar, 1) != "│" {
+			return fmt.Sprintf("%q (%q) is %d cells wide", line, hard[(i+frame)%len(hard)], got)
+		}
+	}
+	return ""
 }
 
 // kept are all characters that Clean keeps as they are, each behind an x.
