@@ -94,14 +94,14 @@ func (t *tokens) run() (string, time.Time, error) {
 	case ctx.Err() != nil:
 		return "", time.Time{}, fmt.Errorf("it did not end within %v", t.timeout)
 	case err != nil:
-		if said := lastLine(stderr.String()); said != "" {
+		if said := lastLine(string(stderr.data)); said != "" {
 			err = fmt.Errorf("%w: %s", err, said)
 		}
 		return "", time.Time{}, err
 	case stdout.over:
 		return "", time.Time{}, errors.New("it prints too much")
 	}
-	return readToken(stdout.Bytes(), t.now())
+	return readToken(stdout.data, t.now())
 }
 
 // A printed is a token with its expiry as login services, logapi and Kubernetes' plugins write them.
@@ -186,15 +186,15 @@ func lastLine(s string) string {
 
 // bounded keeps the first max bytes that are written to it.
 type bounded struct {
-	bytes.Buffer
+	data []byte
 	max  int
 	over bool
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	keep := min(len(p), b.max-b.Len())
+	keep := min(len(p), b.max-len(b.data))
 	b.over = b.over || keep < len(p)
-	b.Buffer.Write(p[:keep])
+	b.data = append(b.data, p[:keep]...)
 	return len(p), nil
 }
 
