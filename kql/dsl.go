@@ -44,9 +44,9 @@ func kindOf(f Fields, field string) kind {
 	return kinds[f.Type(field)]
 }
 
-// DSL returns the query for Elasticsearch as a value of encoding/json: the value of "query" in a search. What f does not know is asked
-// so that it works on any type. A value that a type cannot have, as a word for a number, is asked for nowhere: it finds nothing, as what is
-// compared to it. Where a date cannot be read, Elasticsearch says so.
+// DSL returns the query for Elasticsearch as a value for encoding/json: that of "query" in a search. It works on 7.17, 8, the embedded store
+// and behind a logapi that narrows. What f, which may be nil, does not know is asked so that it works on any type. A value that a
+// type cannot have, as a word for a number, finds nothing; where a date cannot be read, Elasticsearch says so.
 func (q *Query) DSL(f Fields, o Options) any {
 	d := dsl{fields: f, Options: o}
 	switch {

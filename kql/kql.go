@@ -24,7 +24,7 @@ type Query struct {
 	loose  bool   // or stands in the text outside of parentheses
 }
 
-// Fields are those of the documents that are searched. Other than [Query.Matcher] and [Query.DSL] take them for, nil says that nothing is known of them.
+// Fields are those of the documents that are searched. Where they may be nil, nothing is known of them.
 type Fields interface {
 	// Type is the type that Elasticsearch's mapping gives a field: keyword, text, long, nested …; "" if it is not known, or not the same everywhere.
 	Type(field string) string

@@ -97,7 +97,23 @@ func TestServers(t *testing.T) {
 			more = append(more, c.query)
 		}
 	}
+	for _, text := range []string{deepest(), "log.level: (" + strings.Repeat("x or ", 999) + "error)"} {
+		dsl := parse(t, text).DSL(fields{}, kql.Options{})
+		for range 3 { // what is around the query of a screen
+			dsl = map[string]any{"bool": map[string]any{"filter": []any{dsl}}}
+		}
+		more = append(more, query{text, found(t, parse(t, text), fields{}, kql.Options{}), encode(t, dsl)})
+	}
 	ask(more, "Elasticsearch 7", "Elasticsearch 8", "store", "logapi, narrowed")
+}
+
+// deepest is a query whose and and or are as deep as they may be.
+func deepest() string {
+	text := "log.level: error"
+	for range 7 {
+		text = "ok: * and (http.status: * or (" + text + "))"
+	}
+	return text
 }
 
 func zone(name string) *time.Location {

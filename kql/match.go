@@ -15,8 +15,9 @@ type Doc = func(field string) []any
 type test func(doc Doc) bool
 
 // Matcher returns a function that says whether a document is what the query asks for, without Elasticsearch but with the same answer: texts are
-// divided into words as its standard analyzer does it, and dates are in its default format. now is what dates as now-1h count from. The function may be called
-// from several goroutines. What Elasticsearch refuses is refused here: a date that cannot be read; and so is Lucene's syntax.
+// divided into words as its standard analyzer does it, and dates are in its default format. now is what dates as now-1h count from. Without f, which
+// may be nil, values are taken for what they look like: a string for a text as well as for a keyword. The function may be called from several
+// goroutines. What Elasticsearch refuses is refused here: a date that cannot be read; and so is Lucene's syntax.
 func (q *Query) Matcher(f Fields, o Options, now time.Time) (func(doc Doc) bool, error) {
 	if q.lucene != "" {
 		return nil, errors.New("cannot look for a query in Lucene's syntax without Elasticsearch: write it in KQL, without lucene: before it")

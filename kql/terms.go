@@ -83,7 +83,7 @@ func bounded(re string) string {
 	return re
 }
 
-// Costs returns, in plain sentences, what in a query is slow, or finds something else than it seems to.
+// Costs returns, in plain sentences, what in a query is slow, or finds something else than it seems to. Of f, which may be nil, it takes the types.
 func (q *Query) Costs(f Fields) []string {
 	var out []string
 	each(q.root, false, func(l leaf, _ bool) {
