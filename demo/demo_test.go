@@ -71,7 +71,7 @@ func (s *show) printed() string {
 func newFolder(t *testing.T) string {
 	t.Helper()
 	bin := t.TempDir()
-	for _, name := range []string{"podbeat", "logapi", "curator"} {
+	for _, name := range []string{"podbeat", "logapi", "curator", "logtui"} {
 		if err := os.Symlink(filepath.Join(programs, name), filepath.Join(bin, name)); err != nil {
 			t.Fatal(err)
 		}

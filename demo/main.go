@@ -263,7 +263,11 @@ func (d *demo) stay(ctx context.Context) error {
 		return nil
 	}
 	fmt.Printf(`
-All this goes on until Ctrl-C. Try it in another terminal:
+All this goes on until Ctrl-C. Read the logs meanwhile, ? lists the keys:
+
+  %[8]s --host http://%[4]s --range all
+
+and try the rest in another terminal:
 
   ROOT=$(curl -s -u %[1]s:$(cat %[2]s/password) -H 'Accept: text/plain' http://%[3]s/auth/token_root)
   TOKEN=$(curl -s -H "Authorization: Bearer $ROOT" -H 'Accept: text/plain' -d '[{"method": ["GET"], "url": ["{mscp_api_url}/default/es/**"]}]' http://%[3]s/auth)
@@ -272,7 +276,8 @@ All this goes on until Ctrl-C. Try it in another terminal:
   %[5]s --config %[2]s/logapi.yml user list
   %[6]s cli --hosts http://%[4]s show-indices --verbose --header
   curl 'http://%[7]s/stats?pretty'
-`, user, typed(d.Dir), d.API, d.Store, typed(d.program("logapi")), typed(d.program("curator")), d.Stats)
+  %[8]s query --host http://%[4]s --range all --limit 3 log.level:err
+`, user, typed(d.Dir), d.API, d.Store, typed(d.program("logapi")), typed(d.program("curator")), d.Stats, typed(d.program("logtui")))
 	select {
 	case <-ctx.Done():
 		return nil
