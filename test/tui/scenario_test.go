@@ -38,13 +38,14 @@ var writing sync.Mutex
 // commands are what scenarios have beyond testscript's own:
 //
 //	screen 120x40 [ENV=VALUE...] PROGRAM [ARGUMENT...]   a program in a terminal of that size; logtui is the built one
-//	open 120x40 [ARGUMENT...]                             logtui over the day
+//	open 120x40 [ENV=VALUE...] [ARGUMENT...]              logtui over the day
 //	keys KEY...          keys by tmux's names (Enter, C-c, M-b), and texts
 //	type TEXT            a text, key by key
 //	paste TEXT           a text, pasted
 //	resize 80x24
 //	[!] want REGEXP...   waits until every expression is (or none is) on the screen; ^ and $ are ends of lines
 //	marked REGEXP        waits until a line that the cursor's colour fills matches
+//	plain                waits until nothing on the screen has a colour
 //	golden NAME          waits until the screen is testdata/golden/NAME, but for what masks take out
 //	picture NAME         with -update: draws the screen into docs/pictures/NAME.svg
 //	exits CODE           waits until the program has ended, with that code, and the terminal is as it was
@@ -70,6 +71,16 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"resize": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).resize(ts, args) },
 	"want":   func(ts *testscript.TestScript, neg bool, args []string) { of(ts).want(ts, neg, args) },
 	"marked": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).marked(ts, args) },
+	"plain": func(ts *testscript.TestScript, _ bool, _ []string) {
+		ts.Check(of(ts).screen.WaitStyled("screen without colours", func(styled string) bool {
+			for _, row := range screen.Cells(styled) {
+				if slices.ContainsFunc(row, func(c screen.Cell) bool { return c.Foreground != "" || c.Background != "" }) {
+					return false
+				}
+			}
+			return strings.TrimSpace(styled) != ""
+		}))
+	},
 	"golden": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).golden(ts, args) },
 	"picture": func(ts *testscript.TestScript, _ bool, args []string) {
 		of(ts).picture(ts, args)
@@ -91,10 +102,14 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	},
 	"open": func(ts *testscript.TestScript, _ bool, args []string) {
 		if len(args) < 1 {
-			ts.Fatalf("usage: open WIDTHxHEIGHT [ARGUMENT...]")
+			ts.Fatalf("usage: open WIDTHxHEIGHT [ENV=VALUE...] [ARGUMENT...]")
 		}
-		day := []string{args[0], "logtui", "--index", logs.Index, "--from", logs.From.Format(time.RFC3339), "--to", logs.To.Format(time.RFC3339)}
-		of(ts).start(ts, append(day, args[1:]...))
+		day := []string{"logtui", "--index", logs.Index, "--from", logs.From.Format(time.RFC3339), "--to", logs.To.Format(time.RFC3339)}
+		n := 1
+		for n < len(args) && assignment.MatchString(args[n]) {
+			n++
+		}
+		of(ts).start(ts, slices.Concat(args[:n], day, args[n:]))
 	},
 	"login":  func(ts *testscript.TestScript, _ bool, args []string) { of(ts).gate.needs(strings.Join(args, " ")) },
 	"server": func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(of(ts).gate.set(args[0])) },
@@ -154,7 +169,7 @@ func (s *scenario) facts() map[string]string {
 		"N": number(s.cluster.N), "PLAIN_N": strconv.Itoa(s.cluster.N), "ERRORS": number(s.cluster.Errors()), "INDEX": logs.Index,
 		"FROM": logs.From.Format(time.RFC3339), "TO": logs.To.Format(time.RFC3339),
 		"INCIDENT_FROM": logs.IncidentFrom.Format(time.RFC3339), "INCIDENT_TO": logs.IncidentTo.Format(time.RFC3339),
-		"FIRST": fmt.Sprintf("req-%07d", 0), "LAST": fmt.Sprintf("req-%07d", s.cluster.N-1),
+		"FIRST": clock(s.cluster.First), "LAST": clock(s.cluster.Last), "HOUR": number(s.cluster.Hour[logs.From]),
 	}
 	for _, field := range []string{"log.stream", "kubernetes.namespace", "region", "zone", "log.level"} {
 		for value, n := range s.cluster.Count[field] { // $N_eu_1a, $N_info
@@ -167,6 +182,9 @@ func (s *scenario) facts() map[string]string {
 	return f
 }
 
+// clock is a time of the day as logtui's list has it.
+func clock(t time.Time) string { return t.Truncate(time.Millisecond).Format("15:04:05.000") }
+
 // number writes thousands apart.
 func number(n int) string {
 	if n < 1000 {
@@ -177,7 +195,10 @@ func number(n int) string {
 
 func of(ts *testscript.TestScript) *scenario { return ts.Value("scenario").(*scenario) }
 
-var size = regexp.MustCompile(`^(\d+)x(\d+)$`)
+var (
+	size       = regexp.MustCompile(`^(\d+)x(\d+)$`)
+	assignment = regexp.MustCompile(`^[A-Z_]+=`)
+)
 
 func (s *scenario) start(ts *testscript.TestScript, args []string) {
 	if len(args) < 2 || !size.MatchString(args[0]) {
@@ -186,7 +207,7 @@ func (s *scenario) start(ts *testscript.TestScript, args []string) {
 	if s.screen != nil {
 		ts.Check(s.screen.Close())
 	}
-	o := screen.Options{Dir: ts.MkAbs("."), Clipboard: true}
+	o := screen.Options{Dir: ts.MkAbs("."), Clipboard: true, Patience: *patience}
 	fmt.Sscanf(args[0], "%dx%d", &o.Width, &o.Height)
 	s.columns = o.Width
 	for _, name := range []string{"PATH", "HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "TZ", "LC_ALL", "COLORTERM", "PS1", "LOGTUI_HOSTS", "URL", "WORK", "TMPDIR"} {
@@ -194,7 +215,7 @@ func (s *scenario) start(ts *testscript.TestScript, args []string) {
 	}
 	o.Env[0] = "PATH=" + filepath.Dir(s.program) + ":" + ts.Getenv("PATH")
 	args = args[1:]
-	for len(args) > 0 && strings.Contains(args[0], "=") {
+	for len(args) > 0 && assignment.MatchString(args[0]) {
 		o.Env = append(o.Env, args[0])
 		args = args[1:]
 	}

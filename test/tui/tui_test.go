@@ -10,11 +10,14 @@ import (
 	"os"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/podbeat/podbeat/test/harness"
 	"github.com/podbeat/podbeat/test/services"
 	"github.com/podbeat/podbeat/test/tui/logs"
 )
+
+var patience = flag.Duration("patience", 30*time.Second, "how long a scenario waits for what has to come")
 
 var update = flag.Bool("update", false, "write the golden files and pictures anew; look at what has changed before you keep it")
 

@@ -16,7 +16,8 @@ import (
 
 // Facts are what is true of the documents of a day.
 type Facts struct {
-	N int
+	N           int
+	First, Last time.Time // of the documents
 	// Count is how many documents have a value of a field: of log.level, log.stream, region, zone, kubernetes.namespace,
 	// kubernetes.pod.name, and trace.id for those that three documents or more have.
 	Count map[string]map[string]int
@@ -32,6 +33,10 @@ func newFacts() *Facts {
 
 // add counts a document of a day of n.
 func (f *Facts) add(d Doc, n int) {
+	if f.N == 0 {
+		f.First = d.Time
+	}
+	f.Last = d.Time
 	f.N++
 	f.Hour[d.Time.Truncate(time.Hour)]++
 	count := func(field, value string) {

@@ -249,6 +249,7 @@ func (c *Cluster) config() string {
   close_inactive: 1h
   fields: {region: %[2]s, zone: %[3]s}
   fields_under_root: true
+  processors: [replace: {fields: [{field: log.file.path, pattern: '^%[4]s/podlogs', replacement: /var/log/pods}]}]
   tags: [kubernetes]
 - type: emptydir
   id: %[1]s-files
@@ -261,6 +262,7 @@ func (c *Cluster) config() string {
   timestamp: {from: message, max_age: 1000000h}
   fields: {region: %[2]s, zone: %[3]s}
   fields_under_root: true
+  processors: [replace: {fields: [{field: log.file.path, pattern: '^%[4]s/pods', replacement: /var/lib/kubelet/pods}]}]
   tags: [kubernetes, applog]
 `, n.Name, n.Region, n.Zone, filepath.Join(c.o.Dir, n.Name))
 	}
@@ -273,6 +275,7 @@ func (c *Cluster) config() string {
   region: %s
   zone: %s
 name: node-a1
+processors: [drop_fields: {fields: [agent, event.created], ignore_missing: true}] # else no two days are the same
 setup.ilm.enabled: false
 setup.template.settings.index: {number_of_shards: 1, number_of_replicas: 0, refresh_interval: 1s}
 queue.mem: {events: 16384, flush.min_events: 2048, flush.timeout: 200ms}

@@ -1,12 +1,13 @@
 // Package screen runs programs in a terminal, tmux, as people do: it presses keys, reads what is on the screen, changes its size, and
 // draws pictures of it.
 //
-// Nothing in it waits for a time: keys are sent, and then a condition is waited for ([Screen.Wait]). Each Screen has a tmux server of its
+// Nothing in it waits for a time: keys are sent, and then a condition is waited for ([Screen.Wait]), whose error has what was on the screen. Each Screen has a tmux server of its
 // own without anybody's configuration, which ends with the test binary.
 package screen
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -20,28 +21,33 @@ import (
 	"time"
 )
 
-// Patience is how long Wait waits: long, since a machine may have other work. Whoever waits in vain says what was on the screen.
-const Patience = 30 * time.Second
+// patience is how long is waited if Options do not say it: long, since a machine may have other work.
+const patience = 30 * time.Second
 
 // Options say what is run and where.
 type Options struct {
 	Width, Height int
-	Dir           string   // where the program runs; the current directory if empty
-	Env           []string // all it has, but TERM and what tmux sets
-	Clipboard     bool     // the terminal takes what programs copy by OSC 52; see Clipboard
+	Dir           string        // where the program runs; the current directory if empty
+	Env           []string      // all it has, but TERM and what tmux sets
+	Patience      time.Duration // how long Wait waits; half a minute if 0
+	Clipboard     bool          // the terminal takes what programs copy by OSC 52; see Clipboard
 }
 
 // A Screen is a terminal and the program in it.
 type Screen struct {
 	dir    string // for the socket and what the program left
+	env    []string
 	server *exec.Cmd
 	ended  chan struct{} // closed when server has
 	once   sync.Once
+
+	patience time.Duration
 }
 
 // run is the shell script that has the program in the pane. It notes how the terminal was before and after, and stays, so that the screen
 // can still be read.
 const run = `dir=$1; shift
+trap : INT QUIT # they are the program's, and reach it
 stty -g >"$dir/before"
 "$@"
 echo $? >"$dir/code.new"
@@ -56,7 +62,7 @@ func Start(o Options, program ...string) (*Screen, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Screen{dir: dir, ended: make(chan struct{})}
+	s := &Screen{dir: dir, env: o.Env, ended: make(chan struct{}), patience: cmp.Or(o.Patience, patience)}
 	config := "set -g default-terminal tmux-256color\nset -g status off\nset -g escape-time 0\nset -g history-limit 0\n" +
 		"set -ga terminal-overrides ',*:Tc'\nset -g exit-unattached off\nset -g focus-events on\nset -g set-clipboard "
 	if o.Clipboard {
@@ -80,7 +86,7 @@ func Start(o Options, program ...string) (*Screen, error) {
 		s.server.Wait()
 		close(s.ended)
 	}()
-	for deadline := time.Now().Add(Patience); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(s.patience); ; time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(s.path("socket")); err == nil {
 			break
 		}
@@ -112,7 +118,7 @@ func (s *Screen) Close() error {
 		s.tmux("kill-server") // the server may have gone
 		select {
 		case <-s.ended:
-		case <-time.After(Patience):
+		case <-time.After(s.patience):
 			s.server.Process.Kill()
 			<-s.ended
 		}
@@ -128,7 +134,9 @@ func (s *Screen) tmux(args ...string) (string, error) {
 			args[i] = strings.TrimSuffix(arg, ";") + `\;`
 		}
 	}
-	out, err := exec.Command("tmux", append([]string{"-u", "-S", s.path("socket")}, args...)...).CombinedOutput()
+	cmd := exec.Command("tmux", append([]string{"-u", "-S", s.path("socket")}, args...)...)
+	cmd.Env = s.env // a new session has the PATH of who asks for it
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("tmux %s: %w: %s", strings.Join(args, " "), err, out)
 	}
@@ -201,7 +209,7 @@ func (s *Screen) WaitStyled(what string, ok func(text string) bool) error {
 }
 
 func (s *Screen) wait(what string, read func() (string, error), ok func(text string) bool) error {
-	deadline := time.Now().Add(Patience)
+	deadline := time.Now().Add(s.patience)
 	for {
 		text, err := read()
 		if err != nil {
@@ -212,7 +220,7 @@ func (s *Screen) wait(what string, read func() (string, error), ok func(text str
 		}
 		if time.Now().After(deadline) {
 			plain, _ := s.Text()
-			return fmt.Errorf("no %s after %v; the screen is\n%s", what, Patience, Frame(plain))
+			return fmt.Errorf("no %s after %v; the screen is\n%s", what, s.patience, Frame(plain))
 		}
 		time.Sleep(5 * time.Millisecond) // between two looks
 	}
