@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
@@ -43,36 +45,43 @@ type Bar struct {
 	items       []Item
 	from, to    int // characters that an item replaces
 	chosen, top int // of items; -1 while none is chosen
+
+	lines []string // nil: they have to be drawn
 }
 
 // New returns an empty one.
 func New(t *theme.Theme) *Bar {
 	b := &Bar{theme: t, editor: NewEditor(t), chosen: -1}
-	b.editor.paint, b.editor.still = b.paint, true
+	b.editor.paint, b.editor.style, b.editor.still = painted, b.style, true
 	return b
 }
 
 // SetTheme changes the colours.
 func (b *Bar) SetTheme(t *theme.Theme) {
-	b.theme = t
+	b.theme, b.lines = t, nil
 	b.editor.SetTheme(t)
 }
 
 // SetFocus says whether keys go to the query.
 func (b *Bar) SetFocus(focus bool) {
-	b.focus, b.editor.still = focus, !focus
+	b.focus, b.editor.still, b.lines = focus, !focus, nil
 	if !focus {
 		b.SetItems(0, 0, nil)
 	}
 }
 
 // SetSize sets the columns; the height is the bar's own, see Height.
-func (b *Bar) SetSize(width, _ int) { b.width = width }
+func (b *Bar) SetSize(width, _ int) {
+	if width != b.width {
+		b.width, b.lines = width, nil
+	}
+}
 
 // SetText replaces the query, if it is another one: the cursor is behind it then.
 func (b *Bar) SetText(s string) {
 	if b.editor.Text() != s {
 		b.editor.SetText(s)
+		b.lines = nil
 	}
 }
 
@@ -80,22 +89,25 @@ func (b *Bar) SetText(s string) {
 func (b *Bar) Text() (string, int) { return b.editor.Text(), b.editor.Cursor() }
 
 // Insert puts text at the cursor.
-func (b *Bar) Insert(s string) { b.editor.Insert(s) }
+func (b *Bar) Insert(s string) {
+	b.editor.Insert(s)
+	b.lines = nil
+}
 
 // SetHistory sets the queries before, the newest last.
 func (b *Bar) SetHistory(queries []string) { b.editor.SetHistory(queries) }
 
 // SetChips sets the filters.
-func (b *Bar) SetChips(chips []Chip) { b.chips = chips }
+func (b *Bar) SetChips(chips []Chip) { b.chips, b.lines = chips, nil }
 
 // SetRange sets the texts of the time range and of the zone.
-func (b *Bar) SetRange(span, zone string) { b.span, b.zone = span, zone }
+func (b *Bar) SetRange(span, zone string) { b.span, b.zone, b.lines = span, zone, nil }
 
 // SetLens sets which logs are seen.
-func (b *Bar) SetLens(name string) { b.lens = name }
+func (b *Bar) SetLens(name string) { b.lens, b.lines = name, nil }
 
 // SetError sets what is wrong with the query; nil if nothing is. A *kql.Error is shown where it is.
-func (b *Bar) SetError(err error) { b.wrong = err }
+func (b *Bar) SetError(err error) { b.wrong, b.lines = err, nil }
 
 // SetItems offers completions for the characters from to of the query; none take the offer away.
 func (b *Bar) SetItems(from, to int, items []Item) {
@@ -119,6 +131,7 @@ func (b *Bar) Accept() {
 		to++
 	}
 	b.editor.Replace(b.from, to, item.Text)
+	b.lines = nil
 	b.SetItems(0, 0, nil)
 }
 
@@ -138,6 +151,7 @@ func (b *Bar) Key(msg tea.KeyPressMsg) bool {
 	}
 	took := b.editor.Key(msg)
 	if took {
+		b.lines = nil
 		b.narrow()
 	}
 	return took
@@ -173,17 +187,17 @@ const prompt = 2 // cells before the query
 
 // Lines are the bar's lines.
 func (b *Bar) Lines() []string {
-	if b.width <= 0 {
-		return nil
+	if b.lines != nil || b.width <= 0 {
+		return b.lines
 	}
-	lines := []string{b.query()}
+	b.lines = []string{b.query()}
 	if b.wrong != nil && !b.focus {
-		lines = append(lines, b.errorLines()...)
+		b.lines = append(b.lines, b.errorLines()...)
 	}
 	if len(b.chips) > 0 {
-		lines = append(lines, b.chipLine())
+		b.lines = append(b.lines, b.chipLine())
 	}
-	return lines
+	return b.lines
 }
 
 // query is the line with the text, and at the right what else is searched by.
@@ -337,7 +351,10 @@ func (b *Bar) Popup(width, height int) (x, y int, lines []string) {
 	}
 	foot := strings.Repeat("─", inner+2)
 	if more := len(b.items) - rows; more > 0 {
-		count := fmt.Sprintf(" %d of %d ", max(b.chosen, 0)+1, len(b.items))
+		count := fmt.Sprintf(" %d ", len(b.items))
+		if b.chosen >= 0 {
+			count = fmt.Sprintf(" %d of %d ", b.chosen+1, len(b.items))
+		}
 		if len(count) < inner {
 			foot = strings.Repeat("─", inner+1-len(count)) + count + "─"
 		}
@@ -349,45 +366,49 @@ func (b *Bar) Popup(width, height int) (x, y int, lines []string) {
 // words tells the parts of a query apart: quoted, /regex/, a field before its operator, and, or, not, anything else.
 var words = regexp.MustCompile(`"(?:\\.|[^"\\])*"?|/(?:\\.|[^/\\])+/i?|(?:\\.|[^\s:<>()"{}\\])+\s*(?:[:<>]=?)|(?i:\b(?:and|or|not)\b)|(?:\\.|[^\s:<>()"{}\\])+`)
 
-// paint gives each character of the query its colour.
-func (b *Bar) paint(query []rune) []lipgloss.Style {
+// A paint is what a character of the query belongs to.
+type paint uint8
+
+const (
+	plain paint = iota
+	quoted
+	regex
+	field
+	conjunction
+)
+
+func (b *Bar) style(p paint) lipgloss.Style {
 	t := b.theme
-	styles := make([]lipgloss.Style, len(query))
-	for i := range styles {
-		styles[i] = t.Text
-	}
+	return [...]lipgloss.Style{plain: t.Text, quoted: t.String, regex: t.Number, field: t.Key, conjunction: t.Bool}[p]
+}
+
+// painted tells what each character of a query belongs to.
+func painted(query []rune) []paint {
+	paints := make([]paint, len(query))
 	s := string(query)
 	if len(s) > 4096 || strings.HasPrefix(s, "lucene:") {
-		return styles
+		return paints
 	}
 	at, runes := 0, 0 // where in s and query
 	for _, m := range words.FindAllStringIndex(s, -1) {
 		word := s[m[0]:m[1]]
-		runes += len([]rune(s[at:m[0]]))
-		n := len([]rune(word))
-		style := t.Text
+		runes += utf8.RuneCountInString(s[at:m[0]])
+		n := utf8.RuneCountInString(word)
+		p := plain
 		switch last := word[len(word)-1]; {
 		case word[0] == '"':
-			style = t.String
+			p = quoted
 		case word[0] == '/':
-			style = t.Number
+			p = regex
 		case last == ':' || last == '<' || last == '>' || last == '=':
-			style = t.Key
-		case isConjunction(word):
-			style = t.Bool
+			p = field
+		case slices.Contains([]string{"and", "or", "not"}, strings.ToLower(word)):
+			p = conjunction
 		}
 		for i := runes; i < runes+n; i++ {
-			styles[i] = style
+			paints[i] = p
 		}
 		at, runes = m[1], runes+n
 	}
-	return styles
-}
-
-func isConjunction(word string) bool {
-	switch strings.ToLower(word) {
-	case "and", "or", "not":
-		return true
-	}
-	return false
+	return paints
 }

@@ -31,9 +31,10 @@ type Editor struct {
 	at      int      // which of them is shown; len(history): what is typed
 	typed   []rune   // kept while history is shown
 
-	past  []state // for undo
-	still bool    // nobody types: the beginning is seen, wherever the cursor is
-	paint func(text []rune) []lipgloss.Style
+	past  []state                   // for undo
+	still bool                      // nobody types: the beginning is seen, wherever the cursor is
+	paint func(text []rune) []paint // a colour for each character
+	style func(paint) lipgloss.Style
 }
 
 type state struct {
@@ -319,24 +320,38 @@ func (e *Editor) Line() string {
 		return ""
 	}
 	e.scroll()
-	var styles []lipgloss.Style
+	var paints []paint
 	if e.paint != nil {
-		styles = e.paint(e.text)
+		paints = e.paint(e.text)
 	}
 	l := draw.NewLine(e.width, e.theme.Text)
-	for i := e.first; i < len(e.text) && !l.Full(); {
-		g := e.glyphAt(i)
-		style := e.theme.Text
-		if styles != nil {
-			style = styles[i]
+	var run strings.Builder // of one colour
+	colour := paint(0)
+	flush := func() {
+		if run.Len() > 0 {
+			style := e.theme.Text
+			if e.style != nil {
+				style = e.style(colour)
+			}
+			l.Add(style, run.String())
+			run.Reset()
 		}
-		if g.width > l.Left() || e.still && g.width == l.Left() && g.to < len(e.text) {
+	}
+	for i, left := e.first, e.width; i < len(e.text) && left > 0; {
+		g := e.glyphAt(i)
+		if g.width > left || e.still && g.width == left && g.to < len(e.text) {
+			flush()
 			l.Add(e.theme.Dim, "…")
 			break
 		}
-		l.Add(style, g.shown)
-		i = g.to
+		if paints != nil && paints[i] != colour {
+			flush()
+			colour = paints[i]
+		}
+		run.WriteString(g.shown)
+		left, i = left-g.width, g.to
 	}
+	flush()
 	return l.String()
 }
 

@@ -2,6 +2,7 @@ package chart
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,8 +120,16 @@ func (c *Chart) axis() string {
 		}
 	}
 	if !c.Empty() {
-		c.times(put)
-		c.marks(put)
+		taken := make([]bool, columns) // by what says where one is: a label cut by it could be misread
+		c.marks(func(x int, s string, p paint) {
+			put(x, s, p)
+			for i := range []rune(s) {
+				if x+i >= 0 && x+i < columns {
+					taken[x+i] = true
+				}
+			}
+		})
+		c.times(put, taken)
 	}
 	l := draw.NewLine(c.width, c.theme.Text).Space(c.gutter())
 	for from := 0; from < columns; {
@@ -136,7 +145,7 @@ func (c *Chart) axis() string {
 }
 
 // times writes labels at times that are easily read. The first one has the day, as have those of another day.
-func (c *Chart) times(put func(int, string, paint)) {
+func (c *Chart) times(put func(int, string, paint), taken []bool) {
 	from, end := c.start(0), c.start(len(c.h.Total))
 	per := float64(c.Columns()) / float64(end.Sub(from))
 	step := tickFor(end.Sub(from), c.Columns())
@@ -156,7 +165,7 @@ func (c *Chart) times(put func(int, string, paint)) {
 		case step.length < 24*time.Hour && before.YearDay() != at.YearDay():
 			label = at.Format("01-02 ") + label
 		}
-		if x < free || x+1+len(label) > c.Columns() {
+		if x < free || x+1+len(label) > c.Columns() || slices.Contains(taken[x:x+1+len(label)], true) {
 			continue
 		}
 		put(x, "╵", dim)

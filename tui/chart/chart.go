@@ -137,43 +137,6 @@ func (c *Chart) MoveBy(n int) {
 	c.cursor, c.lines = c.start(max(0, min(i, last))), nil
 }
 
-// Goto puts the cursor on the bucket of an instant, or the nearest one.
-func (c *Chart) Goto(t time.Time) {
-	last := len(c.h.Total) - 1
-	if last < 0 || c.h.Interval <= 0 {
-		return
-	}
-	i, ok := c.bucket(t)
-	if !ok && t.After(c.h.From) {
-		i = last
-	}
-	c.cursor, c.lines = c.start(i), nil
-}
-
-// NextBusy moves the cursor to the next bucket in a direction that has lines, of at least a level if the levels are known.
-func (c *Chart) NextBusy(direction int, least source.Level) bool {
-	i, ok := c.bucket(c.cursor)
-	if !ok {
-		if i = len(c.h.Total); direction > 0 {
-			i = -1
-		}
-	}
-	for i += direction; i >= 0 && i < len(c.h.Total); i += direction {
-		n := c.h.Total[i]
-		if i < len(c.h.Levels) {
-			n = 0
-			for level := least; int(level) < source.Levels; level++ {
-				n += c.h.Levels[i][level]
-			}
-		}
-		if n > 0 {
-			c.cursor, c.lines = c.start(i), nil
-			return true
-		}
-	}
-	return false
-}
-
 // Select begins a brush at the cursor, or ends the one there is.
 func (c *Chart) Select() {
 	if c.lines = nil; c.anchor.IsZero() {

@@ -116,11 +116,13 @@ func TestGolden(t *testing.T) {
 	f("two-lines-50x2", 50, 2, counted(time.Minute, wave(60)...), plain)
 	f("cursor-80x6", 80, 6, counted(time.Minute, wave(60)...), func(c *Chart) {
 		c.SetFocus(true)
-		c.Goto(noon.Add(35 * time.Minute))
+		c.SetHere(noon.Add(35 * time.Minute))
+		c.MoveBy(0)
 	})
 	f("brush-80x6", 80, 6, counted(time.Minute, wave(60)...), func(c *Chart) {
 		c.SetFocus(true)
-		c.Goto(noon.Add(35 * time.Minute))
+		c.SetHere(noon.Add(35 * time.Minute))
+		c.MoveBy(0)
 		c.Select()
 		c.MoveBy(12)
 	})
@@ -252,36 +254,12 @@ func TestBrush(t *testing.T) {
 	later.From = noon.Add(time.Hour)
 	c.SetHistogram(later)
 	f("another range", "none")
-	c.Goto(noon)
-	f("before the first", "13:00:00-13:01:00")
-	c.Goto(noon.Add(24 * time.Hour))
-	f("after the last", "13:59:00-14:00:00")
 	if c.Click(3) || !c.Click(gutter) || c.Click(80) {
 		t.Error("columns of no bar can be clicked, or the first bar cannot")
 	}
 	f("clicked", "13:00:00-13:01:00")
 	c.Click(79)
 	f("clicked at the right", "13:59:00-14:00:00")
-}
-
-func TestNextBusy(t *testing.T) {
-	c := made(t, 80, 6, counted(time.Minute, 0, 5, 0, 0, 20, 3, 0))
-	f := func(direction int, least source.Level, want string) {
-		t.Helper()
-		got := "no"
-		if c.NextBusy(direction, least) {
-			got = zone.Of(c.cursor).Format("15:04")
-		}
-		if got != want {
-			t.Errorf("%s; want %s", got, want)
-		}
-	}
-	f(1, source.None, "12:01")
-	f(1, source.None, "12:04")
-	f(1, source.None, "12:05")
-	f(1, source.None, "no")
-	f(-1, source.Error, "12:04")
-	f(-1, source.Error, "no")
 }
 
 // Lines are drawn again only when something has changed.

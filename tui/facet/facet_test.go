@@ -79,7 +79,9 @@ func TestFacetsGolden(t *testing.T) {
 	for _, size := range [][2]int{{34, 20}, {44, 8}, {20, 12}, {3, 3}, {1, 1}} {
 		f := listed(t, size[0], size[1])
 		f.SetFocus(true)
-		f.MoveBy(3)
+		f.MoveBy(8)
+		f.Toggle()
+		f.MoveBy(-5)
 		lines := f.Lines()
 		if len(lines) != size[1] {
 			t.Errorf("%v: %d lines", size, len(lines))
@@ -88,6 +90,7 @@ func TestFacetsGolden(t *testing.T) {
 	}
 	f := listed(t, 30, 8)
 	f.SetFilter("KUBER")
+	f.Toggle()
 	golden(t, "facets-filtered-30x8", 30, f.Lines())
 	golden(t, "facets-none-30x3", 30, func() []string { f := NewFacets(colours(t)); f.SetSize(30, 3); return f.Lines() }())
 }
@@ -132,11 +135,14 @@ func TestFacets(t *testing.T) {
 	}
 	f.MoveBy(1)
 	want("below the last, a note", "trace.id")
-	if got, want := fmt.Sprint(f.Open()), "[log.level log.stream kubernetes.namespace trace.id]"; got != want {
+	if got, want := fmt.Sprint(f.Open()), "[log.level log.stream trace.id]"; got != want {
 		t.Errorf("open are %s; want %s", got, want)
 	}
 	f.SetFilter("namespace")
 	want("filtered", "kubernetes.namespace")
+	if _, opened := f.Toggle(); !opened {
+		t.Error("Toggle does not open")
+	}
 	f.MoveBy(2)
 	want("on a value", "kubernetes.namespace=日本語の名前空間日本語の名前空間")
 	if field, opened := f.Toggle(); field != "kubernetes.namespace" || opened {

@@ -16,7 +16,7 @@ import (
 )
 
 // firstOpen fields are open at first: they are the ones that are looked at most.
-const firstOpen = 3
+const firstOpen = 2
 
 // Facets lists fields. One that is open has its most frequent values below it.
 type Facets struct {
