@@ -34,6 +34,7 @@ type flight struct {
 	gen    int
 	at     *source.Row
 	begins bool
+	slow   bool
 	seen   []*source.Row // what the server could find when it looked; nil: it has not looked yet
 }
 
@@ -41,7 +42,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{t: t, r: rand.New(rand.NewPCG(seed, 7)), told: map[*source.Row]bool{}}
 	w.l = newList(t, "none", 20+w.r.IntN(80), 1+w.r.IntN(16))
 	w.l.limits = limits{page: 10, pages: 4, tail: 30, bytes: 1 << 20, pending: 12}
-	for range w.r.IntN(150) {
+	for range w.r.IntN(300) {
 		w.write()
 	}
 	for _, r := range w.all {
@@ -114,7 +115,7 @@ func (w *world) note(format string, args ...any) { w.log = append(w.log, fmt.Spr
 func (w *world) wants() {
 	for _, want := range w.l.Wants() {
 		w.note("wants %d %v", want.Dir, id(want.Row))
-		w.busy = append(w.busy, &flight{want: want, gen: w.l.Gen()})
+		w.busy = append(w.busy, &flight{want: want, gen: w.l.Gen(), slow: w.r.IntN(4) == 0})
 	}
 }
 
@@ -192,6 +193,8 @@ func (w *world) move() {
 		l.Follow(r.IntN(2) == 0)
 	case 8:
 		l.SelectTo(n)
+	case 9:
+		l.MoveBy(n * 6)
 	default:
 		l.MoveBy(n)
 	}
@@ -247,12 +250,15 @@ func (w *world) step() {
 	case n < 13:
 		if len(w.busy) > 0 {
 			i := w.r.IntN(len(w.busy))
+			if w.busy[i].slow && w.r.IntN(20) > 0 {
+				break
+			}
 			stays = !w.busy[i].begins && !loading
 			w.answer(i)
 		}
 	case n < 14:
 		if len(w.busy) > 0 {
-			if f := w.busy[0]; !f.begins && f.gen == l.Gen() {
+			if f := w.busy[0]; !f.begins && !f.slow && f.gen == l.Gen() {
 				w.busy = w.busy[1:]
 				w.note("failed %d", f.want.Dir)
 				l.Failed(f.want.Dir)
@@ -310,6 +316,14 @@ func (w *world) check() {
 	for _, line := range lines {
 		if n := text.Width(line); n != l.w {
 			t.Fatalf("%q is %d wide, want %d: %s", line, n, l.w, w.history())
+		}
+	}
+	if len(l.rows) > 0 && l.h > 0 {
+		if !slices.Contains(l.shown, l.cur) {
+			t.Fatalf("the cursor is not on the screen:\n%s%s", plainText(lines), w.history())
+		}
+		if free := strings.TrimSpace(ansi.Strip(lines[l.h-1])) == "" && l.shown[l.h-1] < 0; free && (l.top > 0 || l.skip > l.head(0)) {
+			t.Fatalf("there are free lines although rows are above:\n%s%s", plainText(lines), w.history())
 		}
 	}
 	if !slices.IsSortedFunc(l.rows, source.Compare) {

@@ -287,3 +287,49 @@ func TestFailed(t *testing.T) {
 		t.Errorf("landed on %s", l.Cursor().ID)
 	}
 }
+
+// A page that comes when the row that it was asked from is not held any more is not joined to others.
+func TestTooLate(t *testing.T) {
+	rows := numbered(500)
+	for _, dir := range []source.Direction{source.Older, source.Newer} {
+		l := newList(t, "none", 80, 11)
+		l.limits.page, l.limits.pages = 10, 4
+		l.Begin(1)
+		l.First(1, source.Page{Rows: rows[240:250]}, source.Page{Rows: rows[250:260]}, nil)
+		var late Want
+		for range 40 {
+			for _, want := range l.Wants() {
+				page := before(rows, want.Row, want.N)
+				if want.Dir == source.Newer {
+					page = after(rows, want.Row, want.N)
+				}
+				if want.Dir != dir {
+					l.Put(l.Gen(), want.Dir, page)
+				} else if late.Row == nil {
+					late = want
+				}
+			}
+			l.MoveBy(-9 * int(dir))
+		}
+		if l.index(late.Row) >= 0 {
+			t.Fatal("the row is held still")
+		}
+		l.limits.pages = 40 // more may be held now, as when a tail begins
+		page := before(rows, late.Row, late.N)
+		if dir == source.Newer {
+			page = after(rows, late.Row, late.N)
+		}
+		l.Put(l.Gen(), dir, page)
+		if at := slices.IndexFunc(rows, func(r *source.Row) bool { return same(r, l.rows[0]) }); !slices.EqualFunc(l.rows, rows[at:at+len(l.rows)], same) {
+			t.Errorf("the rows have gaps")
+		}
+		if dir == source.Older {
+			l.MoveBy(-len(l.rows))
+		} else {
+			l.MoveBy(len(l.rows))
+		}
+		if wants := l.Wants(); len(wants) != 1 || wants[0].Dir != dir {
+			t.Errorf("wants %v after that", wants)
+		}
+	}
+}
