@@ -17,6 +17,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/podbeat/podbeat/tui/bar"
 	"github.com/podbeat/podbeat/tui/chart"
 	"github.com/podbeat/podbeat/tui/command"
@@ -28,6 +29,7 @@ import (
 	"github.com/podbeat/podbeat/tui/list"
 	"github.com/podbeat/podbeat/tui/scope"
 	"github.com/podbeat/podbeat/tui/source"
+	"github.com/podbeat/podbeat/tui/text"
 	"github.com/podbeat/podbeat/tui/theme"
 	"github.com/podbeat/podbeat/tui/when"
 )
@@ -196,6 +198,12 @@ func (m *model) update(msg tea.Msg) tea.Cmd {
 	case tea.BackgroundColorMsg:
 		m.dark = msg.IsDark()
 		m.retheme()
+	case tea.ModeReportMsg:
+		// The renderer counts clusters from then on if the terminal does, and so must we.
+		if msg.Mode == ansi.ModeUnicodeCore && (msg.Value == ansi.ModeReset || msg.Value == ansi.ModeSet || msg.Value == ansi.ModePermanentlySet) {
+			text.Clusters(true)
+			m.retheme() // all is measured anew
+		}
 	case tea.KeyPressMsg:
 		return m.key(msg)
 	case tea.PasteMsg:
