@@ -9,7 +9,6 @@ package drain
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -192,6 +191,12 @@ func (c *Cluster) Query(field string) string {
 	}
 	var phrases []string
 	for _, words := range c.pieces() {
+		for len(words) > 0 && words[0].sign {
+			words = words[1:]
+		}
+		for len(words) > 0 && words[len(words)-1].sign {
+			words = words[:len(words)-1]
+		}
 		if phrase := template(words); strings.ContainsFunc(phrase, word) && !slices.Contains(phrases, phrase) {
 			phrases = append(phrases, phrase)
 		}
@@ -327,10 +332,7 @@ func read(line string) (tokens []token, build string, longer bool) {
 		line, longer = line[:end], true
 	}
 	line = strings.TrimRight(line, " \t\r")
-	if strings.Contains(line, "?") {
-		line = query.ReplaceAllString(line, "?"+mask)
-	}
-	line = variable.ReplaceAllString(line, mask)
+	line = masked(line)
 	gap, odd := false, false
 	for i := 0; i < len(line); {
 		if c := line[i]; space(c) {
@@ -391,23 +393,180 @@ func template(tokens []token) string {
 	return out.String()
 }
 
-// mask stands in a line for what the expression below has found.
+// mask stands in a line for what masked has found.
 const mask = "\x00"
 
-// variable finds what is one value although it has punctuation: times, UUIDs, addresses, quoted paths.
-var variable = regexp.MustCompile(strings.Join([]string{
-	`\d{4}[-/.]\d\d[-/.]\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?)?`,
-	`\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d(?: [+-]\d{4})?`,
-	`(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d\d:\d\d:\d\d`,
-	`\d\d:\d\d:\d\d(?:[.,]\d+)?`,
-	`[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`,
-	`\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?::\d+|/\d+)?`,
-	`(?:[0-9a-fA-F]{1,4}:){3,7}:?[0-9a-fA-F]{1,4}`,
-	`"(?:/|[A-Za-z]:\\)[^"]*"`, `'(?:/|[A-Za-z]:\\)[^']*'`,
-}, "|"))
+// masked is the line with mask for what is one value although it has punctuation: times, UUIDs, addresses, quoted paths, queries of
+// URLs.
+func masked(line string) string {
+	var out strings.Builder
+	from, inside := 0, false // inside a word
+	for i := 0; i < len(line); {
+		c := line[i]
+		n := 0
+		switch {
+		case c == '?':
+			if n = query(line[i:]); n > 0 { // the sign stays
+				i, n = i+1, n-1
+			}
+		case c == '"' || c == '\'':
+			n = path(line[i:])
+		case !inside && c < utf8.RuneSelf:
+			n = value(line[i:])
+		}
+		if n == 0 {
+			inside = c >= utf8.RuneSelf || letter(c) || digit(c)
+			i++
+			continue
+		}
+		out.WriteString(line[from:i])
+		out.WriteString(mask)
+		i += n
+		from, inside = i, true
+	}
+	if from == 0 {
+		return line
+	}
+	out.WriteString(line[from:])
+	return out.String()
+}
 
-// query finds the query of a URL.
-var query = regexp.MustCompile(`\?[\w.%+~-]+=[^\s"']*`)
+// times are forms of times and their parts, the longest first: 0 is a digit, x a hexadecimal one, A a letter.
+var (
+	times = []string{
+		"0000-00-00T00:00:00", "0000-00-00 00:00:00", "0000-00-00T00:00", "0000-00-00 00:00", "0000-00-00",
+		"0000/00/00 00:00:00", "0000/00/00", "0000.00.00", "00/AAA/0000:00:00:00", "00:00:00",
+	}
+	syslog = []string{"AAA 00 00:00:00", "AAA  0 00:00:00", "AAA, 00 AAA 0000 00:00:00", "AAA AAA 00 00:00:00 0000", "AAA AAA  0 00:00:00 0000"}
+	zones  = []string{" +00:00", " +0000", "+00:00", "+0000", " UTC", "Z"}
+	uuid   = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+)
+
+// value is how long the time, UUID or address is that s begins with; 0 if there is none.
+func value(s string) int {
+	if fits(s, uuid) {
+		return len(uuid)
+	}
+	forms := times
+	if letter(s[0]) {
+		forms = syslog
+	}
+	for _, form := range forms {
+		if !fits(s, form) {
+			continue
+		}
+		n := len(form)
+		if form[n-1] == '0' && strings.Contains(form, ":") && n < len(s)-1 && (s[n] == '.' || s[n] == ',') && digit(s[n+1]) {
+			for n++; n < len(s) && digit(s[n]); n++ {
+			}
+		}
+		rest := strings.Replace(s[n:min(n+7, len(s))], "-", "+", 1)
+		for _, zone := range zones {
+			if fits(rest, zone) {
+				return n + len(zone)
+			}
+		}
+		return n
+	}
+	return address(s)
+}
+
+// address is how long the IP or MAC address is that s begins with, with its port or length of network.
+func address(s string) int {
+	i, dots, colons, group := 0, 0, 0, 0
+	for ; i < len(s); i++ {
+		switch c := s[i]; {
+		case hex(c):
+			if group++; group > 4 {
+				return 0
+			}
+			continue
+		case c == '.' && colons == 0 && i+1 < len(s) && digit(s[i+1]):
+			dots++
+		case c == ':' && (dots == 0 || dots == 3 && colons == 0) && i+1 < len(s) && (hex(s[i+1]) || dots == 0 && s[i+1] == ':'):
+			colons++
+		case c == '/' && (dots == 3 || colons > 2) && i+1 < len(s) && digit(s[i+1]):
+			for i++; i < len(s) && digit(s[i]); i++ {
+			}
+			return i
+		default:
+			if letter(c) || dots != 3 && colons < 3 {
+				return 0
+			}
+			return i
+		}
+		if group = 0; dots == 3 && colons == 1 {
+			for i++; i < len(s) && digit(s[i]); i++ {
+			}
+			return i
+		}
+	}
+	if dots != 3 && colons < 3 {
+		return 0
+	}
+	return i
+}
+
+// path is how long the quoted path is that s begins with.
+func path(s string) int {
+	if len(s) < 2 || s[1] != '/' && !fits(s[1:], `A:\`) {
+		return 0
+	}
+	end := strings.IndexByte(s[1:], s[0])
+	if end < 0 {
+		return 0
+	}
+	return end + 2
+}
+
+// query is how long the query of a URL is that s begins with, with its question mark.
+func query(s string) int {
+	equals := false
+	for i := 1; i < len(s); i++ {
+		switch c := s[i]; {
+		case space(c) || c == '"' || c == '\'':
+			if !equals {
+				return 0
+			}
+			return i
+		case c == '=' && i > 1:
+			equals = true
+		case !equals && !letter(c) && !digit(c) && strings.IndexByte("_.%+~-", c) < 0:
+			return 0
+		}
+	}
+	if !equals {
+		return 0
+	}
+	return len(s)
+}
+
+func fits(s, form string) bool {
+	if len(s) < len(form) {
+		return false
+	}
+	for i := range len(form) {
+		c, ok := s[i], false
+		switch form[i] {
+		case '0':
+			ok = digit(c)
+		case 'x':
+			ok = hex(c)
+		case 'A':
+			ok = letter(c)
+		default:
+			ok = c == form[i]
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func digit(c byte) bool  { return c-'0' < 10 }
+func letter(c byte) bool { return c|0x20-'a' < 26 }
+func hex(c byte) bool    { return digit(c) || c|0x20-'a' < 6 }
 
 // varies tells whether a word is taken for a value: it has a digit, or is long and hexadecimal.
 func varies(word string) bool {

@@ -35,11 +35,16 @@ func TestTemplate(t *testing.T) {
 	f("2 GET /list?<*>", "GET /list?page=2", "GET /list?sort=a&page=x")
 	f("2 <*> took <*>", "2026-11-20T10:00:00.123Z took 5", "2026-11-20 10:00:00,5 +01:00 took 5.3ms")
 	f("2 <*> kernel: up", "Nov 20 10:00:00 kernel: up", "Nov  9 10:00:01 kernel: up")
+	f("2 <*> done", "Fri, 20 Nov 2026 10:00:00 done", "Fri, 21 Nov 2026 10:00:00 +0100 done")
+	f("2 <*> done", "fe80::1:2:3:4 done", "aa:bb:cc:dd:ee:ff done")
+	f("2 from <*>, done", "from 10.0.0.1:80, done", "from 10.0.0.0/8, done")
+	f("1 a:b:c.d what? std::string::npos cafe::beef", "a:b:c.d what? std::string::npos cafe::beef")
 	f("2 id=<*> done", "id=8a2b8f6e-0c9d-4a43-9a53-8a2b8f6e0c9d done", "id=0A2B8F6E-0C9D-4A43-9A53-8A2B8F6E0C9D done")
 	f("2 at <*> commit <*>", "at 0xdeadbeef commit deadbeef", "at 0x1 commit cafebabe")
 	f("2 open <*>: no such file", `open "/var/log/a": no such file`, `open "/tmp/some thing/b": no such file`)
 	f(`2 {"level":"info","user":"<*>","n":<*>}`, `{"level":"info","user":"alice","n":1}`, `{"level":"info","user":"bob","n":22}`)
 	f("2 java.lang.Error: gone", "java.lang.Error: gone\n\tat a.b.C(D.java:1)\n", "\njava.lang.Error: gone\r\n\tat x")
+	f(`1 can't open "/var: no`, `can't open "/var: no`)
 	f("2 two spaces", "two spaces", "two   spaces")
 	f("2 日本語 <*> 件", "日本語 12 件", "日本語 3 件")
 }
@@ -87,6 +92,7 @@ func TestQuery(t *testing.T) {
 			t.Errorf("%s matches anything", c.Template)
 		}
 	}
+	f("message: (connection and \"to db refused\")", `message.keyword: connection \(*\), to db refused, *`, "connection (1), to db refused, 2", "connection (3), to db refused, 4")
 	f("message: ready", "message.keyword: ready", "ready")
 	f(`message: "all systems go"`, `message.keyword: "all systems go"`, "all systems go")
 	f(`message: (took and "for user")`, `message.keyword: took * for user *`, "took 12ms for user 1", "took 3s for user 2")
@@ -94,12 +100,12 @@ func TestQuery(t *testing.T) {
 	f(`message: *`, `message.keyword: *`, "12", "13")
 	f(`message: (status and "of the login")`, `message.keyword: status user\:* of the login`, "status user:alice of the login", "status user:bob of the login")
 	f(`message: "error: disk is full on"`, `message.keyword: error\: disk is full on *`, "error: disk is full on 1", "error: disk is full on 2")
-	f(`message: ("not found:" and "or gone")`, `message.keyword: \not found\: * \or gone`, "not found: 1 or gone", "not found: 2 or gone")
+	f(`message: ("not found" and "or gone")`, `message.keyword: \not found\: * \or gone`, "not found: 1 or gone", "not found: 2 or gone")
 	f(`message: "job failed at"`, `message.keyword: job failed at *`, "job failed at 1\nbecause", "job failed at 2\nsince")
 	f(`message: "job failed"`, `message.keyword: job failed*`, "job failed\nbecause", "job failed")
 	f(`message: "two gaps in"`, `message.keyword: two*gaps in *`, "two  gaps in 1", "two\tgaps in 2")
-	f(`message: "/healthz after"`, `message.keyword: \/healthz after *`, "/healthz after 1", "/healthz after 2")
-	f(`message: ("{\"level\":\"info\",\"user\":\"" and "\",\"n")`, `message.keyword: \{\"level\"\:\"info\",\"user\"\:\"*\",\"n\"\:*\}`,
+	f(`message: "healthz after"`, `message.keyword: \/healthz after *`, "/healthz after 1", "/healthz after 2")
+	f(`message: ("level\":\"info\",\"user" and n)`, `message.keyword: \{\"level\"\:\"info\",\"user\"\:\"*\",\"n\"\:*\}`,
 		`{"level":"info","user":"alice","n":1}`, `{"level":"info","user":"bob","n":2}`)
 }
 
