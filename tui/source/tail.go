@@ -147,6 +147,7 @@ func (t *Tail) poll(ctx context.Context, now time.Time) (Batch, error) {
 	if err != nil {
 		return Batch{}, err
 	}
+	now = time.Now()
 	t.learn(t.listen(), now) // what was said meanwhile
 	b.Rows = t.fresh(hits, now)
 	b.Behind = max(b.Behind-int64(len(b.Rows)), 0)

@@ -91,8 +91,9 @@ func follow(t *testing.T, tail *Tail, want int, bound time.Duration, between fun
 	t.Helper()
 	var rows []*Row
 	seen := map[string]bool{}
-	var watermark *Row
+	var watermark time.Time
 	for end := time.Now().Add(bound); len(rows) < want; {
+		began := time.Now()
 		b, err := tail.Poll(context.Background())
 		if between != nil {
 			between(b, err)
@@ -107,14 +108,18 @@ func follow(t *testing.T, tail *Tail, want int, bound time.Duration, between fun
 				t.Fatalf("line %s comes twice", row.ID)
 			}
 			seen[row.Key()] = true
-			if late := watermark != nil && Compare(row, watermark) < 0; late != row.Late {
+			if late := row.Time.Before(watermark); late != row.Late && !row.Time.Equal(watermark) {
 				t.Fatalf("line %s is late: %v, want %v", row.ID, row.Late, late)
 			}
-		}
-		for _, row := range b.Rows {
-			if !row.Time.After(time.Now()) && (watermark == nil || Compare(row, watermark) > 0) {
-				watermark = row
+			if err == nil && row.Time.Before(began) && row.Time.After(b.Watermark) {
+				t.Fatalf("line %s is newer than the watermark", row.ID)
 			}
+		}
+		if err == nil {
+			if b.Watermark.Before(watermark) || b.Watermark.After(time.Now()) {
+				t.Fatalf("the watermark goes from %v to %v", watermark, b.Watermark)
+			}
+			watermark = b.Watermark
 		}
 		rows = append(rows, b.Rows...)
 		if time.Now().After(end) {
