@@ -57,11 +57,19 @@ func (m *model) click(msg tea.MouseClickMsg) tea.Cmd {
 		m.focusQuery()
 	case l.rail.has(msg.X, msg.Y):
 		m.focusOn(keys.Rail)
+		if m.rail.Click(msg.X - l.rail.x) {
+			return m.pickNode()
+		}
 	case l.chart.has(msg.X, msg.Y):
 		m.focusOn(keys.Chart)
 		m.chart.Click(msg.X - l.chart.x)
 	case l.facets.has(msg.X, msg.Y):
 		m.focusOn(keys.Facets)
+		if m.facets.Click(msg.Y - l.facets.y) {
+			return m.openFacet()
+		}
+	case l.patterns.has(msg.X, msg.Y):
+		m.patterns.Click(msg.Y - l.patterns.y)
 	case l.detail.has(msg.X, msg.Y):
 		m.focusOn(keys.Detail)
 	case l.list.has(msg.X, msg.Y):

@@ -94,7 +94,7 @@ func (m *model) tick() tea.Cmd {
 	cmds := []tea.Cmd{everySecond()}
 	if at := m.status.retryAt; !at.IsZero() && now.After(at) {
 		m.status.retryAt = time.Time{}
-		cmds = append(cmds, m.recover())
+		cmds = append(cmds, m.retry())
 	}
 	if m.tail.on && now.Sub(m.status.chartAt) > max(chartEvery, 10*m.status.took) && m.asked[askChart].began.IsZero() {
 		m.status.chartAt = now
@@ -106,8 +106,8 @@ func (m *model) tick() tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// recover asks again for what failed.
-func (m *model) recover() tea.Cmd {
+// retry asks again for what failed.
+func (m *model) retry() tea.Cmd {
 	if m.tail.on && !m.list.Empty() {
 		return tea.Batch(m.poll(), m.histogram())
 	}
