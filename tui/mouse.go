@@ -66,7 +66,9 @@ func (m *model) click(msg tea.MouseClickMsg) tea.Cmd {
 	case l.facets.has(msg.X, msg.Y):
 		m.focusOn(keys.Facets)
 		if m.facets.Click(msg.Y - l.facets.y) {
-			return m.openFacet()
+			if _, _, value := m.facets.Value(); !value {
+				return m.openFacet()
+			}
 		}
 	case l.patterns.has(msg.X, msg.Y):
 		m.patterns.Click(msg.Y - l.patterns.y)
