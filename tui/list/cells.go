@@ -41,7 +41,7 @@ func (l *List) newDay(a, b *source.Row) bool {
 	if a.Time.IsZero() || b.Time.IsZero() {
 		return false
 	}
-	ta, tb := l.zone.Of(a.Time), l.zone.Of(b.Time)
+	ta, tb := l.at(a), l.at(b)
 	return ta.YearDay() != tb.YearDay() || ta.Year() != tb.Year()
 }
 

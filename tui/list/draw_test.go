@@ -179,7 +179,7 @@ func TestLooks(t *testing.T) {
 
 // Nothing that others write, and no size, makes lines of another number or width, or lets a control character through.
 func TestHostile(t *testing.T) {
-	huge := strings.Repeat("x\u0301\u202e日\x1b]0;t\a\x00\n", 10_000)
+	huge := strings.Repeat("x\u0301\u202e日\x1b]0;t\a\x00\n", 3_000)
 	rows := []*source.Row{
 		{ID: "1"}, {ID: "2", Source: []byte("no JSON")}, {ID: "3", Source: []byte(`{"message":{"a":[1,{"b":null}]}}`)},
 		{ID: "4", Time: time.Unix(1<<40, 0), Source: []byte(`{"\u001b[31m":"\u001b[2J\u009b1m"}`)},
@@ -269,6 +269,41 @@ func TestText(t *testing.T) {
 	if got, want := fmt.Sprint(l.ColumnFields()), "[kubernetes.pod.name log.offset]"; got != want {
 		t.Errorf("columns are %s, want %s", got, want)
 	}
+}
+
+// In the zone Source each row has the day and time that its document says.
+func TestZone(t *testing.T) {
+	var rows []*source.Row
+	for i, at := range []string{"2026-11-20T23:30:00+09:00", "2026-11-20T14:31:00Z", "2026-11-21T01:00:00.5+10:00"} {
+		when, err := time.Parse(time.RFC3339, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, &source.Row{ID: at, Tie: int64(i), Time: when.UTC(), Source: []byte(`{"@timestamp":"` + at + `","message":"x"}`)})
+	}
+	f := func(zone when.Zone, want string) {
+		t.Helper()
+		l := newList(t, "none", 40, 5)
+		l.SetZone(zone)
+		l.show(rows...)
+		if got := plainText(l.Lines()); got != strings.TrimPrefix(want, "\n") {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	}
+	f(when.UTC, `
+ 11-20      message
+ 14:30:00   x
+ 14:31:00   x
+ 15:00:00   x
+
+`)
+	f(when.Source, `
+ 11-20      message
+ 23:30:00   x
+ 14:31:00   x
+── Saturday 2026-11-21 ─────────────────
+ 01:00:00   x
+`)
 }
 
 func TestShortName(t *testing.T) {

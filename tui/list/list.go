@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/podbeat/podbeat/tui/source"
 	"github.com/podbeat/podbeat/tui/text"
@@ -120,7 +119,7 @@ func New(t *theme.Theme, names source.Names, zone when.Zone) *List {
 		marked: map[uint64]struct{}{}, turned: map[uint64]struct{}{}, memo: map[*source.Row]*block{}, follow: true, cell: -1}
 	l.ends = [2]bool{true, true}
 	l.SetTheme(t)
-	l.SetColumns(nil)
+	l.setColumns(nil)
 	return l
 }
 
@@ -144,7 +143,7 @@ func (l *List) SetTheme(t *theme.Theme) {
 func (l *List) SetNames(names source.Names) {
 	l.names = names
 	l.sourceSeen = 0
-	l.SetColumns(l.chosen)
+	l.setColumns(l.chosen)
 }
 
 // SetZone sets the zone that times are shown in.
@@ -197,6 +196,12 @@ func (l *List) SetNote(note string) {
 // SetColumns chooses what rows show besides their time, level, source and message. The source is not shown if a column has it; the
 // message is behind the columns if it is none of them.
 func (l *List) SetColumns(columns []Column) {
+	if !slices.Equal(columns, l.chosen) {
+		l.setColumns(columns)
+	}
+}
+
+func (l *List) setColumns(columns []Column) {
 	l.chosen = slices.Clone(columns)
 	l.columns = slices.Clone(columns)
 	has := func(field string) bool {
@@ -210,9 +215,6 @@ func (l *List) SetColumns(columns []Column) {
 	l.cell, l.pan = -1, 0
 	l.changed()
 }
-
-// Columns are those that were chosen.
-func (l *List) Columns() []Column { return slices.Clone(l.chosen) }
 
 // ColumnFields are the fields that are shown besides time, level and message.
 func (l *List) ColumnFields() []string {
@@ -317,13 +319,4 @@ func (l *List) Position() string {
 		return ""
 	}
 	return l.at(row).Format("2006-01-02 15:04:05.000")
-}
-
-// Span is the times of the first and the last row on the screen; zero if there are none.
-func (l *List) Span() (first, last time.Time) {
-	l.settle()
-	if len(l.rows) == 0 {
-		return first, last
-	}
-	return l.rows[l.top].Time, l.rows[l.bottom()].Time
 }

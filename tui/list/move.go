@@ -55,8 +55,8 @@ func (l *List) MoveBy(n int) {
 	l.settle()
 	high := l.lines(l.cur)
 	if high > l.body() && l.top == l.cur {
-		if skip := l.skip + n; n > 0 && l.skip+l.body() < high || n < 0 && l.skip > l.head(l.cur) {
-			l.skip = max(l.head(l.cur), min(skip, high-l.body()))
+		if skip := l.skip + n; n > 0 && l.skip+l.body() < high || n < 0 && l.skip > max(l.head(l.cur), 1-l.body()) {
+			l.skip = max(l.head(l.cur), 1-l.body(), min(skip, high-l.body()))
 			l.moved()
 			return
 		}

@@ -85,7 +85,7 @@ func (l *List) settle() {
 	case l.follow:
 		l.top, l.skip = l.step(last, high-1, 1-body)
 	case l.cur < l.top:
-		l.top, l.skip = l.cur, l.head(l.cur)
+		l.top, l.skip = l.cur, max(l.head(l.cur), 1-body)
 	case l.cur == l.top && high <= body && l.skip > 0:
 		l.skip = 0
 	default:
