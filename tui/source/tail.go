@@ -1,7 +1,6 @@
 package source
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"hash/maphash"
@@ -47,7 +46,8 @@ type Tail struct {
 	ledger   ledger
 	begun    bool
 	floor    int64 // milliseconds since 1970; what is older is not looked at
-	newest   *Row  // that was handed out, and was not ahead of now
+	newest   *Row  // that is shown, and was not ahead of now
+	skipped  int64 // and not yet said
 	head     int64 // the newest time that is known and not ahead of now
 	farAt    time.Time
 	overlap  time.Duration
@@ -61,7 +61,7 @@ type Tail struct {
 // A Batch is what a poll brings.
 type Batch struct {
 	Rows      []*Row        // ascending
-	Watermark time.Time     // of the newest row so far that is not ahead of this machine's clock; zero if there was none
+	Watermark time.Time     // of the newest row shown that is not ahead of this machine's clock; zero if there was none
 	Overlap   time.Duration // so far behind the watermark lines are looked for with every poll
 	Lag       Lag           // how old lines are when they are handed out
 	More      bool          // poll again at once
@@ -132,14 +132,13 @@ func (t *Tail) poll(ctx context.Context, now time.Time) (Batch, error) {
 		}
 		t.begun = true
 	}
-	t.learn(t.listen(), now)
+	t.hear(now)
 	gaps, meta, err := t.look(ctx, c, now)
 	if err != nil {
 		return Batch{}, err
 	}
 	b := Batch{Meta: meta}
-	gaps, b.Skipped, err = t.skip(ctx, c, gaps, now)
-	if err != nil {
+	if gaps, err = t.skip(ctx, c, gaps, now); err != nil {
 		return Batch{}, err
 	}
 	b.Behind = missing(gaps)
@@ -148,8 +147,9 @@ func (t *Tail) poll(ctx context.Context, now time.Time) (Batch, error) {
 		return Batch{}, err
 	}
 	now = time.Now()
-	t.learn(t.listen(), now) // what was said meanwhile
+	t.hear(now) // what was said meanwhile
 	b.Rows = t.fresh(hits, now)
+	b.Skipped, t.skipped = t.skipped, 0
 	b.Behind = max(b.Behind-int64(len(b.Rows)), 0)
 	b.More = b.Behind > 0 && len(b.Rows) > 0
 	t.settle(gaps, now)
@@ -168,6 +168,13 @@ func (t *Tail) listen() []*Row {
 	rows := t.told
 	t.told = nil
 	return rows
+}
+
+// hear learns what Known said.
+func (t *Tail) hear(now time.Time) {
+	told := t.listen()
+	t.learn(told, now)
+	t.shown(told, now)
 }
 
 func (t *Tail) entry(row *Row) entry {
@@ -215,15 +222,17 @@ func (t *Tail) fresh(rows []*Row, now time.Time) []*Row {
 		t.late.add(time.Duration(t.head-row.Time.UnixMilli()) * time.Millisecond)
 	}
 	t.learn(news, now)
-	for _, row := range slices.Backward(news) {
-		if !row.Time.After(now) {
-			if t.newest == nil || Compare(row, t.newest) > 0 {
-				t.newest = row
-			}
-			break
+	t.shown(news, now)
+	return news
+}
+
+// shown moves the newest row.
+func (t *Tail) shown(rows []*Row, now time.Time) {
+	for _, row := range rows {
+		if !row.Time.IsZero() && !row.Time.After(now) && (t.newest == nil || Compare(row, t.newest) > 0) {
+			t.newest = row
 		}
 	}
-	return news
 }
 
 // measure makes the overlap follow how late lines come: at once when it grows, slowly when it shrinks. Lines that had gathered do not say
@@ -267,8 +276,13 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 }
 
 // begin learns which documents are older than what the tail is to bring, as far back as it may come to look, and sets the floor there.
-func (t *Tail) begin(ctx context.Context, c clock, now time.Time) error {
+func (t *Tail) begin(ctx context.Context, c clock, now time.Time) (err error) {
 	told := t.listen()
+	defer func() {
+		if err != nil {
+			t.Known(told)
+		}
+	}()
 	var oldest *Row
 	for _, row := range told {
 		if !row.Time.IsZero() && (oldest == nil || Compare(row, oldest) < 0) {
@@ -289,16 +303,19 @@ func (t *Tail) begin(ctx context.Context, c clock, now time.Time) error {
 			base.To = edge.Add(time.Millisecond) // some of its instant are older than it
 		}
 	}
-	to := cmp.Or(edge, now).UnixMilli()
+	to := edge.UnixMilli() + 1
+	if edge.IsZero() {
+		to = now.Add(tailAhead).UnixMilli()
+	}
 	floor := to - tailFar.Milliseconds()
-	tallies, _, err := t.count(ctx, c, []tally{{from: floor, to: to + tailAhead.Milliseconds()}})
+	tallies, _, err := t.count(ctx, c, []tally{{from: floor, to: to}})
 	if err != nil {
 		return err
 	}
 	sum := int64(0)
 	for _, piece := range slices.Backward(tallies) {
-		if sum += piece.has; sum > tailBase && piece.from < to {
-			floor = min(piece.to, to)
+		if sum += piece.has; sum > tailBase {
+			floor = piece.to
 			break
 		}
 	}
@@ -322,9 +339,10 @@ func (t *Tail) begin(ctx context.Context, c clock, now time.Time) error {
 			break
 		}
 	}
-	t.floor = floor
+	t.floor = min(floor, to-1)
 	t.learn(slices.DeleteFunc(rows, func(row *Row) bool { return oldest != nil && Compare(row, oldest) >= 0 }), now)
 	t.learn(told, now)
+	t.shown(told, now)
 	t.head = max(t.head, min(edge.UnixMilli(), now.UnixMilli()))
 	return nil
 }

@@ -2,15 +2,18 @@ package source
 
 import (
 	"context"
+	"slices"
+	"sort"
 	"time"
 )
 
-// skip leaves out the oldest of what is lacking, where that is more than a tail gets after, and says how many documents these are.
-func (t *Tail) skip(ctx context.Context, c clock, lacking []tally, now time.Time) (rest []tally, skipped int64, err error) {
+// skip leaves out the oldest of what is lacking, where that is more than a tail gets after, and counts these documents.
+func (t *Tail) skip(ctx context.Context, c clock, lacking []tally, now time.Time) ([]tally, error) {
 	over := missing(lacking) - tailBehind
 	if over <= 0 {
-		return lacking, 0, nil
+		return lacking, nil
 	}
+	skipped := int64(0)
 	for over > 0 && len(lacking) > 0 {
 		first := lacking[0]
 		switch n := first.has - first.known; {
@@ -23,17 +26,18 @@ func (t *Tail) skip(ctx context.Context, c clock, lacking []tally, now time.Time
 		default:
 			finer, _, err := t.count(ctx, c, lacking[:1])
 			if err != nil {
-				return nil, 0, err
+				return nil, err
 			}
 			finer = t.lacking(finer, now)
 			over += missing(finer) - n
 			lacking = append(finer, lacking[1:]...)
 		}
 	}
+	t.skipped += skipped
 	if len(lacking) > 0 {
 		t.raise(lacking[0].from)
 	}
-	return lacking, skipped, nil
+	return lacking, nil
 }
 
 // read reads the oldest of what is lacking, as much as is a batch, and says which pieces these are. Of pieces most of which is known
@@ -110,7 +114,14 @@ func (t *Tail) rows(ctx context.Context, c clock, pieces []tally, fields []strin
 	if err != nil {
 		return nil, false, err
 	}
-	return t.source.rows(c, a.Hits), len(a.Hits) < size && a.Partial == "", nil
+	rows = t.source.rows(c, a.Hits)
+	// An index that keeps its times in another way than those before it is known as such a minute later: till then its rows wait.
+	rows = slices.DeleteFunc(rows, func(row *Row) bool {
+		at := row.Time.UnixMilli()
+		i := sort.Search(len(pieces), func(i int) bool { return pieces[i].to > at })
+		return i == len(pieces) || pieces[i].from > at
+	})
+	return rows, len(a.Hits) < size && a.Partial == "", nil
 }
 
 // drain reads the documents of one instant, which no filter divides further, page by page, up to as many new ones as a tail gets after.

@@ -323,7 +323,7 @@ func TestTailGoesOnFromRowsThatAreShown(t *testing.T) {
 		e.put(0, "c3=-7s", "f=-6s", "b2=-8s", "g=-4s")
 		e.tail = s.Tail(Query{Fields: []string{"log"}}, page.Rows[4].Time)
 		e.tail.Known(page.Rows)
-		e.comes("c3 f g")
+		e.comes("c3! f! g")
 		e.put(0, "h=-8500ms", "i=-3s")
 		e.comes("h! i")
 		more, err := s.View(Query{}).Before(context.Background(), page.Rows[0], 5)
