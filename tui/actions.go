@@ -90,7 +90,7 @@ func init() { // a variable's initializer may not lead back to it, as the palett
 		"zoom-in":         func(m *model) tea.Cmd { return m.zoom(0.5) },
 		"zoom-out":        func(m *model) tea.Cmd { return m.zoom(2) },
 		"climb":           (*model).climb,
-		"rail":            plain(func(m *model) { m.focusOn(keys.Rail) }),
+		"rail":            plain(func(m *model) { m.rail.SetLevel(m.nextLevel); m.focusOn(keys.Rail) }),
 		"chips":           plain((*model).editChips),
 		"facets":          (*model).toggleFacets,
 		"patterns":        (*model).togglePatterns,

@@ -192,8 +192,9 @@ func (m *model) wants() tea.Cmd {
 
 // histogram asks for the counts over time, first the sums, then by level.
 func (m *model) histogram() tea.Cmd {
-	view, width, loc := m.view, max(m.layout.chart.w, 20), m.zone.Location()
+	view, width, loc := m.view, max(m.chart.Columns(), 20), m.zone.Location()
 	from, to := m.from, m.to
+	m.chart.SetRange(from, to)
 	ctx, gen := m.begin(askChart)
 	if m.chart.Empty() {
 		m.chart.SetLoading(true)
@@ -261,6 +262,7 @@ func (m *model) counts() tea.Cmd {
 		return func(m *model) tea.Cmd {
 			if err == nil {
 				m.rail.SetNodes(level, nodes)
+				m.nextLevel = level
 			}
 			return nil // a breadcrumb without counts is one still
 		}
@@ -355,7 +357,6 @@ func (m *model) follow() {
 
 // complete asks what the word at the cursor of the query may become.
 func (m *model) complete() tea.Cmd {
-	m.typed++
 	text, cursor := m.bar.Text()
 	place := kql.Complete(text, cursor)
 	var view *source.View

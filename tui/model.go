@@ -83,7 +83,7 @@ type model struct {
 	start      command.Start
 	home       when.Zone   // of the context
 	detailR    *source.Row // whose document the detail shows or waits for
-	typed      int         // numbers the edits of the query, for completion that is behind
+	nextLevel  int         // of the breadcrumb: the first that has something to choose from
 }
 
 // A visit is a place in the history of searches.

@@ -53,6 +53,9 @@ func (m *model) click(msg tea.MouseClickMsg) tea.Cmd {
 	l := &m.layout
 	switch {
 	case len(m.overlays) > 0:
+		if p, ok := m.overlays[len(m.overlays)-1].(*picker); ok && p.menu.Click(msg.Y-p.y) {
+			return m.key(tea.KeyPressMsg{Code: tea.KeyEnter})
+		}
 	case l.bar.has(msg.X, msg.Y):
 		m.focusQuery()
 	case l.rail.has(msg.X, msg.Y):

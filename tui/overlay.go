@@ -29,6 +29,7 @@ type picker struct {
 	chosen func(m *model, item facet.Item) (tea.Cmd, bool)
 	// extra are keys beside those of every menu, with what they do to the item at the cursor; false closes.
 	extra map[string]func(m *model, item facet.Item) (tea.Cmd, bool)
+	y     int // of its first line
 }
 
 // pick opens a picker.
@@ -75,7 +76,9 @@ func (p *picker) key(m *model, msg tea.KeyPressMsg) (tea.Cmd, bool) {
 
 func (p *picker) lines(m *model, w, h int) (x, y int, lines []string) {
 	p.menu.SetSize(min(w, 90), min(h, 30))
-	return centred(w, h, p.menu.Lines())
+	x, y, lines = centred(w, h, p.menu.Lines())
+	p.y = y
+	return x, y, lines
 }
 
 func (p *picker) cursor(*model) *tea.Cursor { return nil }

@@ -3,6 +3,7 @@ package main
 
 import (
 	"os"
+	_ "time/tzdata" // names of zones, where the system has none
 
 	"github.com/podbeat/podbeat/tui"
 	"github.com/podbeat/podbeat/tui/command"
