@@ -335,7 +335,7 @@ func FuzzDetail(f *testing.F) {
 	f.Add(document, 40, 10, "jjtnmwjfu")
 	f.Add(`{"message":"a {\"b\":[{\"c\":null}]}\nx","":[[]]}`, 7, 3, "tmjtmjtN")
 	f.Fuzz(func(t *testing.T, doc string, w, h int, keys string) {
-		d := shown(t, doc, w&127, h&31)
+		d := shown(t, doc, w&63, h&15)
 		d.Find(regexp.MustCompile(`a|\d`))
 		for _, key := range keys[:min(len(keys), 50)] {
 			switch key {
