@@ -249,6 +249,9 @@ func (p *program) search(cmd *cobra.Command, f *searchFlags) (*search, error) {
 	if err := s.open(cmd.Context(), s.scope.Index); err != nil {
 		return nil, err
 	}
+	if len(s.fields.Names()) == 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "logtui: there is no index %s, or nothing in it\n", cli.Printable(s.source.Index()))
+	}
 	s.from, s.to = s.scope.Range.Resolve(p.now().In(c.Times().Location()))
 	s.filter, err = s.scope.Filter(s.fields, s.source.Names(), kql.Options{Location: c.Times().Location()})
 	return s, err

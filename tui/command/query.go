@@ -390,7 +390,7 @@ func (q *queryFlags) follow(cmd *cobra.Command, s *search, columns []string, beg
 	from := began
 	switch {
 	case len(shown) > 0:
-		from = shown[len(shown)-1].Time
+		from = time.Time{} // what is newer than those shown is new
 	case q.limit > 0: // there was nothing: all that is there now is new
 		from = time.Unix(0, 0)
 		if !s.from.IsZero() {

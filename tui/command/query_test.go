@@ -19,7 +19,13 @@ import (
 	"github.com/podbeat/podbeat/test/services"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+// TestMain makes this test binary be logtui when a test starts it as that.
+func TestMain(m *testing.M) {
+	if os.Getenv("PODBEAT_TEST_LOGTUI") != "" {
+		os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, func(context.Context, Start) error { return nil }))
+	}
+	os.Exit(harness.Main(m))
+}
 
 // run calls logtui with the screen closed at once, and returns what it printed and its exit code.
 func run(args ...string) (stdout, stderr string, code int) {

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
@@ -162,6 +163,9 @@ func parse(document *yaml.Node) (*Config, error) {
 			return nil, err
 		}
 		for name, value := range pairs(root) {
+			if !slices.Contains(known, name) { // which option would not see if its value is empty
+				return nil, option.Unknown("option", "", name, known)
+			}
 			switch name {
 			case "contexts":
 				for context, node := range pairs(value) {
@@ -191,6 +195,15 @@ func parse(document *yaml.Node) (*Config, error) {
 	}
 	return c, nil
 }
+
+// known are the names that a configuration may have.
+var known = func() []string {
+	names := []string{"contexts", "saved"}
+	for f := range reflect.TypeFor[Options]().Fields() {
+		names = append(names, f.Tag.Get("config"))
+	}
+	return names
+}()
 
 func (c *Config) readSaved(node *yaml.Node) error {
 	for name, value := range pairs(node) {

@@ -149,6 +149,9 @@ func (c *Context) check() error {
 	if len(c.Hosts) == 0 {
 		return errors.New("hosts is empty: write http://HOST:9200")
 	}
+	if _, err := es.New(es.Config{Hosts: c.hosts()}); err != nil { // which reads the URLs alone
+		return err
+	}
 	if _, err := when.ParseZone(c.Zone); err != nil {
 		return err
 	}
