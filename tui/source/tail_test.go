@@ -347,6 +347,75 @@ func TestTailGoesOnFromRowsThatAreShown(t *testing.T) {
 	})
 }
 
+// What a tail was told holds although its first polls fail.
+func TestTailRemembersWhatItWasTold(t *testing.T) {
+	p := place{name: "store", url: embedded(t)}
+	v := newValve(t, p.url)
+	p.client = clientOf(t, es.Config{Hosts: []string{v.URL}})
+	e := newTailed(t, p, 1, "date")
+	s := Open(p.client, Options{Index: e.pattern + "*"})
+	e.put(0, "a=-3s", "b=-2s", "c=-1s")
+	page, err := s.View(Query{}).Before(context.Background(), nil, 2)
+	if err != nil || len(page.Rows) != 2 {
+		t.Fatal(page, err)
+	}
+	e.tail = s.Tail(Query{}, time.Time{})
+	e.tail.Known(page.Rows)
+	v.set(func(w http.ResponseWriter, r *http.Request) bool {
+		search := strings.HasSuffix(r.URL.Path, "/_search")
+		if search {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		return search
+	})
+	for range 2 {
+		if b, err := e.tail.Poll(context.Background()); es.Status(err) != http.StatusServiceUnavailable || len(b.Rows) > 0 {
+			t.Fatal(b, err)
+		}
+	}
+	if d := e.tail.Every(); d < 2*time.Second || d > 3*time.Second {
+		t.Error("it waits for", d)
+	}
+	v.set(nil)
+	e.put(0, "d=-2s")
+	e.comes("d!")
+	e.quiet()
+	if d := e.tail.Every(); d != time.Second {
+		t.Error("it waits for", d)
+	}
+}
+
+// Rows of a new index that keeps times in another way come once that is known, with the right times.
+func TestTailOfTimesKeptOtherwise(t *testing.T) {
+	p := place{name: "es7", url: services.Elasticsearch(t, 7)}
+	p.client = clientOf(t, es.Config{Hosts: []string{p.url}})
+	e := newTailed(t, p, 1, "date")
+	e.tail = Open(p.client, Options{Index: e.pattern + "*"}).Tail(Query{}, time.Time{})
+	e.quiet()
+	p.create(t, e.pattern+"1", 1, "date_nanos")
+	e.put(1, "a=0s")
+	e.put(0, "b=0s")
+	var rows []*Row
+	for i := range 6 {
+		if i == 3 { // a minute later
+			e.tail.source.clocks, e.tail.odd = map[string]clockAnswer{}, map[[2]int64]oddity{}
+		}
+		b, err := e.tail.Poll(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, b.Rows...)
+	}
+	for _, row := range rows {
+		if !row.Time.Equal(e.now) {
+			t.Errorf("%s has the time %v", row.ID, row.Time)
+		}
+	}
+	if len(rows) != 2 {
+		t.Errorf("%d rows come", len(rows))
+	}
+}
+
 // Of what gathered, the newest comes, and what is left out is counted; more documents of one instant than a page has all come.
 func TestTailBoundsWhatGathered(t *testing.T) {
 	everywhere(t, func(t *testing.T, p place) {
