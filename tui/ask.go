@@ -105,9 +105,10 @@ func closing(ctx context.Context, view *source.View) tea.Cmd {
 func (m *model) rows(row *source.Row, tail bool) tea.Cmd {
 	view, rows := m.view, m.config.PageLines
 	if row != nil {
-		return m.load(func(ctx context.Context) (older, newer source.Page, err error) { return view.From(ctx, row, rows) }, row, func(m *model) tea.Cmd {
-			return m.shown(tail && m.list.Following())
-		})
+		samePod := m.podOf(row)
+		return m.load(func(ctx context.Context) (older, newer source.Page, at *source.Row, err error) {
+			return around(ctx, view, row, rows, samePod)
+		}, func(m *model) tea.Cmd { return m.shown(tail && m.list.Following()) })
 	}
 	ctx, gen := m.begin(askRows)
 	m.list.Begin(gen)
@@ -135,12 +136,55 @@ func (m *model) rows(row *source.Row, tail bool) tea.Cmd {
 	})
 }
 
-// load replaces the rows of the list by those that get brings, with the cursor on at, or where newer begins.
-func (m *model) load(get func(ctx context.Context) (older, newer source.Page, err error), at *source.Row, then func(*model) tea.Cmd) tea.Cmd {
+// nearPod is how far from an instant its pod is looked for.
+const nearPod = time.Hour
+
+// around reads the rows around row: that row itself if it is in the view, else the nearest one of its pod, else its instant.
+func around(ctx context.Context, view *source.View, row *source.Row, n int, samePod any) (older, newer source.Page, at *source.Row, err error) {
+	older, newer, err = view.From(ctx, row, n)
+	if err != nil || samePod == nil || len(newer.Rows) > 0 && newer.Rows[0].Key() == row.Key() {
+		return older, newer, row, err
+	}
+	before, err := view.Find(ctx, row, source.Older, samePod)
+	if err != nil {
+		return older, newer, row, err
+	}
+	after, err := view.Find(ctx, row, source.Newer, samePod)
+	if err != nil {
+		return older, newer, row, err
+	}
+	nearest := before
+	if before == nil || after != nil && after.Time.Sub(row.Time) < row.Time.Sub(before.Time) {
+		nearest = after
+	}
+	if nearest == nil || nearest.Time.Sub(row.Time).Abs() > nearPod {
+		return older, newer, row, nil
+	}
+	older, newer, err = view.From(ctx, nearest, n)
+	return older, newer, nearest, err
+}
+
+// podOf is a filter for the pod of row, nil if it says none.
+func (m *model) podOf(row *source.Row) any {
+	n := m.context.Names()
+	for _, field := range []string{n.PodUID, n.Pod} {
+		value := m.value(row, field)
+		if m.fields != nil {
+			field = m.fields.Aggregatable(field) // a keyword
+		}
+		if value != "" && field != "" {
+			return map[string]any{"term": map[string]any{field: value}}
+		}
+	}
+	return nil
+}
+
+// load replaces the rows of the list by those that get brings, with the cursor on at, or where newer begins if that is nil.
+func (m *model) load(get func(ctx context.Context) (older, newer source.Page, at *source.Row, err error), then func(*model) tea.Cmd) tea.Cmd {
 	ctx, gen := m.begin(askRows)
 	m.list.Begin(gen)
 	return func() tea.Msg {
-		older, newer, err := get(ctx)
+		older, newer, at, err := get(ctx)
 		return answer{kind: askRows, gen: gen, do: func(m *model) tea.Cmd {
 			if err != nil {
 				return m.failed("list lines", err)

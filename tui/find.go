@@ -119,7 +119,10 @@ func (m *model) gotoRow(row *source.Row) tea.Cmd {
 		return nil
 	}
 	view, rows := m.view, m.config.PageLines
-	return m.load(func(ctx context.Context) (older, newer source.Page, err error) { return view.From(ctx, row, rows) }, row, nothing)
+	return m.load(func(ctx context.Context) (older, newer source.Page, at *source.Row, err error) {
+		older, newer, err = view.From(ctx, row, rows)
+		return older, newer, row, err
+	}, nothing)
 }
 
 // nothing is what follows when all is done.
@@ -138,7 +141,10 @@ func (m *model) askInstant() {
 
 func (m *model) gotoInstant(t time.Time) tea.Cmd {
 	view, rows := m.view, m.config.PageLines
-	return m.load(func(ctx context.Context) (older, newer source.Page, err error) { return view.At(ctx, t, rows) }, nil, nothing)
+	return m.load(func(ctx context.Context) (older, newer source.Page, at *source.Row, err error) {
+		older, newer, err = view.At(ctx, t, rows)
+		return older, newer, nil, err
+	}, nothing)
 }
 
 // surroundings shows what stood around the line in its pod, without the filters that found it.
