@@ -99,7 +99,7 @@ var reasons = map[int]string{
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	mode, changed := g.mode, g.changed
-	if g.login != "" && r.Header.Get("Authorization") != g.login && mode == "up" {
+	if g.login != "" && !strings.EqualFold(r.Header.Get("Authorization"), g.login) && mode == "up" {
 		mode = "401"
 	}
 	g.paths[r.Method+" "+r.URL.Path]++

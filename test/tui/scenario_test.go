@@ -279,7 +279,7 @@ var masks = []struct {
 	find *regexp.Regexp
 	with string
 }{
-	{regexp.MustCompile(`\d+(\.\d+)? ?(µs|ms|s)\b`), "# ms"},
+	{regexp.MustCompile(`took [0-9.]+(µs|ms|m?s)`), "took #"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "127.0.0.1:#"},
 }
 
@@ -346,7 +346,7 @@ func (s *scenario) settled(ts *testscript.TestScript) (text string) {
 		if now = masked(now); now != text {
 			text, since = now, time.Now()
 		}
-		return time.Since(since) > time.Second
+		return time.Since(since) > time.Second && !strings.Contains(now, "Esc cancels")
 	}))
 	text, err := s.screen.Text()
 	ts.Check(err)
