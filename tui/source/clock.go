@@ -53,7 +53,7 @@ func (c clock) value(t time.Time) int64 {
 
 func (c clock) floor(t time.Time) time.Time {
 	t = within(t)
-	if c.nanos {
+	if c.nanos && c.numeric == "" { // an index of milliseconds reads limits as such, whatever others do
 		return t
 	}
 	return t.Truncate(time.Millisecond)

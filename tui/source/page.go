@@ -17,8 +17,9 @@ const maxRun = 10_000
 
 // A step is a page that is wanted.
 type step struct {
-	from   *Row // where it begins; nil: at the end
-	within bool // from itself is in it, if it matches
+	from   *Row      // where it begins; nil: at an instant, or the end
+	within bool      // from itself is in it, if it matches
+	at     time.Time // the instant where it begins, in newer ones; zero: at the end
 	dir    Direction
 	n      int
 	filter any // more that rows must match; nil: nothing
@@ -42,7 +43,7 @@ func (v *View) At(ctx context.Context, t time.Time, n int) (older, newer Page, e
 		return Page{}, Page{}, err
 	}
 	t = c.floor(t)
-	return v.around(ctx, step{n: n, filter: v.source.between(c, time.Time{}, t)}, step{n: n, filter: v.source.between(c, t, time.Time{})})
+	return v.around(ctx, step{n: n, at: t}, step{n: n, at: t})
 }
 
 // From returns the rows around the place of a row, which may be of another view. The row itself is in newer, if it matches.
@@ -104,12 +105,14 @@ func (v *View) page(ctx context.Context, want step) (Page, error) {
 		return Page{}, err
 	}
 	r := &reading{view: v, clock: c, step: want, size: min(max(want.n, 1), maxRun-1) + 1}
+	r.window = v.window(r.size)
 	for {
 		a, err := r.more(ctx)
 		if err != nil {
 			return Page{}, err
 		}
 		if r.done(a) {
+			v.learn(r.rows)
 			return r.page(), nil
 		}
 	}
@@ -121,12 +124,14 @@ type reading struct {
 	clock clock
 	step
 
-	size  int
-	pit   int               // the number of the point in time; 0: none
-	after []json.RawMessage // of the last hit; nil at first
-	rows  []*Row            // in the direction
-	end   bool
-	meta  Meta
+	size   int
+	window time.Duration     // only so far from where the page begins is searched; 0: all
+	wider  int               // how often it was made wider
+	pit    int               // the number of the point in time; 0: none
+	after  []json.RawMessage // of the last hit; nil at first
+	rows   []*Row            // in the direction
+	end    bool
+	meta   Meta
 }
 
 func (r *reading) more(ctx context.Context) (*answer, error) {
@@ -186,11 +191,70 @@ func (r *reading) body(pit int) map[string]any {
 		order = append(order, map[string]any{"_shard_doc": word})
 	}
 	body := map[string]any{"size": r.size, "sort": order, "track_total_hits": false,
-		"_source": s.included(r.view.query.Fields), "query": s.filter(r.view.query, r.clock, r.filter)}
+		"_source": s.included(r.view.query.Fields), "query": s.filter(r.view.query, r.clock, r.near(), r.filter)}
 	if after != nil {
 		body["search_after"] = after
 	}
 	return body
+}
+
+// near is the filter of the times at which rows are looked for first. Servers read all times in it: those that write a
+// segment in the order of time, as logs are, find nothing to pass over when the newest come first.
+func (r *reading) near() any {
+	var from, to time.Time
+	query := r.view.query
+	begin := r.at
+	switch {
+	case r.from != nil:
+		begin = r.from.Time
+	case begin.IsZero() && r.dir == Newer:
+		begin = query.From
+	case begin.IsZero():
+		if begin = time.Now(); !query.To.IsZero() && query.To.Before(begin) {
+			begin = query.To
+		}
+	}
+	if r.dir == Newer {
+		from, to = begin, begin.Add(r.window)
+		if r.window == 0 || begin.IsZero() || !query.To.IsZero() && !to.Before(query.To) {
+			r.window, to = 0, time.Time{}
+		}
+	} else {
+		from = begin.Add(-r.window)
+		if r.window == 0 || !query.From.IsZero() && !from.After(query.From) {
+			r.window, from = 0, time.Time{}
+		}
+		switch {
+		case r.from != nil:
+			to = begin.Add(1) // the row's own time is within
+		case !r.at.IsZero():
+			to = begin
+		}
+	}
+	if from.IsZero() && to.IsZero() {
+		return nil
+	}
+	return r.view.source.between(r.clock, from, to)
+}
+
+// window is how much time is likely to have some times as many rows as are wanted.
+func (v *View) window(rows int) time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.apart == 0 {
+		return time.Minute
+	}
+	return min(max(v.apart*time.Duration(4*max(rows, 200)), time.Second), 24*time.Hour)
+}
+
+// learn notes how far apart rows are.
+func (v *View) learn(rows []*Row) {
+	if len(rows) < 2 {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.apart = rows[len(rows)-1].Time.Sub(rows[0].Time).Abs()/time.Duration(len(rows)) + 1
 }
 
 // large says that the page begins in a run that is not put in order by key.
@@ -211,8 +275,15 @@ func (r *reading) beyond(row *Row) bool {
 // done says whether the rows that were read are a page, and leaves out what is not part of it.
 func (r *reading) done(a *answer) bool {
 	if len(a.Hits) < r.size {
-		r.end = true
-		return true
+		if r.end = r.window == 0; r.end || len(r.rows) >= r.n {
+			return true
+		}
+		if r.wider++; r.wider > 2 {
+			r.window = 0
+		}
+		r.window *= 32
+		r.size = min(max(r.n-len(r.rows), 1), maxRun-1) + 1
+		return false
 	}
 	if len(r.rows) > 0 {
 		last := r.rows[len(r.rows)-1]

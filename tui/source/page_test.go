@@ -106,7 +106,7 @@ func prepared(t *testing.T, p place, n int) (pattern string, docs []written) {
 
 func TestPagesHoldAllRowsOnceInOrder(t *testing.T) {
 	everywhere(t, func(t *testing.T, p place) {
-		pattern, docs := prepared(t, p, 4000)
+		pattern, docs := prepared(t, p, 3000)
 		for _, held := range []bool{true, false} {
 			s := Open(p.client, Options{Index: pattern + "*", Session: "test"})
 			if !held {
@@ -115,7 +115,7 @@ func TestPagesHoldAllRowsOnceInOrder(t *testing.T) {
 			v := s.View(Query{})
 			want := keys(docs)
 			var order []string
-			for _, n := range []int{1000, 137, 20} {
+			for _, n := range []int{1000, 137, 50} {
 				for _, dir := range []Direction{Older, Newer} {
 					rows := walk(t, v, dir, n, nil)
 					check(t, rows, want)

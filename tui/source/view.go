@@ -18,9 +18,10 @@ type View struct {
 
 	mu     sync.Mutex // of what follows; held while a point in time is opened
 	pit    string
-	opened int       // how many points in time there were
-	used   time.Time // when the point in time was last asked
-	faulty bool      // some shards failed from the beginning
+	opened int           // how many points in time there were
+	used   time.Time     // when the point in time was last asked
+	faulty bool          // some shards failed from the beginning
+	apart  time.Duration // between rows of the last page; 0: not known
 }
 
 // keepAlive is for how long the server holds a point in time that is not asked.
