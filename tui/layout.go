@@ -195,7 +195,7 @@ func (m *model) body() []string {
 	case l.list.h > 0 && l.beside:
 		main = beside(m.theme.Border.Render("│"), m.list.Lines(), m.detail.Lines())
 	case l.list.h > 0 && l.detail.h > 0:
-		main = append(append(main, m.list.Lines()...), m.theme.Border.Render(strings.Repeat("─", l.detail.w)))
+		main = append(append(main, m.list.Lines()...), m.headed(m.detail.Title(), l.detail.w))
 		main = append(main, m.detail.Lines()...)
 	case l.list.h > 0:
 		main = m.list.Lines()
@@ -237,4 +237,10 @@ func put(lines []string, x, y int, part []string) []string {
 func over(line string, x int, part string) string {
 	w := text.Width(part)
 	return text.Pad(text.Slice(line, 0, x), x) + part + text.Slice(line, x+w, max(0, text.Width(line)-x-w))
+}
+
+// headed is a line across with a title in it.
+func (m *model) headed(title string, w int) string {
+	title = text.Cut(title, max(0, w-6))
+	return m.theme.Border.Render("── ") + m.theme.Strong.Render(title) + m.theme.Border.Render(" "+strings.Repeat("─", max(0, w-4-text.Width(title))))
 }

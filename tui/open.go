@@ -90,6 +90,7 @@ func (m *model) connect(c *config.Context) error {
 	m.fields = nil
 	m.status = status{}
 	m.list.SetNames(c.Names())
+	m.detail.SetNames(c.Names())
 	return nil
 }
 

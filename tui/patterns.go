@@ -77,7 +77,11 @@ func (m *model) filterPattern(not bool) tea.Cmd {
 	if !ok || i >= len(m.clusters) {
 		return nil
 	}
-	query := m.clusters[i].Query(m.context.Names().Message)
+	message := m.context.Names().Message
+	query := m.clusters[i].Query(message)
+	if kind := m.typeOf(message); kind == "keyword" || kind == "wildcard" {
+		query = m.clusters[i].Keyword(message)
+	}
 	m.showPatterns = false
 	m.focusOn(keys.List)
 	return m.with(scope.Chip{Query: query, Not: not})

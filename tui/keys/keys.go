@@ -136,6 +136,8 @@ func bindings() []Binding {
 		{"detail-top", []string{"g", "home"}, "to the top", Detail, ""},
 		{"detail-bottom", []string{"G", "end"}, "to the bottom", Detail, ""},
 		{"detail-fold", []string{"enter", "d"}, "fold or unfold", Detail, ""},
+		{"detail-fold-all", []string{"("}, "fold all", Detail, ""},
+		{"detail-unfold-all", []string{")"}, "unfold all", Detail, ""},
 		{"detail-mode", []string{"J"}, "tree, table, JSON, raw", Detail, ""},
 		{"detail-in", []string{"+", "="}, "only lines with this value", Detail, ""},
 		{"detail-out", []string{"-"}, "no lines with this value", Detail, ""},
