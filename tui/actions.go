@@ -132,6 +132,10 @@ func init() { // a variable's initializer may not lead back to it, as the palett
 		"cell-right":     plain(func(m *model) { m.list.MoveCell(1) }),
 		"pan-left":       plain(func(m *model) { m.list.Pan(-max(8, m.layout.list.w/4)) }),
 		"pan-right":      plain(func(m *model) { m.list.Pan(max(8, m.layout.list.w/4)) }),
+		"select-down":    plain(func(m *model) { m.list.SelectTo(1) }),
+		"select-up":      plain(func(m *model) { m.list.SelectTo(-1) }),
+		"clock":          plain(func(m *model) { m.list.SetClock(m.list.Clock().Next()) }),
+		"fold-all":       plain(func(m *model) { m.unfolded = !m.unfolded; m.list.FoldAll(!m.unfolded) }),
 		"wrap":           plain(func(m *model) { m.list.SetWrap(!m.list.Wrapped()) }),
 		"fold":           plain(func(m *model) { m.list.Fold() }),
 		"filter-in":      func(m *model) tea.Cmd { return m.filterCell(false) },
@@ -397,7 +401,7 @@ func (m *model) toggleTail() tea.Cmd {
 		m.tail.on = true // search goes on with it
 		return m.show(s, nil)
 	}
-	if !m.list.Following() {
+	if !m.list.AtEnd() {
 		m.tail.on = true
 		return m.search(m.scope, nil)
 	}

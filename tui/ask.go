@@ -208,7 +208,7 @@ func (m *model) shown(tail bool) tea.Cmd {
 
 // wants asks for the pages that the list needs next.
 func (m *model) wants() tea.Cmd {
-	if m.view == nil {
+	if m.view == nil || !m.asked[askRows].began.IsZero() { // the first pages come by themselves
 		return nil
 	}
 	var cmds []tea.Cmd

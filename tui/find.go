@@ -140,6 +140,9 @@ func (m *model) askInstant() {
 }
 
 func (m *model) gotoInstant(t time.Time) tea.Cmd {
+	if m.list.GotoTime(t) {
+		return nil
+	}
 	view, rows := m.view, m.config.PageLines
 	return m.load(func(ctx context.Context) (older, newer source.Page, at *source.Row, err error) {
 		older, newer, err = view.At(ctx, t, rows)

@@ -8,7 +8,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/podbeat/podbeat/tui/source"
-	"github.com/podbeat/podbeat/tui/text"
 )
 
 // A tailing is the state of the tail.
@@ -17,6 +16,7 @@ type tailing struct {
 	paused  bool
 	tail    *source.Tail
 	held    []*source.Row // what came while it was paused
+	gap     bool          // some of them were left out
 	lost    int64         // lines that were held back and then left out, and those that were never fetched
 	behind  int64
 	late    int
@@ -82,7 +82,10 @@ func (m *model) came(batch source.Batch) {
 		t.rate += (float64(len(batch.Rows))/d - t.rate) * min(1, d/5) // a mean over five seconds
 	}
 	t.at, t.behind, t.overlap = now, batch.Behind, batch.Overlap
-	t.lost += batch.Skipped
+	if batch.Skipped > 0 {
+		t.lost += batch.Skipped
+		m.list.Gap()
+	}
 	if batch.Lag.N > 0 {
 		m.status.lag = batch.Lag
 	}
@@ -94,6 +97,7 @@ func (m *model) came(batch source.Batch) {
 		if over := len(t.held) - m.config.TailLines; over > 0 {
 			t.held = append([]*source.Row(nil), t.held[over:]...)
 			t.lost += int64(over)
+			t.gap = true
 		}
 		return
 	}
@@ -114,8 +118,11 @@ func (m *model) pause() {
 	}
 	m.tail.paused = !m.tail.paused
 	if !m.tail.paused {
+		if m.tail.gap {
+			m.list.Gap()
+		}
 		m.insert(m.tail.held)
-		m.tail.held = nil
+		m.tail.held, m.tail.gap = nil, false
 	}
 }
 
@@ -134,8 +141,8 @@ func (m *model) tailState() string {
 	if t.behind > 0 {
 		s += m.theme.Warn.Render(fmt.Sprintf(" %d behind", t.behind))
 	}
-	if n := t.lost + int64(m.list.Dropped()); n > 0 {
-		s += m.theme.Dim.Render(text.Cut(fmt.Sprintf(" %d left out", n), 30))
+	if t.lost > 0 {
+		s += m.theme.Dim.Render(fmt.Sprintf(" %d left out", t.lost))
 	}
 	return s
 }

@@ -77,6 +77,7 @@ type model struct {
 	find       finding
 	clusters   []*drain.Cluster // behind the rows of patterns
 	editing    bool             // the query has the keys
+	unfolded   bool             // all lines of the list
 	wrapDetail bool
 	piped      string // the last command piped into
 	state      *config.State

@@ -109,6 +109,7 @@ func (m *model) tick() tea.Cmd {
 // retry asks again for what failed.
 func (m *model) retry() tea.Cmd {
 	if m.tail.on && !m.list.Empty() {
+		m.list.Again()
 		return tea.Batch(m.poll(), m.histogram())
 	}
 	return m.search(m.scope, m.list.Cursor())

@@ -105,6 +105,8 @@ func bindings() []Binding {
 		{"pan-right", []string{"right"}, "to the right along long lines", List, ""},
 		{"wrap", []string{"w"}, "wrap long lines", List, ""},
 		{"fold", []string{"d"}, "unfold or fold a line of several lines", List, ""},
+		{"fold-all", []string{")"}, "unfold or fold all lines", List, ""},
+		{"clock", []string{"T"}, "times in milliseconds, microseconds, with the day, or since the line above", List, ""},
 		{"filter-in", []string{"+", "="}, "only lines with the value in this cell", List, ""},
 		{"filter-out", []string{"-"}, "no lines with the value in this cell", List, ""},
 		{"surroundings", []string{"c"}, "what stood around this line in its pod", List, "context"},
@@ -114,6 +116,8 @@ func bindings() []Binding {
 		{"mark", []string{"m"}, "mark the line", List, ""},
 		{"mark-next", []string{"'"}, "next mark", List, ""},
 		{"mark-previous", []string{"\""}, "previous mark", List, ""},
+		{"select-down", []string{"shift+down"}, "select the next line, too", List, ""},
+		{"select-up", []string{"shift+up"}, "select the previous line, too", List, ""},
 		{"select", []string{"V"}, "begin a selection of lines here, or end it", List, ""},
 
 		{"chart-left", []string{"left", "h"}, "a bucket earlier", Chart, ""},
@@ -230,7 +234,7 @@ func (k *Map) Key(action string) string {
 // Shown is how a key is written for people.
 func Shown(key string) string {
 	named := map[string]string{"up": "↑", "down": "↓", "left": "←", "right": "→", "pgdown": "PgDn", "pgup": "PgUp", "space": "Space", "enter": "Enter",
-		"backspace": "Backspace", "tab": "Tab", "shift+tab": "Shift-Tab", "esc": "Esc", "home": "Home", "end": "End", "delete": "Del", "alt+left": "Alt-←", "alt+right": "Alt-→"}
+		"backspace": "Backspace", "tab": "Tab", "shift+tab": "Shift-Tab", "esc": "Esc", "home": "Home", "end": "End", "delete": "Del", "alt+left": "Alt-←", "alt+right": "Alt-→", "shift+up": "Shift-↑", "shift+down": "Shift-↓"}
 	if s := named[key]; s != "" {
 		return s
 	}

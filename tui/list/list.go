@@ -113,6 +113,9 @@ const (
 	clocks
 )
 
+// Next is the clock after this one, the first after the last.
+func (c Clock) Next() Clock { return (c + 1) % clocks }
+
 // New returns an empty list. names are the fields that rows are drawn from.
 func New(t *theme.Theme, names source.Names, zone when.Zone) *List {
 	l := &List{names: names, zone: zone, focus: true, limits: standard, seed: maphash.MakeSeed(), keys: map[uint64]struct{}{},
