@@ -127,7 +127,7 @@ func init() { // a variable's initializer may not lead back to it, as the palett
 		"half-up":        plain(func(m *model) { m.list.MoveBy(-max(1, m.layout.list.h/2)) }),
 		"oldest":         plain(func(m *model) { m.list.Top() }),
 		"newest":         plain(func(m *model) { m.list.Bottom() }),
-		"open":           plain(func(m *model) { m.showDetail = true; m.focusOn(keys.Detail) }),
+		"open":           (*model).openDetail,
 		"cell-left":      plain(func(m *model) { m.list.MoveCell(-1) }),
 		"cell-right":     plain(func(m *model) { m.list.MoveCell(1) }),
 		"pan-left":       plain(func(m *model) { m.list.Pan(-max(8, m.layout.list.w/4)) }),
@@ -310,14 +310,6 @@ func (m *model) refresh() tea.Cmd {
 	return m.search(m.scope, m.list.Cursor())
 }
 
-// again asks for what depends on the fields, once they are known, if the query would be another one now.
-func (m *model) again() tea.Cmd {
-	if m.scope.Text == "" && len(m.scope.Chips) == 0 {
-		return m.facet("")
-	}
-	return m.search(m.scope, m.list.Cursor())
-}
-
 // at is the instant that keys which change the range mean: the list's cursor.
 func (m *model) at() time.Time {
 	if row := m.list.Cursor(); row != nil {
@@ -406,4 +398,17 @@ func (m *model) toggleTail() tea.Cmd {
 		return m.search(m.scope, nil)
 	}
 	return m.startTail()
+}
+
+// openDetail shows the document at the cursor; where nothing is listed, what came before.
+func (m *model) openDetail() tea.Cmd {
+	if m.list.Cursor() == nil {
+		if !m.before.IsZero() {
+			return m.showBefore()
+		}
+		return nil
+	}
+	m.showDetail = true
+	m.focusOn(keys.Detail)
+	return nil
 }

@@ -1,7 +1,9 @@
 package tui
 
 import (
+	"cmp"
 	"context"
+	"reflect"
 	"strings"
 	"time"
 
@@ -40,6 +42,10 @@ func (m *model) show(s scope.Scope, row *source.Row) tea.Cmd {
 
 // search asks for s without a trace in the history.
 func (m *model) search(s scope.Scope, row *source.Row) tea.Cmd {
+	if index := cmp.Or(s.Index, m.context.Index); index != m.source.Index() {
+		m.fields = nil
+		m.openSource(index, m.context.Names())
+	}
 	filter, err := m.filter(s)
 	if err != nil {
 		m.bar.SetError(err)
@@ -62,13 +68,15 @@ func (m *model) search(s scope.Scope, row *source.Row) tea.Cmd {
 	old := m.view
 	m.view = m.source.View(m.query(filter))
 	m.status.begin()
+	m.list.SetNote("")
+	m.before = time.Time{}
 	m.patternsStale()
 	return tea.Batch(m.rows(row, tailing), closing(m.ctx, old), m.askFieldsOnce(), m.remember())
 }
 
 // filter is the scope's as DSL.
 func (m *model) filter(s scope.Scope) (any, error) {
-	return s.Filter(m.known(), m.context.Names(), kql.Options{Location: m.zone.Location()})
+	return s.Filter(m.known(), m.names, kql.Options{Location: m.zone.Location()})
 }
 
 // known is what fields there are, as far as it is known.
@@ -166,7 +174,7 @@ func around(ctx context.Context, view *source.View, row *source.Row, n int, same
 
 // podOf is a filter for the pod of row, nil if it says none.
 func (m *model) podOf(row *source.Row) any {
-	n := m.context.Names()
+	n := m.names
 	for _, field := range []string{n.PodUID, n.Pod} {
 		value := m.value(row, field)
 		if m.fields != nil {
@@ -199,11 +207,44 @@ func (m *model) load(get func(ctx context.Context) (older, newer source.Page, at
 // shown goes on when the first rows stand: histogram, then its levels, then what is around.
 func (m *model) shown(tail bool) tea.Cmd {
 	m.well()
+	m.list.SetNote(m.nothingNote())
+	if m.list.Empty() {
+		return tea.Batch(m.histogram(), m.lookBefore())
+	}
 	cmds := []tea.Cmd{m.histogram(), m.counts(), m.lag(), m.facet("")}
 	if tail && m.scope.Range.Live() {
 		cmds = append(cmds, m.startTail())
 	}
 	return tea.Batch(cmds...)
+}
+
+// lookBefore asks for the newest line before a range in which nothing is.
+func (m *model) lookBefore() tea.Cmd {
+	if m.from.IsZero() {
+		return nil
+	}
+	q := m.view.Query()
+	q.From, q.To = time.Time{}, m.from
+	view := m.source.View(q)
+	return m.ask(askRail, func(ctx context.Context) func(*model) tea.Cmd {
+		newest, err := view.Newest(ctx)
+		return func(m *model) tea.Cmd {
+			if err == nil && !newest.IsZero() {
+				m.before = newest
+				m.list.SetNote(m.nothingNote())
+			}
+			return nil // the note says enough without it
+		}
+	})
+}
+
+// showBefore makes the range end behind the line that lookBefore found.
+func (m *model) showBefore() tea.Cmd {
+	span := m.to.Sub(m.from)
+	if m.to.IsZero() || span <= 0 {
+		span = 15 * time.Minute
+	}
+	return m.setRange(when.Between(m.before.Add(-span), m.before.Add(time.Second)), nil)
 }
 
 // wants asks for the pages that the list needs next.
@@ -340,8 +381,16 @@ func (m *model) askFieldsOnce() tea.Cmd {
 				return nil // the list tells the error
 			}
 			m.fields = fields
+			names := fields.Suit(m.names)
+			other := !reflect.DeepEqual(names, m.names)
+			if other {
+				m.openSource(m.source.Index(), names)
+			}
 			m.facets.SetFields(m.facetFields())
-			return m.again()
+			if other || m.scope.Text != "" || len(m.scope.Chips) > 0 { // the query may be another one now
+				return m.search(m.scope, m.list.Cursor())
+			}
+			return m.facet("")
 		}
 	})
 }

@@ -110,7 +110,7 @@ func (m *model) highlights() []*regexp.Regexp {
 	}
 	var found []*regexp.Regexp
 	for _, term := range q.Terms() {
-		if term.Field == "" || term.Field == m.context.Names().Message {
+		if term.Field == "" || term.Field == m.names.Message {
 			found = append(found, term.Regexp)
 		}
 	}
@@ -359,7 +359,7 @@ func (m *model) askFacetName() {
 
 // facetFields are those that the facets list: those that are asked for most, then all others.
 func (m *model) facetFields() []string {
-	n := m.context.Names()
+	n := m.names
 	var fields []string
 	add := func(names ...string) {
 		for _, name := range names {

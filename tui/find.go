@@ -73,7 +73,7 @@ func (m *model) findNext(dir source.Direction) tea.Cmd {
 	}
 	query := kql.Quote(m.find.text)
 	if n := len(m.find.text); n > 2 && m.find.text[0] == '/' {
-		query = m.context.Names().Message + ": " + m.find.text
+		query = m.names.Message + ": " + m.find.text
 	}
 	q, err := kql.Parse(query)
 	if err != nil {
@@ -89,7 +89,7 @@ func (m *model) nextError(dir source.Direction) tea.Cmd {
 		return nil
 	}
 	words := append(source.Error.Words(), source.Fatal.Words()...)
-	return m.findIn(dir, map[string]any{"terms": map[string]any{m.context.Names().Level: words}}, "no further error")
+	return m.findIn(dir, map[string]any{"terms": map[string]any{m.names.Level: words}}, "no further error")
 }
 
 // findIn asks the server for the next line that also matches filter, and goes there.
@@ -156,7 +156,7 @@ func (m *model) surroundings() tea.Cmd {
 	if row == nil {
 		return nil
 	}
-	s := m.scope.Around(row, m.context.Names())
+	s := m.scope.Around(row, m.names)
 	if len(s.Chips) == 0 {
 		m.say("this line does not say its pod, host or file")
 		return nil
@@ -171,7 +171,7 @@ func (m *model) trace() tea.Cmd {
 	if row == nil {
 		return nil
 	}
-	field := m.context.Names().Trace
+	field := m.names.Trace
 	id := m.value(row, field)
 	if id == "" {
 		m.say("this line has no %s", field)

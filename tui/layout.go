@@ -55,8 +55,8 @@ func (m *model) arrange() {
 		take(&l.chart, chartHeight(h))
 	}
 	bottom := 1
-	if len(m.status.banner.Title) > 0 && h > 3 {
-		bottom += min(2, h-y-2)
+	if n := m.bannerHeight(w); n > 0 && h > 3 {
+		bottom += max(0, min(n, h-y-2, 6))
 	}
 	body := rect{0, y, w, max(0, h-y-bottom)}
 	y += body.h

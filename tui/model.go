@@ -18,6 +18,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/charmbracelet/x/ansi"
+	"github.com/podbeat/podbeat/es"
 	"github.com/podbeat/podbeat/tui/bar"
 	"github.com/podbeat/podbeat/tui/chart"
 	"github.com/podbeat/podbeat/tui/command"
@@ -52,9 +53,12 @@ type model struct {
 
 	// What is searched, and how it came to be.
 	context  *config.Context
+	client   *es.Client
 	source   *source.Source
+	names    source.Names   // of fields: the context's, or those that are there in their place
 	fields   *source.Fields // nil: not known yet
 	scope    scope.Scope
+	before   time.Time // of the newest line before a range in which nothing is; zero: not known
 	from, to time.Time // the scope's range when it was asked
 	view     *source.View
 	past     []visit // for back

@@ -85,13 +85,19 @@ func (m *model) connect(c *config.Context) error {
 	for k := range m.asked {
 		m.stop(kind(k))
 	}
-	m.context = c
-	m.source = source.Open(client, source.Options{Index: c.Index, Fields: c.Names()})
+	m.context, m.client = c, client.Once() // what fails is told at once, and asked again by the screen
 	m.fields = nil
 	m.status = status{}
-	m.list.SetNames(c.Names())
-	m.detail.SetNames(c.Names())
+	m.openSource(c.Index, c.Names())
 	return nil
+}
+
+// openSource reads from index, with these names of fields, from now on.
+func (m *model) openSource(index string, names source.Names) {
+	m.names = names
+	m.source = source.Open(m.client, source.Options{Index: index, Fields: names})
+	m.list.SetNames(names)
+	m.detail.SetNames(names)
 }
 
 // Init begins with what the command line, or the last time, says.

@@ -26,7 +26,7 @@ func (m *model) togglePatterns() tea.Cmd {
 	if !m.showPatterns || m.view == nil {
 		return nil
 	}
-	view, message := m.view, m.context.Names().Message
+	view, message := m.view, m.names.Message
 	ctx, gen := m.begin(askPatterns)
 	return streaming(func(say func(tea.Msg)) tea.Msg {
 		miner := drain.New()
@@ -77,7 +77,7 @@ func (m *model) filterPattern(not bool) tea.Cmd {
 	if !ok || i >= len(m.clusters) {
 		return nil
 	}
-	message := m.context.Names().Message
+	message := m.names.Message
 	query := m.clusters[i].Query(message)
 	if kind := m.typeOf(message); kind == "keyword" || kind == "wildcard" {
 		query = m.clusters[i].Keyword(message)

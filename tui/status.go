@@ -115,14 +115,42 @@ func (m *model) retry() tea.Cmd {
 	return m.search(m.scope, m.list.Cursor())
 }
 
-// bannerLines are the error and what to do about it.
-func (m *model) bannerLines(w, h int) []string {
+// bannerText is the error, and what to do about it.
+func (m *model) bannerText() (title, do string) {
 	b := m.status.banner
-	do := b.Do
+	do = b.Do
 	if at := m.status.retryAt; !at.IsZero() {
 		do += fmt.Sprintf(" · asked again in %ds, now with %s", max(0, int(at.Sub(m.now()).Seconds()+0.9)), m.keys.Key("refresh"))
 	}
-	lines := []string{m.theme.Bad.Render(text.Pad("✗ "+text.Clean(b.Title), w)), m.theme.Warn.Render(text.Pad("  "+text.Clean(do), w))}
+	return text.Clean(b.Title), text.Clean(do)
+}
+
+// bannerHeight is how many lines the banner needs in w columns; 0 if there is none.
+func (m *model) bannerHeight(w int) int {
+	if m.status.banner.Title == "" {
+		return 0
+	}
+	title, do := m.bannerText()
+	return len(text.Wrap(title, max(1, w-2))) + len(text.Wrap(do, max(1, w-2)))
+}
+
+// bannerLines draw it.
+func (m *model) bannerLines(w, h int) []string {
+	title, do := m.bannerText()
+	var lines []string
+	for i, line := range text.Wrap(title, max(1, w-2)) {
+		sign := "✗ "
+		if i > 0 {
+			sign = "  "
+		}
+		lines = append(lines, m.theme.Bad.Render(text.Pad(sign+line, w)))
+	}
+	for _, line := range text.Wrap(do, max(1, w-2)) {
+		lines = append(lines, m.theme.Warn.Render(text.Pad("  "+line, w)))
+	}
+	for len(lines) < h { // the seconds have become fewer digits
+		lines = append(lines, text.Pad("", w))
+	}
 	return lines[:h]
 }
 
@@ -284,6 +312,11 @@ func (m *model) nothingNote() string {
 		s += " at any time"
 	} else {
 		s += " in " + m.scope.Range.Text(m.zone.Location()) + "; " + m.keys.Key("zoom-out") + " doubles the range"
+	}
+	if !m.before.IsZero() {
+		at := m.zone.Of(m.before)
+		s = "no lines in " + m.scope.Range.Text(m.zone.Location()) + "; the newest before is of " + at.Format("2006-01-02 15:04:05") + ", " +
+			short(m.now().Sub(m.before)) + " ago: " + m.keys.Key("open") + " shows it"
 	}
 	if len(m.scope.Chips) > 0 {
 		s += "; " + m.keys.Key("chips") + " shows the filters"

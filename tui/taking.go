@@ -105,7 +105,7 @@ func (m *model) takenColumns(f take.Format) []string {
 	if f.Whole() {
 		return nil
 	}
-	n := m.context.Names()
+	n := m.names
 	if f == take.Message {
 		return []string{n.Message}
 	}
@@ -117,7 +117,7 @@ func (m *model) kibana() (string, error) {
 	if m.context.Kibana == "" {
 		return "", errors.New("the context does not say where Kibana is: write `kibana: https://…` there")
 	}
-	d := take.Discover{Base: m.context.Kibana, Query: m.scope.Text, Columns: m.scope.Columns, Time: m.context.Names().Time}
+	d := take.Discover{Base: m.context.Kibana, Query: m.scope.Text, Columns: m.scope.Columns, Time: m.names.Time}
 	if rest, ok := strings.CutPrefix(d.Query, "lucene:"); ok {
 		d.Query, d.Lucene = strings.TrimSpace(rest), true
 	}
@@ -304,7 +304,7 @@ func (m *model) statsOf(field string) tea.Cmd {
 // pointed is the field that the cursor is on.
 func (m *model) pointed() string {
 	if m.showPatterns {
-		return m.context.Names().Message
+		return m.names.Message
 	}
 	switch {
 	case m.focus == keys.Detail:
