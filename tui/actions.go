@@ -31,6 +31,7 @@ func (m *model) key(msg tea.KeyPressMsg) tea.Cmd {
 	if m.editing {
 		return m.typeQuery(msg)
 	}
+	m.status.toast = "" // it has been seen
 	action := m.keys.Action(m.place(), key)
 	if action == "" {
 		if msg.Text != "" {

@@ -76,13 +76,13 @@ func (m *model) checkQuery() {
 // applyQuery searches for what was typed.
 func (m *model) applyQuery() tea.Cmd {
 	typed, _ := m.bar.Text()
+	m.stop(askComplete)
+	m.bar.SetItems(0, 0, nil)
 	if _, err := kql.Parse(typed); err != nil {
 		m.bar.SetError(err)
 		m.arrange()
 		return nil
 	}
-	m.stop(askComplete)
-	m.bar.SetItems(0, 0, nil)
 	s := m.scope
 	s.Text = strings.TrimSpace(typed)
 	m.focusOn(keys.List)

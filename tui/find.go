@@ -24,7 +24,7 @@ type finding struct {
 
 // askSearch asks what to search for. It changes nothing of which lines there are.
 func (m *model) askSearch() {
-	m.prompt("search", "words as they stand, in any case unless there is a capital; /…/ is a regular expression", m.find.text, func(m *model, s string) (tea.Cmd, error) {
+	p := m.prompt("search", "words as they stand, in any case unless there is a capital; /…/ is a regular expression; ↑ is the one before", "", func(m *model, s string) (tea.Cmd, error) {
 		if s == "" {
 			m.find = finding{}
 			m.list.Search(nil)
@@ -36,10 +36,12 @@ func (m *model) askSearch() {
 			return nil, err
 		}
 		m.find = finding{s, re}
+		m.searched = append(m.searched, s)
 		m.list.Search(re)
 		m.detail.Find(re)
 		return m.findNext(source.Newer), nil
 	})
+	p.editor.SetHistory(m.searched)
 }
 
 // pattern reads what is searched for.

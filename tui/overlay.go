@@ -103,10 +103,11 @@ type prompt struct {
 }
 
 // ask opens a prompt.
-func (m *model) prompt(title, hint, given string, done func(*model, string) (tea.Cmd, error)) {
+func (m *model) prompt(title, hint, given string, done func(*model, string) (tea.Cmd, error)) *prompt {
 	p := &prompt{title: title, hint: hint, editor: bar.NewEditor(m.theme), done: done}
 	p.editor.SetText(given)
 	m.open(p)
+	return p
 }
 
 func (p *prompt) key(m *model, msg tea.KeyPressMsg) (tea.Cmd, bool) {

@@ -172,6 +172,9 @@ func (m *model) statusLine(w int) string {
 	if s.known {
 		parts = append(parts, t.Text.Render(shownCount(s.count)+" lines"))
 	}
+	if costs := m.costs(); len(costs) > 0 {
+		parts = append(parts, t.Warn.Render(text.Clean(costs[0])))
+	}
 	if s.work != "" {
 		parts = append(parts, t.Accent.Render(text.Clean(s.work)))
 	}
@@ -308,14 +311,18 @@ func lensName(l scope.Lens) string {
 // nothingNote is what the list says where nothing is found.
 func (m *model) nothingNote() string {
 	s := "no lines"
-	if m.scope.Range.All() {
+	if m.scope.Text != "" {
+		s += " match the query"
+	}
+	switch {
+	case m.scope.Range.All():
 		s += " at any time"
-	} else {
+	case m.before.IsZero():
 		s += " in " + m.scope.Range.Text(m.zone.Location()) + "; " + m.keys.Key("zoom-out") + " doubles the range"
 	}
 	if !m.before.IsZero() {
 		at := m.zone.Of(m.before)
-		s = "no lines in " + m.scope.Range.Text(m.zone.Location()) + "; the newest before is of " + at.Format("2006-01-02 15:04:05") + ", " +
+		s += " in " + m.scope.Range.Text(m.zone.Location()) + "; the newest before is of " + at.Format("2006-01-02 15:04:05") + ", " +
 			short(m.now().Sub(m.before)) + " ago: " + m.keys.Key("open") + " shows it"
 	}
 	if len(m.scope.Chips) > 0 {
