@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -35,14 +36,15 @@ func (m *model) startTail() tea.Cmd {
 		m.complain(err)
 		return nil
 	}
-	from := m.now()
-	if row := m.list.Newest(); row != nil {
-		from = row.Time
+	var from time.Time // what is there is known, and told below
+	if m.list.Empty() {
+		from = cmp.Or(m.from, time.Unix(0, 0)) // nothing was: all is new
 	}
 	q := m.query(filter)
 	q.To = time.Time{}
 	m.tail = tailing{on: true, tail: m.source.Tail(q, from), at: m.now()}
 	m.tail.tail.Known(m.list.Rows())
+	m.view.Renew() // pages from now on have what has come late between the rows
 	m.list.Follow(true)
 	return m.poll()
 }
