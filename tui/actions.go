@@ -278,27 +278,20 @@ func (m *model) escape() tea.Cmd {
 	return nil
 }
 
-// back goes back to the search before.
-func (m *model) back() tea.Cmd {
-	if len(m.past) == 0 {
-		m.say("there is no search before this one")
-		return nil
-	}
-	v := m.past[len(m.past)-1]
-	m.past = m.past[:len(m.past)-1]
-	m.future = append(m.future, visit{m.scope, m.list.Cursor()})
-	return m.search(v.scope, v.row)
-}
+// back goes back to the search before, forward where back came from.
+func (m *model) back() tea.Cmd    { return m.revisit(&m.past, &m.future, "there is no search before this one") }
+func (m *model) forward() tea.Cmd { return m.revisit(&m.future, &m.past, "there is no search after this one") }
 
-// forward goes where back came from.
-func (m *model) forward() tea.Cmd {
-	if len(m.future) == 0 {
-		m.say("there is no search after this one")
+// revisit goes to the last of visits, and leaves this one in the others.
+func (m *model) revisit(visits, others *[]visit, none string) tea.Cmd {
+	n := len(*visits)
+	if n == 0 {
+		m.say("%s", none)
 		return nil
 	}
-	v := m.future[len(m.future)-1]
-	m.future = m.future[:len(m.future)-1]
-	m.past = append(m.past, visit{m.scope, m.list.Cursor()})
+	v := (*visits)[n-1]
+	*visits = (*visits)[:n-1]
+	*others = append(*others, visit{m.scope, m.list.Cursor()})
 	return m.search(v.scope, v.row)
 }
 
