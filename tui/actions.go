@@ -279,8 +279,12 @@ func (m *model) escape() tea.Cmd {
 }
 
 // back goes back to the search before, forward where back came from.
-func (m *model) back() tea.Cmd    { return m.revisit(&m.past, &m.future, "there is no search before this one") }
-func (m *model) forward() tea.Cmd { return m.revisit(&m.future, &m.past, "there is no search after this one") }
+func (m *model) back() tea.Cmd {
+	return m.revisit(&m.past, &m.future, "there is no search before this one")
+}
+func (m *model) forward() tea.Cmd {
+	return m.revisit(&m.future, &m.past, "there is no search after this one")
+}
 
 // revisit goes to the last of visits, and leaves this one in the others.
 func (m *model) revisit(visits, others *[]visit, none string) tea.Cmd {

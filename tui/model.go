@@ -79,7 +79,7 @@ type model struct {
 	status     status
 	tail       tailing
 	find       finding
-	searched []string // in the lines, the newest last
+	searched   []string         // in the lines, the newest last
 	clusters   []*drain.Cluster // behind the rows of patterns
 	editing    bool             // the query has the keys
 	unfolded   bool             // all lines of the list
