@@ -33,10 +33,11 @@ func (m *model) key(msg tea.KeyPressMsg) tea.Cmd {
 	}
 	m.status.toast = "" // it has been seen
 	action := m.keys.Action(m.place(), key)
+	if action == "" && (m.focus == keys.Rail || m.focus == keys.Chart) { // which leave these to the list below them
+		action = m.keys.Action(keys.List, key)
+	}
 	if action == "" {
-		if msg.Text != "" {
-			m.say("%q is no key here: %s lists them", msg.Text, m.keys.Key("help"))
-		}
+		m.say("%s is no key here: %s lists them", keys.Shown(key), m.keys.Key("help"))
 		return nil
 	}
 	return m.do(action, key)
@@ -316,6 +317,14 @@ func (m *model) at() time.Time {
 	return m.now()
 }
 
+// round is t as far as the range is written: nobody reads nanoseconds of an hour.
+func (m *model) round(t time.Time) time.Time {
+	if span, ok := m.scope.Range.Span(t); ok && span < time.Minute {
+		return t.Truncate(time.Millisecond)
+	}
+	return t.Truncate(time.Second)
+}
+
 func (m *model) setRange(r when.Range, row *source.Row) tea.Cmd {
 	s := m.scope
 	s.Range = r
@@ -323,12 +332,12 @@ func (m *model) setRange(r when.Range, row *source.Row) tea.Cmd {
 }
 
 func (m *model) shift(part float64) tea.Cmd {
-	return m.setRange(m.scope.Range.Shift(part, m.now()), nil)
+	return m.setRange(m.scope.Range.Shift(part, m.round(m.now())), nil)
 }
 
 func (m *model) zoom(factor float64) tea.Cmd {
 	row := m.list.Cursor()
-	return m.setRange(m.scope.Range.Zoom(factor, m.at(), m.now()), row)
+	return m.setRange(m.scope.Range.Zoom(factor, m.round(m.at()), m.round(m.now())), row)
 }
 
 func (m *model) preset(key string) tea.Cmd {

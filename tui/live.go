@@ -144,7 +144,7 @@ func (m *model) tailState() string {
 		s += m.theme.Warn.Render(fmt.Sprintf(" %d behind", t.behind))
 	}
 	if t.lost > 0 {
-		s += m.theme.Dim.Render(fmt.Sprintf(" %d left out", t.lost))
+		s += m.theme.Dim.Render(fmt.Sprintf(" %d left to paging", t.lost))
 	}
 	return s
 }
