@@ -157,7 +157,7 @@ func (l *List) layout() layout {
 		o.content += 2
 	}
 	if l.sources && l.w >= 60 && l.sourceSeen > 0 {
-		o.source = min(l.sourceSeen, max(8, min(36, l.w/5)))
+		o.source = min(max(l.sourceSeen, len("source")), max(8, min(36, l.w/5)))
 		o.content += o.source + 1
 	}
 	for i := range max(0, len(l.columns)-1) {
