@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -404,13 +405,14 @@ func (m *model) facet(field string) tea.Cmd {
 }
 
 func (m *model) facetOf(field string, exact bool) tea.Cmd {
-	fields := []string{field}
+	fields := append([]string{field}, m.counting...) // those that this request ends, too
 	if field == "" {
 		fields = m.facets.Open()
 	}
-	if len(fields) == 0 {
+	if len(fields) == 0 || m.view == nil {
 		return nil
 	}
+	m.counting = fields
 	view := m.view
 	ctx, gen := m.begin(askFacet)
 	return streaming(func(say func(tea.Msg)) tea.Msg {
@@ -423,12 +425,14 @@ func (m *model) facetOf(field string, exact bool) tea.Cmd {
 			}
 			say(answer{kind: askFacet, gen: gen, more: true, do: func(m *model) tea.Cmd {
 				m.facets.SetFacet(got)
+				m.counting = slices.DeleteFunc(slices.Clone(m.counting), func(f string) bool { return f == got.Field })
 				return nil
 			}})
 		}
 		return answer{kind: askFacet, gen: gen, do: func(m *model) tea.Cmd {
 			if failed != nil {
-				return m.failed("count the values of "+field, failed)
+				m.counting = nil
+				return m.failed("count values", failed)
 			}
 			return nil
 		}}

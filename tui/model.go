@@ -80,6 +80,7 @@ type model struct {
 	tail       tailing
 	find       finding
 	searched   []string         // in the lines, the newest last
+	counting   []string         // fields whose values are asked for
 	clusters   []*drain.Cluster // behind the rows of patterns
 	editing    bool             // the query has the keys
 	unfolded   bool             // all lines of the list
