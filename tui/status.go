@@ -328,5 +328,8 @@ func (m *model) nothingNote() string {
 	if len(m.scope.Chips) > 0 {
 		s += "; " + m.keys.Key("chips") + " shows the filters"
 	}
-	return s + "; " + m.keys.Key("back") + " goes back"
+	if len(m.past) > 0 {
+		s += "; " + m.keys.Key("back") + " goes back"
+	}
+	return s
 }
