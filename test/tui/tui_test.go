@@ -52,10 +52,12 @@ func load(t *testing.T, major int) (c *logs.Cluster, url string) {
 	return c, url
 }
 
-// TestScenarios runs the scenarios in testdata.
+// TestScenarios runs the scenarios in testdata, and the tail against a pod that writes without end.
 func TestScenarios(t *testing.T) {
+	program := harness.Program(t, "logtui")
 	c, url := load(t, 7)
-	scenarios(t, "testdata", c, url, harness.Program(t, "logtui"))
+	scenarios(t, "testdata", c, url, program)
+	t.Run("tail", func(t *testing.T) { testTail(t, c, url, program) })
 }
 
 // The same number gives the same day, and Check notices when it is not the one that is there.

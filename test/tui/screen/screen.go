@@ -184,8 +184,8 @@ func (s *Screen) Resize(width, height int) error {
 // Text is what is on the screen: a line for each of its lines, without blanks at their ends.
 func (s *Screen) Text() (string, error) { return s.tmux("capture-pane", "-p") }
 
-// Styled is the same with colours, as escape sequences.
-func (s *Screen) Styled() (string, error) { return s.tmux("capture-pane", "-p", "-e") }
+// Styled is the same with colours, as escape sequences, and with blanks at the ends of lines, which may have a background.
+func (s *Screen) Styled() (string, error) { return s.tmux("capture-pane", "-p", "-e", "-N") }
 
 // Clipboard is what was copied last, by OSC 52 or into tmux's buffer.
 func (s *Screen) Clipboard() (string, error) { return s.tmux("show-buffer") }
