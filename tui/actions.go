@@ -18,6 +18,7 @@ func (m *model) key(msg tea.KeyPressMsg) tea.Cmd {
 	if key == "ctrl+c" {
 		return tea.Quit
 	}
+	m.status.toast = "" // it has been seen
 	if n := len(m.overlays); n > 0 {
 		top := m.overlays[n-1]
 		cmd, stays := top.key(m, msg)
@@ -31,7 +32,6 @@ func (m *model) key(msg tea.KeyPressMsg) tea.Cmd {
 	if m.editing {
 		return m.typeQuery(msg)
 	}
-	m.status.toast = "" // it has been seen
 	action := m.keys.Action(m.place(), key)
 	if action == "" && (m.focus == keys.Rail || m.focus == keys.Chart) { // which leave these to the list below them
 		action = m.keys.Action(keys.List, key)
@@ -92,34 +92,42 @@ func init() { // a variable's initializer may not lead back to it, as the palett
 		"zoom-in":         func(m *model) tea.Cmd { return m.zoom(0.5) },
 		"zoom-out":        func(m *model) tea.Cmd { return m.zoom(2) },
 		"climb":           (*model).climb,
-		"rail":            plain(func(m *model) { m.rail.SetLevel(m.nextLevel); m.focusOn(keys.Rail) }),
+		"rail":            (*model).toRail,
 		"chips":           plain((*model).editChips),
 		"facets":          (*model).toggleFacets,
 		"patterns":        (*model).togglePatterns,
 		"stats":           (*model).stats,
-		"histogram":       plain(func(m *model) { m.showChart = !m.showChart; m.focusOn(keys.List) }),
-		"explain":         plain(func(m *model) { m.showExplain = !m.showExplain; m.arrange() }),
-		"saved":           plain((*model).pickSaved),
-		"save":            plain((*model).askSave),
-		"history":         plain((*model).pickHistory),
-		"context":         plain((*model).pickContext),
-		"theme":           plain((*model).pickTheme),
-		"zone":            (*model).nextZone,
-		"columns":         plain((*model).pickColumns),
-		"export":          plain((*model).askExport),
-		"copy":            plain((*model).pickCopy),
-		"copy-row":        func(m *model) tea.Cmd { return m.copy("row") },
-		"editor":          func(m *model) tea.Cmd { return m.openIn(true) },
-		"pager":           func(m *model) tea.Cmd { return m.openIn(false) },
-		"pipe":            plain((*model).askPipe),
-		"focus-next":      plain(func(m *model) { m.cycle(1) }),
-		"focus-previous":  plain(func(m *model) { m.cycle(-1) }),
-		"palette":         plain((*model).pickAction),
-		"help":            plain(func(m *model) { m.open(m.help()) }),
-		"escape":          (*model).escape,
-		"redraw":          func(*model) tea.Cmd { return tea.ClearScreen },
-		"suspend":         func(*model) tea.Cmd { return tea.Suspend },
-		"quit":            func(*model) tea.Cmd { return tea.Quit },
+		"histogram": plain(func(m *model) {
+			m.showChart = !m.showChart
+			m.focusOn(keys.List)
+			m.roomFor(m.showChart, m.layout.chart)
+		}),
+		"explain": plain(func(m *model) {
+			m.showExplain = !m.showExplain
+			m.arrange()
+			m.roomFor(m.showExplain, m.layout.explain)
+		}),
+		"saved":          plain((*model).pickSaved),
+		"save":           plain((*model).askSave),
+		"history":        plain((*model).pickHistory),
+		"context":        plain((*model).pickContext),
+		"theme":          plain((*model).pickTheme),
+		"zone":           (*model).nextZone,
+		"columns":        plain((*model).pickColumns),
+		"export":         plain((*model).askExport),
+		"copy":           plain((*model).pickCopy),
+		"copy-row":       func(m *model) tea.Cmd { return m.copy("row") },
+		"editor":         func(m *model) tea.Cmd { return m.openIn(true) },
+		"pager":          func(m *model) tea.Cmd { return m.openIn(false) },
+		"pipe":           plain((*model).askPipe),
+		"focus-next":     plain(func(m *model) { m.cycle(1) }),
+		"focus-previous": plain(func(m *model) { m.cycle(-1) }),
+		"palette":        plain((*model).pickAction),
+		"help":           plain(func(m *model) { m.open(m.help()) }),
+		"escape":         (*model).escape,
+		"redraw":         func(*model) tea.Cmd { return tea.ClearScreen },
+		"suspend":        func(*model) tea.Cmd { return tea.Suspend },
+		"quit":           func(*model) tea.Cmd { return tea.Quit },
 
 		"down":           plain(func(m *model) { m.list.MoveBy(1) }),
 		"up":             plain(func(m *model) { m.list.MoveBy(-1) }),
@@ -227,15 +235,34 @@ func (m *model) cycle(by int) {
 	if m.showDetail {
 		order = append(order, keys.Detail)
 	}
-	order = append(order, keys.Rail)
-	if m.showChart {
+	if m.layout.rail.h > 0 {
+		order = append(order, keys.Rail)
+	}
+	if m.layout.chart.h > 0 {
 		order = append(order, keys.Chart)
 	}
 	if m.showFacets {
 		order = append(order, keys.Facets)
 	}
-	i := slices.Index(order, m.focus)
+	i := max(0, slices.Index(order, m.focus))
 	m.focusOn(order[(i+by+len(order))%len(order)])
+}
+
+// toRail gives the keys to the breadcrumb, at the level that has something to choose from.
+func (m *model) toRail() tea.Cmd {
+	m.rail.SetLevel(m.nextLevel)
+	if m.layout.rail.h == 0 {
+		return m.pickNode()
+	}
+	m.focusOn(keys.Rail)
+	return nil
+}
+
+// roomFor says that a part that is to be shown has no room.
+func (m *model) roomFor(shown bool, r rect) {
+	if shown && r.h == 0 {
+		m.say("there is no room for it in %d columns and %d lines", m.width, m.height)
+	}
 }
 
 // escape closes, cancels or clears what is nearest.

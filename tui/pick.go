@@ -77,6 +77,11 @@ func (m *model) pickNode() tea.Cmd {
 				m.close(p)
 				return m.failed("list what there is of "+names[level], err)
 			}
+			if len(nodes) == 0 {
+				m.close(p)
+				m.say("the lines here say no %s", names[level])
+				return nil
+			}
 			p.menu.SetItems(facet.Nodes(nodes))
 			return nil
 		}

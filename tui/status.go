@@ -189,7 +189,7 @@ func (m *model) statusLine(w int) string {
 		parts = append(parts, t.Warn.Render(text.Clean(s.shards.Partial)))
 	}
 	if s.lag.N > 0 {
-		parts = append(parts, t.Dim.Render("lag "+short(s.lag.P50)+"/"+short(s.lag.P99)))
+		parts = append(parts, t.Dim.Render("lag "+short(max(0, s.lag.P50))+"/"+short(max(0, s.lag.P99))))
 	}
 	if at := m.list.Position(); at != "" {
 		parts = append(parts, t.Dim.Render(at))

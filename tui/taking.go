@@ -1,16 +1,22 @@
 package tui
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/podbeat/podbeat/cli"
+	"github.com/podbeat/podbeat/es"
 	"github.com/podbeat/podbeat/kql"
 	"github.com/podbeat/podbeat/tui/facet"
 	"github.com/podbeat/podbeat/tui/keys"
@@ -66,8 +72,12 @@ func (m *model) copy(form string) tea.Cmd {
 	case "query":
 		return m.clip(scope.Command("logtui", m.scope.Args(m.context.Name)))
 	case "curl":
-		meta := m.status.shards
-		return m.clip(fmt.Sprintf("curl -s -H 'Content-Type: application/json' -X %s %s -d %s", meta.Method, quoted(m.context.Places()[0]+meta.Path), quoted(string(meta.Request))))
+		command, err := m.curl()
+		if err != nil {
+			m.complain(err)
+			return nil
+		}
+		return m.clip(command)
 	case "kibana":
 		link, err := m.kibana()
 		if err != nil {
@@ -86,7 +96,11 @@ func (m *model) copy(form string) tea.Cmd {
 	case "row", "marks":
 		return m.clip(m.list.Text(rows))
 	case "cell":
-		return m.clip(m.value(rows[0], m.list.Cell()))
+		if field := m.list.Cell(); field != "" {
+			return m.clip(m.value(rows[0], field))
+		}
+		m.pickField("copy the value of", rows[0], func(m *model, _, value string) tea.Cmd { return m.clip(value) })
+		return nil
 	}
 	format := map[string]take.Format{"message": take.Message, "json": take.JSON, "ndjson": take.NDJSON, "csv": take.CSV, "markdown": take.Markdown}[form]
 	data, err := take.Lines(format, m.takenColumns(format), rows)
@@ -95,6 +109,30 @@ func (m *model) copy(form string) tea.Cmd {
 		return nil
 	}
 	return m.clip(string(data))
+}
+
+// curl is the search of the rows as a command: of the indices as they are then, in place of a point in time.
+func (m *model) curl() (string, error) {
+	var body map[string]any
+	d := json.NewDecoder(bytes.NewReader(m.status.shards.Request))
+	d.UseNumber()
+	if err := d.Decode(&body); err != nil {
+		return "", errors.New("there is no search yet")
+	}
+	delete(body, "pit")
+	delete(body, "search_after")
+	if sort, ok := body["sort"].([]any); ok {
+		body["sort"] = slices.DeleteFunc(sort, func(by any) bool {
+			object, _ := by.(map[string]any)
+			return by == "_shard_doc" || object["_shard_doc"] != nil
+		})
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return "", err
+	}
+	place := m.context.Places()[0] + es.Path(cmp.Or(m.scope.Index, m.context.Index), "_search")
+	return "curl -s -H 'Content-Type: application/json' " + quoted(place) + " -d " + quoted(string(text)), nil
 }
 
 // quoted is s as a shell reads it as one word.
@@ -231,11 +269,11 @@ func (m *model) askExport() {
 		if path == "" {
 			return nil, errors.New("type the name of a file")
 		}
-		return m.export(path), nil
+		return m.export(path, false), nil
 	})
 }
 
-func (m *model) export(path string) tea.Cmd {
+func (m *model) export(path string, replace bool) tea.Cmd {
 	view := m.view
 	format := take.FormatOf(path, take.NDJSON)
 	columns := m.takenColumns(format)
@@ -243,7 +281,7 @@ func (m *model) export(path string) tea.Cmd {
 	m.status.work = "exporting to " + filepath.Base(path)
 	ctx, gen := m.begin(askWork)
 	return streaming(func(say func(tea.Msg)) tea.Msg {
-		e := take.Exporter{Path: path, Format: format, Columns: columns, Progress: func(rows, size int64) {
+		e := take.Exporter{Path: path, Format: format, Columns: columns, Replace: replace, Progress: func(rows, size int64) {
 			say(answer{kind: askWork, gen: gen, more: true, do: func(m *model) tea.Cmd {
 				m.status.work = fmt.Sprintf("exporting: %s", shownCount(source.Count{N: rows}))
 				if total > 0 {
@@ -255,12 +293,23 @@ func (m *model) export(path string) tea.Cmd {
 		name, rows, size, err := e.Run(ctx, view.Export)
 		return answer{kind: askWork, gen: gen, do: func(m *model) tea.Cmd {
 			m.status.work = ""
-			if err != nil {
-				if es := m.failed("export", err); es != nil || m.status.banner.Title != "" {
-					return es
-				}
+			switch {
+			case errors.Is(err, context.Canceled):
+				return nil
+			case errors.Is(err, fs.ErrExist):
+				m.pick(filepath.Base(path)+" is there already", "", items("replace it", "keep it"), func(m *model, item facet.Item) (tea.Cmd, bool) {
+					if item.ID == "replace it" {
+						return m.export(path, true), false
+					}
+					return nil, false
+				})
+				return nil
+			case err != nil:
+				m.status.banner = source.Banner{Title: "Cannot export to " + path, Do: err.Error() + " · " + m.keys.Key("export") + " asks for another file"}
+				m.arrange()
 				return nil
 			}
+			m.well()
 			m.say("exported %s lines, %s, to %s", shownCount(source.Count{N: rows}), cli.Bytes(size), name)
 			return nil
 		}}
