@@ -305,7 +305,7 @@ func (m *model) export(path string, replace bool) tea.Cmd {
 				})
 				return nil
 			case err != nil:
-				m.status.banner = source.Banner{Title: "Cannot export to " + path, Do: err.Error() + " · " + m.keys.Key("export") + " asks for another file"}
+				m.status.banner = source.Banner{Title: err.Error(), Do: m.keys.Key("export") + " asks for another file"}
 				m.arrange()
 				return nil
 			}

@@ -76,6 +76,9 @@ func (e Exporter) place() (string, error) {
 
 func (e Exporter) run(ctx context.Context, all Rows, path string) (rows, size int64, err error) {
 	temp, err := os.CreateTemp(filepath.Dir(path), ".logtui-*") // with mode 0600
+	if failed := (*fs.PathError)(nil); errors.As(err, &failed) {
+		err = fmt.Errorf("cannot write in %q: %w", filepath.Dir(path), failed.Err) // whose name is nobody's
+	}
 	if err != nil {
 		return 0, 0, err
 	}
