@@ -149,6 +149,7 @@ func scenarios(t *testing.T, dir string, c *logs.Cluster, url, program string) {
 				env.Setenv(name, value)
 			}
 			env.Setenv("URL", s.gate.url())
+			env.Setenv("POD", fmt.Sprintf("%s-%d", strings.TrimPrefix(s.name, "script-"), os.Getpid())) // for write
 			env.Setenv("LOGTUI_HOSTS", s.gate.url())
 			env.Setenv("HOME", home)
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))
