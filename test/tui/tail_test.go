@@ -63,8 +63,9 @@ func testTail(t *testing.T, c *logs.Cluster, url, program string) {
 	// From the newest up to the oldest by half pages, so that a line is seen on a whole screen whatever is being drawn.
 	drop := regexp.MustCompile(`(\d\d:\d\d:\d\d\.\d{3}).*drop (\d{6})`)
 	seen := map[string]bool{}
+	under := map[string]string{} // the line that stood above another one when it was seen last
 	look := func(text string) (oldest string) {
-		at, here := "", map[string]bool{}
+		at, before, here := "", "", map[string]bool{}
 		for i, found := range drop.FindAllStringSubmatch(text, -1) {
 			if i == 0 {
 				oldest = found[2]
@@ -72,6 +73,10 @@ func testTail(t *testing.T, c *logs.Cluster, url, program string) {
 			if found[1] < at || here[found[2]] {
 				t.Fatalf("drop %s of %s is out of order, or there twice, on\n%s", found[2], found[1], screen.Frame(text))
 			}
+			if i > 0 {
+				under[found[2]] = before
+			}
+			before = found[2]
 			at, here[found[2]], seen[found[2]] = found[1], true, true
 		}
 		return oldest
@@ -89,12 +94,12 @@ func testTail(t *testing.T, c *logs.Cluster, url, program string) {
 		last = oldest
 	}
 	if len(seen) != lines {
-		var missing []int
+		var missing []string
 		for n := range lines {
 			if !seen[fmt.Sprintf("%06d", n)] {
-				missing = append(missing, n)
+				missing = append(missing, fmt.Sprintf("%06d (%06d stands below %s)", n, n+1, under[fmt.Sprintf("%06d", n+1)]))
 			}
 		}
-		t.Errorf("%d of %d lines were on the screen; missing are %.20v", len(seen), lines, missing)
+		t.Errorf("%d of %d lines were on the screen; missing are %q", len(seen), lines, missing)
 	}
 }
