@@ -36,7 +36,11 @@ func (c clock) time(value int64) time.Time {
 	if c.nanos {
 		return time.Unix(0, value).UTC()
 	}
-	return time.UnixMilli(value).UTC()
+	t := time.UnixMilli(value).UTC()
+	if t.IsZero() { // which says that there is none
+		t = t.Add(1)
+	}
+	return t
 }
 
 func (c clock) value(t time.Time) int64 {
@@ -52,7 +56,7 @@ func (c clock) value(t time.Time) int64 {
 }
 
 func (c clock) floor(t time.Time) time.Time {
-	t = within(t)
+	t = c.within(t)
 	if c.nanos && c.numeric == "" { // an index of milliseconds reads limits as such, whatever others do
 		return t
 	}
@@ -61,15 +65,23 @@ func (c clock) floor(t time.Time) time.Time {
 
 func (c clock) ceil(t time.Time) time.Time {
 	floor := c.floor(t)
-	if floor.Before(within(t)) {
+	if floor.Before(c.within(t)) {
 		return floor.Add(time.Millisecond)
 	}
 	return floor
 }
 
-// within keeps years to the four digits that servers read.
-func within(t time.Time) time.Time {
+// Indices of nanoseconds have no time outside, and fail where they are asked for one.
+var firstNano, lastNano = time.Unix(0, 0).UTC(), time.Unix(0, math.MaxInt64).UTC()
+
+// within keeps years to the four digits that servers read, and times to those that indices of nanoseconds read.
+func (c clock) within(t time.Time) time.Time {
 	t = t.UTC()
+	if c.nanos && c.numeric == "" && t.Before(firstNano) {
+		return firstNano
+	} else if c.nanos && c.numeric == "" && t.After(lastNano) {
+		return lastNano
+	}
 	if y := t.Year(); y < 0 {
 		return time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)
 	} else if y > 9999 {
@@ -100,7 +112,7 @@ func (s *Source) clock(ctx context.Context, q Query) (clock, error) {
 	if ok && time.Since(known.at) < clockFresh {
 		return known.clock, nil
 	}
-	fields, err := s.fieldCaps(ctx, index, strings.Join(append([]string{s.names.Time}, s.names.Tie...), ","))
+	fields, err := s.fieldCaps(ctx, index, strings.Join(append([]string{s.names.Time}, s.names.Tie...), ","), true)
 	if err != nil {
 		return clock{}, err
 	}
@@ -151,11 +163,12 @@ func (s *Source) usable(fields map[string]map[string]capability) []int {
 	return usable
 }
 
-// mixed is for indices of which some keep nanoseconds and some do not. Not every server can sort them by nanoseconds.
+// mixed is for indices of which some keep nanoseconds and some do not. Not every server can sort them by nanoseconds, and none
+// those with times before 1970.
 func (s *Source) mixed(ctx context.Context, c *clock) error {
 	c.nanos, c.numeric = true, "date_nanos"
-	_, err := s.search(ctx, c.index, map[string]any{"size": 1, "_source": false, "sort": s.order(*c, Newer), "track_total_hits": false})
-	if es.Status(err) == http.StatusBadRequest {
+	a, err := s.search(ctx, c.index, map[string]any{"size": 1, "_source": false, "sort": s.order(*c, Newer), "track_total_hits": false})
+	if es.Status(err) == http.StatusBadRequest || err == nil && a.Shards.Failed > 0 {
 		c.nanos, c.numeric = false, "date"
 		err = nil
 	}
@@ -176,15 +189,21 @@ func (c *clock) exclude(field string, types map[string]capability) {
 	}
 	slices.Sort(others)
 	names := slices.DeleteFunc(strings.Split(c.index, ","), func(name string) bool { return slices.Contains(others, name) })
-	if slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, "*") }) { // else it is not known as leaving out
+	if slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, "*") }) {
 		for _, name := range others {
 			names = append(names, "-"+name)
 		}
+	} else { // nothing can be left out of aliases
+		names = slices.Concat(types["date"].Indices, types["date_nanos"].Indices)
 	}
 	if all := strings.Join(names, ","); len(all) < 3000 {
 		c.index = all
 	}
-	c.partial = fmt.Sprintf("in %d indices, as %.200s, %s is no date: they are left out", len(others), printable(others[0]), field)
+	which := printable(others[0])
+	if len(others) > 1 {
+		which = fmt.Sprintf("%d indices, as %s", len(others), which)
+	}
+	c.partial = fmt.Sprintf("%s is no date in %.250s: what is there is left out", field, which)
 }
 
 // noTime tells indices without the time field, which is an error, from no indices and from such without documents.

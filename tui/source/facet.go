@@ -139,7 +139,7 @@ func (v *View) facetOfRows(ctx context.Context, field string, n int) (Facet, err
 	f := Facet{Field: field, Kind: AtLeast}
 	query := v.query
 	query.Fields = []string{field}
-	page, err := (&View{source: v.source, query: query, loose: true}).Before(ctx, nil, sampledRows)
+	page, err := (&View{source: v.source, query: query, loose: true, untimed: v.untimed}).Before(ctx, nil, sampledRows)
 	if err != nil {
 		return Facet{}, err
 	}

@@ -171,6 +171,12 @@ func TestTimesThatCannotBeOrderedBy(t *testing.T) {
 		if err != nil || len(page.Rows) > 0 || !page.End {
 			t.Errorf("without any document: %+v (%v)", page, err)
 		}
+		for _, name := range []string{pattern + "1", pattern + "1," + pattern + "0"} {
+			_, err = Open(p.client, Options{Index: name}).View(Query{}).Before(t.Context(), nil, 10)
+			if b := Advice(err); !strings.Contains(b.Title, "no such index") {
+				t.Errorf("%s: %v: %+v", name, err, b)
+			}
+		}
 
 		words := p.pattern()
 		p.create(t, words+"0", 1, "keyword")
@@ -193,20 +199,53 @@ func TestMappingConflict(t *testing.T) {
 		p.create(t, pattern+"0", 1, "date")
 		p.create(t, pattern+"1", 1, "keyword")
 		p.write(t, written{pattern + "0", "1", `"@timestamp":"2026-11-20T12:00:00Z"`}, written{pattern + "1", "2", `"@timestamp":"2026-11-20T12:00:01Z"`})
-		page, err := Open(p.client, Options{Index: pattern + "*"}).View(Query{}).Before(t.Context(), nil, 10)
-		if err != nil || len(page.Rows) != 1 || !page.End || !strings.Contains(page.Partial, "in 1 indices, as "+pattern+"1, @timestamp is no date") {
-			t.Errorf("%d rows, %q (%v)", len(page.Rows), page.Partial, err)
-		}
-		_, err = Open(p.client, Options{Index: pattern + "0," + pattern + "1"}).View(Query{}).Before(t.Context(), nil, 10)
-		if err != nil {
-			t.Error(err)
-		}
 		services.Call(t, "POST", p.url+"/_aliases", `{"actions":[{"add":{"index":"`+pattern+`0","alias":"`+pattern+`all"}},{"add":{"index":"`+pattern+`1","alias":"`+pattern+`all"}}]}`, 200)
-		_, err = Open(p.client, Options{Index: pattern + "all"}).View(Query{}).Before(t.Context(), nil, 10)
-		if b := Advice(err); !strings.Contains(b.Title, "different types") {
-			t.Errorf("%v: %+v", err, b)
+		for _, index := range []string{pattern + "*", pattern + "0," + pattern + "1", pattern + "all"} {
+			v := Open(p.client, Options{Index: index}).View(Query{})
+			page, err := v.Before(t.Context(), nil, 10)
+			if err != nil || len(page.Rows) != 1 || !page.End || page.Failed || !strings.Contains(page.Partial, "@timestamp is no date in "+pattern+"1: ") {
+				t.Errorf("%s: %d rows, %q (%v)", index, len(page.Rows), page.Partial, err)
+			}
+			if count, meta, err := v.Count(t.Context()); err != nil || count != (Count{1, AtLeast}) || meta.Partial == "" {
+				t.Errorf("%s: %v (%v)", index, count, err)
+			}
+			if err := v.Export(t.Context(), nil, func([]*Row) error { return nil }); err != nil {
+				t.Errorf("%s: %v", index, err)
+			}
 		}
 	})
+}
+
+// What some shards fail to answer does not hide what the others answer.
+func TestShardsThatFail(t *testing.T) {
+	for _, major := range []int{7, 8} {
+		url := services.Elasticsearch(t, major)
+		p := place{fmt.Sprint("failing", major), url, clientOf(t, es.Config{Hosts: []string{url}})}
+		pattern := p.pattern()
+		services.Call(t, "PUT", p.url+"/"+pattern+"0", `{"mappings":{"properties":{"@timestamp":{"type":"date"},"took":{"type":"keyword"}}}}`, 200)
+		t.Cleanup(func() { services.Call(t, "DELETE", p.url+"/"+pattern+"0", "", 200) })
+		p.create(t, pattern+"1", 1, "date")
+		p.write(t, written{pattern + "0", "1", `"@timestamp":"2026-11-20T12:00:00Z","took":"long"`}, written{pattern + "1", "2", `"@timestamp":"2026-11-20T12:00:01Z","took":1`})
+		for _, query := range []Query{{}, {From: noon, To: noon.Add(time.Hour)}} {
+			query.Filter = map[string]any{"range": map[string]any{"took": map[string]any{"gte": "long"}}}
+			v := Open(p.client, Options{Index: pattern + "*"}).View(query)
+			for range 2 {
+				older, err := v.Before(t.Context(), nil, 10)
+				newer, failed := v.After(t.Context(), nil, 10)
+				for _, page := range []Page{older, newer} {
+					if len(page.Rows) != 1 || page.Rows[0].ID != "1" || !page.End || !page.Failed || !strings.Contains(page.Partial, "1 of 2 shards failed") {
+						t.Errorf("%d rows, %q (%v, %v)", len(page.Rows), page.Partial, err, failed)
+					}
+				}
+			}
+			if err := v.Export(t.Context(), nil, func([]*Row) error { return nil }); err == nil {
+				t.Error("an export that is not whole")
+			}
+			if _, err := Open(p.client, Options{Index: pattern + "1"}).View(query).Before(t.Context(), nil, 10); err == nil {
+				t.Error("all shards failed")
+			}
+		}
+	}
 }
 
 func TestTimesAreAsPreciseAsIndicesKeepThem(t *testing.T) {
@@ -246,6 +285,21 @@ func TestTimesAreAsPreciseAsIndicesKeepThem(t *testing.T) {
 			if types[0] == "date_nanos" && len(newer.Rows) != 3 {
 				t.Errorf("%v: %d newer", types, len(newer.Rows))
 			}
+		}
+	})
+}
+
+// Nanoseconds begin in 1970: what is older is listed with milliseconds.
+func TestOldDocumentsBesideNanoseconds(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		pattern := p.pattern()
+		p.create(t, pattern+"0", 1, "date")
+		p.create(t, pattern+"1", 1, "date_nanos")
+		docs := []written{{pattern + "0", "1", `"@timestamp":"1960-01-01T00:00:00Z"`}, {pattern + "0", "2", `"@timestamp":"2026-11-20T12:00:00Z"`},
+			{pattern + "1", "3", `"@timestamp":"2026-11-20T12:00:00.000000001Z"`}}
+		p.write(t, docs...)
+		for _, dir := range []Direction{Older, Newer} {
+			check(t, walk(t, Open(p.client, Options{Index: pattern + "*"}).View(Query{}), dir, 2, nil), keys(docs))
 		}
 	})
 }
@@ -300,6 +354,29 @@ func TestFirstRowsComeBeforeTheWholeAnswer(t *testing.T) {
 				t.Errorf("%d rows, want %d", len(rows), test.n)
 			}
 			same(t, rows, all[len(all)-len(rows):])
+		}
+	})
+}
+
+func TestLimitsOfNanoseconds(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		pattern := p.pattern()
+		p.create(t, pattern+"0", 1, "date_nanos")
+		p.write(t, written{pattern + "0", "1", `"@timestamp":"2026-11-20T12:00:00.000000001Z"`})
+		s := Open(p.client, Options{Index: pattern + "*"})
+		year := func(y int) time.Time { return time.Date(y, 1, 1, 0, 0, 0, 0, time.UTC) }
+		for _, test := range []struct {
+			from, to time.Time
+			want     int64
+		}{
+			{year(1900), year(3000), 1}, {year(1900), time.Time{}, 1}, {time.Time{}, year(3000), 1}, {year(1), year(1900), 0}, {year(2500), year(9999), 0},
+		} {
+			v := s.View(Query{From: test.from, To: test.to})
+			page, err := v.Before(t.Context(), nil, 10)
+			count, _, failed := v.Count(t.Context())
+			if err != nil || failed != nil || int64(len(page.Rows)) != test.want || count != (Count{N: test.want}) || page.Partial != "" {
+				t.Errorf("%v to %v: %d rows, %v (%v, %v)", test.from, test.to, len(page.Rows), count, err, failed)
+			}
 		}
 	})
 }

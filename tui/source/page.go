@@ -23,6 +23,8 @@ type step struct {
 	dir    Direction
 	n      int
 	filter any // more that rows must match; nil: nothing
+
+	untimed bool // only documents without a time; else only those that have one
 }
 
 // Before returns about n rows older than row, which may be of another view; nil: the newest. There are more than n where
@@ -97,22 +99,61 @@ func (v *View) Document(ctx context.Context, row *Row) (json.RawMessage, error) 
 	return nil, fmt.Errorf("cannot get the document %s of %s: it is not there any more", printable(row.ID), printable(row.Index))
 }
 
-// page reads runs, which are documents alike in what the server sorts by, and puts each in order. A run whose end was not
-// seen is left to the next page, unless it is all there is.
+// page reads documents that have a time, those that have none, or some of both, where the ones end and the others begin. They are
+// asked for apart: servers that pass over shards by the place where a page begins forget documents without the field they sort by.
 func (v *View) page(ctx context.Context, want step) (Page, error) {
 	c, err := v.source.clock(ctx, v.query)
 	if err != nil {
 		return Page{}, err
 	}
+	want.untimed = want.from.untimed() || v.all() && want.dir == Newer && want.from == nil && want.at.IsZero()
+	if want.untimed && !v.untimed { // the row is of another view
+		if want.dir == Older {
+			return Page{End: true}, nil
+		}
+		want.untimed, want.from = false, nil
+	}
+	page, err := v.part(ctx, c, want)
+	if err != nil || !page.End || want.untimed == (want.dir == Older) || !want.untimed && !v.all() {
+		return page, err
+	}
+	if want.n -= len(page.Rows); want.n <= 0 {
+		page.End = false
+		return page, nil
+	}
+	want.untimed, want.from, want.within, want.at = !want.untimed, nil, false, time.Time{}
+	rest, err := v.part(ctx, c, want)
+	if err != nil {
+		return Page{}, err
+	}
+	older, newer := rest, page
+	if want.dir == Newer {
+		older, newer = page, rest
+	}
+	return Page{Rows: slices.Concat(older.Rows, newer.Rows), End: rest.End, Meta: newer.Meta.and(older.Meta)}, nil
+}
+
+// all says that the view has, or may have, documents without a time.
+func (v *View) all() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.untimed && !v.timed
+}
+
+// part reads runs, which are documents alike in what the server sorts by, and puts each in order. A run whose end was not
+// seen is left to the next page, unless it is all there is.
+func (v *View) part(ctx context.Context, c clock, want step) (Page, error) {
 	r := &reading{view: v, clock: c, step: want, size: min(max(want.n, 1), maxRun-1) + 1}
-	r.window = v.window(r.size)
+	if !r.untimed {
+		r.window = v.window(r.size)
+	}
 	for {
 		a, err := r.more(ctx)
 		if err != nil {
 			return Page{}, err
 		}
 		if r.done(a) {
-			v.learn(r.rows)
+			v.learn(r)
 			return r.page(), nil
 		}
 	}
@@ -140,13 +181,16 @@ func (r *reading) more(ctx context.Context) (*answer, error) {
 		return nil, err
 	}
 	if r.meta.Request != nil {
-		a.Took, a.Elapsed, a.Partial = a.Took+r.meta.Took, a.Elapsed+r.meta.Elapsed, cmp.Or(r.meta.Partial, a.Partial)
+		a.Meta = a.Meta.and(r.meta)
 	}
 	a.Partial = cmp.Or(a.Partial, r.clock.partial)
 	r.meta = a.Meta
 	rows := r.view.source.rows(r.clock, a.Hits)
 	for i, row := range rows {
 		row.sort = a.Hits[i].Sort
+		if r.untimed { // it is sorted by nothing that it has
+			row.Time, row.Tie, row.ties = time.Time{}, math.MaxInt64, nil
+		}
 		if r.beyond(row) {
 			r.rows = append(r.rows, row)
 		}
@@ -162,12 +206,20 @@ func (r *reading) body(pit int) map[string]any {
 		r.pit, r.after, r.rows = pit, nil, nil // what was read is of another point in time
 	}
 	s := r.view.source
+	query, part := r.view.query, r.near()
 	order := s.order(r.clock, r.dir)
 	var after []any
 	end := int64(-1)
 	word := "asc"
 	if r.dir == Older {
 		word, end = "desc", math.MaxInt64
+	}
+	switch {
+	case r.untimed:
+		query.From, query.To, order = time.Time{}, time.Time{}, nil
+		part = map[string]any{"bool": map[string]any{"must_not": []any{s.timed()}}}
+	case part == nil && query.always():
+		part = s.timed()
 	}
 	switch {
 	case r.after != nil:
@@ -181,7 +233,7 @@ func (r *reading) body(pit int) map[string]any {
 		if at, ok := whole(r.from.sort[len(order)]); ok && r.within {
 			after[len(order)] = at - int64(r.dir)
 		}
-	case r.from != nil:
+	case r.from != nil && !r.untimed:
 		after = s.beside(r.clock, r.from, r.dir)
 		if pit > 0 {
 			after = append(after, end)
@@ -189,9 +241,11 @@ func (r *reading) body(pit int) map[string]any {
 	}
 	if pit > 0 {
 		order = append(order, map[string]any{"_shard_doc": word})
+	} else if r.untimed {
+		order = []any{"_doc"}
 	}
 	body := map[string]any{"size": r.size, "sort": order, "track_total_hits": false,
-		"_source": s.included(r.view.query.Fields), "query": s.filter(r.view.query, r.clock, r.near(), r.filter)}
+		"_source": s.included(r.view.query.Fields), "query": s.filter(query, r.clock, part, r.filter)}
 	if after != nil {
 		body["search_after"] = after
 	}
@@ -205,6 +259,8 @@ func (r *reading) near() any {
 	query := r.view.query
 	begin := r.at
 	switch {
+	case r.untimed:
+		return nil
 	case r.from != nil:
 		begin = r.from.Time
 	case begin.IsZero() && r.dir == Newer:
@@ -231,6 +287,10 @@ func (r *reading) near() any {
 			to = begin
 		}
 	}
+	if r.clock.numeric != "" && (!from.IsZero() && from.Before(firstNano) || !to.IsZero() && to.Before(firstNano)) {
+		r.window = 0 // some of the indices cannot read that
+		return nil
+	}
 	if from.IsZero() && to.IsZero() {
 		return nil
 	}
@@ -247,13 +307,18 @@ func (v *View) window(rows int) time.Duration {
 	return min(max(v.apart*time.Duration(4*max(rows, 200)), time.Second), 24*time.Hour)
 }
 
-// learn notes how far apart rows are.
-func (v *View) learn(rows []*Row) {
+// learn notes how far apart rows are, and whether there are some without a time.
+func (v *View) learn(r *reading) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	rows := r.rows
+	if r.untimed {
+		v.timed = v.timed || len(rows) == 0 && r.end && r.from == nil && r.filter == nil && !r.meta.Failed
+		return
+	}
 	if len(rows) < 2 {
 		return
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.apart = rows[len(rows)-1].Time.Sub(rows[0].Time).Abs()/time.Duration(len(rows)) + 1
 }
 
@@ -301,7 +366,9 @@ func (r *reading) done(a *answer) bool {
 	}
 	// Without a point in time nothing tells the documents of a run apart for the server: it has to be in one answer.
 	if r.size == maxRun {
-		r.meta.Partial = cmp.Or(r.meta.Partial, fmt.Sprintf("more than %d documents have one time, of which the server gives no others", maxRun))
+		if !r.meta.Failed {
+			r.meta.Partial, r.meta.Failed = fmt.Sprintf("more than %d documents have one time, or none, of which the server gives no others", maxRun), true
+		}
 		return len(r.rows) > 0
 	}
 	r.size, r.after, r.rows = maxRun, nil, nil
@@ -418,7 +485,7 @@ func (v *View) slices(ctx context.Context, n int, yield func(Page, error) bool) 
 		if last {
 			part.From = v.query.From
 		}
-		slice := &View{source: v.source, query: part, loose: true}
+		slice := &View{source: v.source, query: part, loose: true, untimed: last && v.untimed}
 		var row *Row
 		for done := false; !done; {
 			page, err := slice.Before(ctx, row, n)
@@ -451,7 +518,7 @@ func (v *View) Export(ctx context.Context, fields []string, each func(rows []*Ro
 		if err != nil {
 			return err
 		}
-		if page.Partial != "" {
+		if page.Failed {
 			return errors.New("cannot export all documents: " + page.Partial)
 		}
 		if len(page.Rows) > 0 {

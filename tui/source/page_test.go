@@ -290,6 +290,92 @@ func TestExportGivesAllRowsOnce(t *testing.T) {
 	})
 }
 
+// Documents without a time are the oldest, where there are no limits of time.
+func TestDocumentsWithoutTime(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		pattern, timed := prepared(t, p, 300)
+		timed = append(timed, written{pattern + "0", "zero", `"@timestamp":"0001-01-01T00:00:00Z"`})
+		docs := slices.Clone(timed)
+		for i := range 70 {
+			none := []string{`"@timestamp":null,"took":7`, `"took":7`, `"took":8,"event":{"sequence":3}`}[i%3]
+			docs = append(docs, written{fmt.Sprintf("%s%d", pattern, i%3), fmt.Sprintf("none-%d", i), none})
+		}
+		p.write(t, docs[len(timed)-1:]...)
+		for _, held := range []bool{true, false} {
+			s := Open(p.client, Options{Index: pattern + "*"})
+			if !held {
+				s.lack(pointInTime)
+			}
+			v := s.View(Query{})
+			var all []*Row
+			for _, n := range []int{500, 20, 3} {
+				for _, dir := range []Direction{Older, Newer} {
+					rows := walk(t, v, dir, n, nil)
+					check(t, rows, keys(docs))
+					if all == nil {
+						all = rows
+					}
+					same(t, rows, all)
+				}
+			}
+			if !all[69].Time.IsZero() || all[70].Time.IsZero() || all[70].ID != "zero" {
+				t.Errorf("rows 69 and 70 are %v and %v", all[69], all[70])
+			}
+			for _, i := range []int{0, 1, 35, 69, 70, 71, 200} {
+				row := &Row{Index: all[i].Index, ID: all[i].ID, Time: all[i].Time, Tie: all[i].Tie}
+				older, newer, err := v.From(t.Context(), row, 40)
+				if err != nil {
+					t.Fatal(err)
+				}
+				same(t, slices.Concat(older.Rows, newer.Rows), all[i-len(older.Rows):i+len(newer.Rows)])
+				if i > 0 && len(older.Rows) == 0 || newer.Rows[0].Key() != row.Key() {
+					t.Errorf("%d: %d older, %d newer", i, len(older.Rows), len(newer.Rows))
+				}
+			}
+			bounded := s.View(Query{From: noon.Add(-time.Hour)})
+			check(t, walk(t, bounded, Newer, 100, nil), keys(timed[:300]))
+			older, newer, err := bounded.From(t.Context(), all[3], 10)
+			if err != nil || len(older.Rows) > 0 || !older.End || len(newer.Rows) == 0 || newer.Rows[0].Time.Before(noon) {
+				t.Errorf("%d older, %d newer (%v)", len(older.Rows), len(newer.Rows), err)
+			}
+			found, err := v.Find(t.Context(), all[len(all)-1], Older, map[string]any{"term": map[string]any{"took": 8}})
+			if err != nil || found == nil || found.Key() != all[lastOf(all, `"took":8`)].Key() {
+				t.Errorf("found %v (%v)", found, err)
+			}
+			if count, _, err := v.Count(t.Context()); err != nil || count != (Count{N: 371}) {
+				t.Errorf("%v documents (%v)", count, err)
+			}
+			if count, _, err := bounded.Count(t.Context()); err != nil || count != (Count{N: 300}) {
+				t.Errorf("%v documents (%v)", count, err)
+			}
+			if newest, err := v.Newest(t.Context()); err != nil || newest.Before(noon) {
+				t.Errorf("the newest is of %v (%v)", newest, err)
+			}
+			if whole, err := v.Document(t.Context(), all[5]); err != nil || !strings.Contains(string(whole), "took") {
+				t.Errorf("%s (%v)", whole, err)
+			}
+			var exported []*Row
+			if err := v.Export(t.Context(), nil, func(rows []*Row) error { exported = append(exported, rows...); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			same(t, exported, all)
+			if len(exported) != len(all) {
+				t.Errorf("%d rows exported", len(exported))
+			}
+		}
+	})
+}
+
+// lastOf is the index of the last row that has text in it.
+func lastOf(rows []*Row, text string) int {
+	for i, row := range slices.Backward(rows) {
+		if strings.Contains(string(row.Source), text) {
+			return i
+		}
+	}
+	return -1
+}
+
 func TestFind(t *testing.T) {
 	everywhere(t, func(t *testing.T, p place) {
 		pattern, _ := prepared(t, p, 900)

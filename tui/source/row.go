@@ -9,7 +9,7 @@ import (
 // A Row is one document, with the fields that were asked for.
 type Row struct {
 	Index, ID string
-	Time      time.Time // of the time field, as precise as the index keeps it
+	Time      time.Time // of the time field, as precise as the index keeps it; zero: it has none
 	Tie       int64     // orders documents of one time, see Names.Tie
 	Level     Level     // of the level field
 	Source    []byte    // the document, as JSON of one object
@@ -21,6 +21,9 @@ type Row struct {
 
 // Key tells documents apart.
 func (r *Row) Key() string { return r.Index + "\x00" + r.ID }
+
+// untimed says that the document has no time.
+func (r *Row) untimed() bool { return r != nil && r.Time.IsZero() }
 
 // Compare orders rows as they are listed: by time, then by tie, then by key.
 func Compare(a, b *Row) int {
@@ -49,9 +52,19 @@ type Meta struct {
 	Elapsed time.Duration // until the answer was here
 	Shards  struct{ Total, Skipped, Failed int }
 	Partial string // why there may be more than the answer says; "" if it is whole
+	Failed  bool   // it is because something failed, and not what the indices are like
 	Method  string
 	Path    string // with the query of the URL
 	Request []byte // the body, JSON
+}
+
+// and is m with what is to be said of another answer to the same.
+func (m Meta) and(other Meta) Meta {
+	m.Took, m.Elapsed = m.Took+other.Took, m.Elapsed+other.Elapsed
+	if m.Partial == "" || other.Failed && !m.Failed {
+		m.Partial, m.Failed = other.Partial, other.Failed
+	}
+	return m
 }
 
 // A Count is a number of documents.

@@ -87,6 +87,7 @@ func (s *Source) search(ctx context.Context, index string, body map[string]any) 
 	}
 	a.Shards.Total, a.Shards.Skipped, a.Shards.Failed = w.Shards.Total, w.Shards.Skipped, w.Shards.Failed
 	a.Partial = w.partial()
+	a.Failed = a.Partial != ""
 	return a, nil
 }
 

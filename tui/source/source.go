@@ -6,12 +6,16 @@
 // Documents have one order everywhere, that of [Compare]: by time as precise as the index keeps it, by the tie fields, by key. Servers
 // sort by the first two; documents alike in these are read together and put in order here, so that a place in the order
 // is a value, which no point in time is needed for. What points in time are for is that pages show the same documents.
+//
+// Documents without the time field are older than all others. They are part of what has no limits of time, and there only: which
+// they are in is told by the zero [Row.Time].
 package source
 
 import (
 	"cmp"
 	"context"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
@@ -97,7 +101,7 @@ func (s *Source) Index() string { return s.index }
 type Query struct {
 	Index    string    // "" is that of the source's options
 	Filter   any       // in the query DSL; nil is all documents
-	From, To time.Time // of the time field; From is within, To is not; zero is open
+	From, To time.Time // of the time field; From is within, To is not; zero is open. If both are, documents without the field are meant, too
 	Fields   []string  // of the document that rows have, names with * too; nil is all of it
 }
 
@@ -138,9 +142,15 @@ func (s *Source) matching() url.Values {
 	return v
 }
 
+// always says that q has no limits of time: documents without one are part of it.
+func (q Query) always() bool { return q.From.IsZero() && q.To.IsZero() }
+
 // filter is q in the query DSL, with more to hold. The clock is that of q's index.
 func (s *Source) filter(q Query, c clock, more ...any) any {
-	all := []any{s.between(c, q.From, q.To)}
+	all := []any{}
+	if !q.always() {
+		all = append(all, s.between(c, q.From, q.To))
+	}
 	if q.Filter != nil {
 		all = append(all, q.Filter)
 	}
@@ -162,10 +172,13 @@ func (s *Source) between(c clock, from, to time.Time) any {
 		limits["lt"] = c.ceil(to).Format(rangeLayout)
 	}
 	if len(limits) == 1 {
-		return map[string]any{"exists": map[string]any{"field": s.names.Time}}
+		return s.timed()
 	}
 	return map[string]any{"range": map[string]any{s.names.Time: limits}}
 }
+
+// timed is the filter of documents that have a time.
+func (s *Source) timed() any { return map[string]any{"exists": map[string]any{"field": s.names.Time}} }
 
 // Of times in requests, which every server reads: nine digits of the second.
 const (
@@ -173,12 +186,12 @@ const (
 	rangeLayout = "2006-01-02T15:04:05.999999999Z"
 )
 
-// fieldCaps asks what fields there are.
-func (s *Source) fieldCaps(ctx context.Context, index, fields string) (map[string]map[string]capability, error) {
+// fieldCaps asks what fields there are. If all is true, all indices that are called by their names have to be there.
+func (s *Source) fieldCaps(ctx context.Context, index, fields string, all bool) (map[string]map[string]capability, error) {
 	var answer struct {
 		Fields map[string]map[string]capability `json:"fields"`
 	}
-	query := url.Values{"fields": {fields}, "ignore_unavailable": {"true"}, "allow_no_indices": {"true"}, "expand_wildcards": {"open"}}
+	query := url.Values{"fields": {fields}, "ignore_unavailable": {strconv.FormatBool(!all)}, "allow_no_indices": {"true"}, "expand_wildcards": {"open"}}
 	err := s.client.Do(ctx, "GET", es.Path(index, "_field_caps"), query, nil, &answer)
 	return answer.Fields, err
 }

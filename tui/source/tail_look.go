@@ -122,7 +122,7 @@ func (t *Tail) look(ctx context.Context, c clock, now time.Time) ([]tally, Meta,
 		if err != nil {
 			return nil, Meta{}, err
 		}
-		tallies, meta.Partial = append(old, tallies...), cmp.Or(meta.Partial, m.Partial)
+		tallies, meta = append(old, tallies...), meta.and(m)
 	}
 	beyond, err := t.beyond(ctx, c, horizon)
 	if err != nil {

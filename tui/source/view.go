@@ -12,15 +12,17 @@ import (
 
 // A View is the documents of a query, as of one point in time where the server has such. It may be used by several goroutines.
 type View struct {
-	source *Source
-	query  Query
-	loose  bool // without a point in time: for what is asked once
+	source  *Source
+	query   Query
+	loose   bool // without a point in time: for what is asked once
+	untimed bool // with the documents without a time
 
 	mu     sync.Mutex // of what follows; held while a point in time is opened
 	pit    string
 	opened int           // how many points in time there were
 	used   time.Time     // when the point in time was last asked
 	faulty bool          // some shards failed from the beginning
+	timed  bool          // there are no documents without a time
 	apart  time.Duration // between rows of the last page; 0: not known
 }
 
@@ -28,7 +30,7 @@ type View struct {
 const keepAlive = 2 * time.Minute
 
 // View returns the documents of q. It sends nothing.
-func (s *Source) View(q Query) *View { return &View{source: s, query: q} }
+func (s *Source) View(q Query) *View { return &View{source: s, query: q, untimed: q.always()} }
 
 // Query is what the view was made of.
 func (v *View) Query() Query { return v.query }
@@ -42,7 +44,7 @@ func (v *View) Close(ctx context.Context) { v.end(ctx, v.forget()) }
 func (v *View) forget() (pit string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	pit, v.pit = v.pit, ""
+	pit, v.pit, v.timed = v.pit, "", false
 	return pit
 }
 
