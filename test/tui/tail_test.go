@@ -84,10 +84,11 @@ func testTail(t *testing.T, c *logs.Cluster, url, program string) {
 	last := ""
 	for len(seen) < lines {
 		check(s.Keys("C-u"))
-		oldest := ""
+		oldest, before := "", ""
 		if s.Wait("lines further up", func(text string) bool {
-			oldest = look(text)
-			return oldest != last || len(seen) == lines
+			whole := text == before // else it may be half drawn
+			oldest, before = look(text), text
+			return whole && oldest != last || len(seen) == lines
 		}) != nil {
 			break // at the top
 		}
