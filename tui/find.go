@@ -142,6 +142,12 @@ func (m *model) askInstant() {
 }
 
 func (m *model) gotoInstant(t time.Time) tea.Cmd {
+	switch {
+	case !m.from.IsZero() && t.Before(m.from):
+		m.say("%s is before the range; %s changes it", m.zone.Of(t).Format("2006-01-02 15:04:05"), m.keys.Key("range"))
+	case !m.to.IsZero() && t.After(m.to):
+		m.say("%s is after the range; %s changes it", m.zone.Of(t).Format("2006-01-02 15:04:05"), m.keys.Key("range"))
+	}
 	if m.list.GotoTime(t) {
 		return nil
 	}

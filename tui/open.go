@@ -25,6 +25,9 @@ import (
 
 // Open shows the screen until it is quit. The terminal is then as it was.
 func Open(ctx context.Context, start command.Start) error {
+	if os.Getenv("TERM") == "dumb" {
+		return errors.New("cannot open the screen: TERM=dumb says that the terminal prints lines alone; `logtui query` does that")
+	}
 	if cli.Terminal(os.Stdout) == nil {
 		return errors.New("cannot open the screen: standard output is no terminal; `logtui query` prints lines without one")
 	}
@@ -56,13 +59,8 @@ func newModel(ctx context.Context, start command.Start) (*model, error) {
 	}
 	m.zone = start.Context.Times()
 	m.home = m.zone
-	m.list = list.New(m.theme, start.Context.Names(), m.zone)
-	m.list.SetBound(start.Config.TailLines)
-	m.chart = chart.New(m.theme)
 	m.bar = bar.New(m.theme)
 	m.bar.SetHistory(m.state.History())
-	m.facets = facet.NewFacets(m.theme)
-	m.rail = facet.NewRail(m.theme, scope.LevelNames())
 	m.detail = detail.New(m.theme)
 	m.patterns = facet.NewTable(m.theme)
 	if err := m.connect(start.Context); err != nil {
@@ -86,8 +84,16 @@ func (m *model) connect(c *config.Context) error {
 		m.stop(kind(k))
 	}
 	m.context, m.client = c, client.Once() // what fails is told at once, and asked again by the screen
+	m.status, m.past, m.future, m.view = status{}, nil, nil, nil
+	// Nothing of another cluster may stand under this one's name.
+	m.list = list.New(m.theme, c.Names(), m.zone)
+	m.list.SetBound(m.config.TailLines)
+	m.chart = chart.New(m.theme)
+	m.chart.SetZone(m.zone)
+	m.facets = facet.NewFacets(m.theme)
+	m.rail = facet.NewRail(m.theme, scope.LevelNames())
+	m.showDetail, m.detailR, m.clusters, m.counting = false, nil, nil, nil
 	m.fields = nil
-	m.status = status{}
 	m.openSource(c.Index, c.Names())
 	return nil
 }

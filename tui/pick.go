@@ -121,15 +121,17 @@ func (m *model) enter(name string) tea.Cmd {
 		m.complain(err)
 		return nil
 	}
+	old := m.view
 	if err := m.connect(c); err != nil {
 		m.complain(err)
 		return nil
 	}
 	s, ok := m.state.Last(c.Name)
 	if !ok {
-		s = scope.Scope{Range: c.Begin(m.now())}
+		s = scope.Scope{Range: m.scope.Range}
 	}
-	return m.search(m.pinned(s), nil)
+	m.focusOn(keys.List)
+	return tea.Batch(closing(m.ctx, old), m.search(m.pinned(s), nil))
 }
 
 // pinned is s with the pinned filters of now.
@@ -210,6 +212,7 @@ func (m *model) pickTheme() {
 	m.pick("themes", "Enter tries one; Ctrl-S keeps it", items(theme.Names()...), func(m *model, item facet.Item) (tea.Cmd, bool) {
 		m.themeName = item.ID
 		m.retheme()
+		m.say("%s; Ctrl-S keeps it", item.ID)
 		return nil, true
 	}).extra = map[string]func(*model, facet.Item) (tea.Cmd, bool){
 		"ctrl+s": func(m *model, item facet.Item) (tea.Cmd, bool) {

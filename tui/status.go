@@ -170,7 +170,11 @@ func (m *model) statusLine(w int) string {
 		parts = append(parts, m.tailState())
 	}
 	if s.known {
-		parts = append(parts, t.Text.Render(shownCount(s.count)+" lines"))
+		unit := " lines"
+		if s.count.N == 1 {
+			unit = " line"
+		}
+		parts = append(parts, t.Text.Render(shownCount(s.count)+unit))
 	}
 	if costs := m.costs(); len(costs) > 0 {
 		parts = append(parts, t.Warn.Render(text.Clean(costs[0])))
@@ -247,6 +251,9 @@ func short(d time.Duration) string {
 		return d.Round(100 * time.Millisecond).String()
 	case d < 2*time.Minute:
 		return d.Round(time.Second).String()
+	}
+	if d >= 48*time.Hour {
+		return strconv.Itoa(int(d/(24*time.Hour))) + "d"
 	}
 	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
 }
