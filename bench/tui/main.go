@@ -10,8 +10,10 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -130,24 +132,22 @@ func (b *benchmark) run(ctx context.Context) error {
 // load has the day in Elasticsearch and in the file of lines, and a podbeat that reads on.
 func (b *benchmark) load(ctx context.Context, dir, lines string) (*logs.Cluster, error) {
 	o := logs.Options{URL: b.url, Podbeat: filepath.Join(b.dir, "podbeat"), Dir: dir, N: b.n}
-	facts := logs.Plan(b.n)
-	if facts.Check(ctx, b.url, logs.Index) == nil {
-		if _, err := os.Stat(lines); err == nil {
-			return logs.Attend(o)
+	if _, err := os.Stat(lines); err != nil {
+		f, err := os.Create(lines + ".new")
+		if err != nil {
+			return nil, err
+		}
+		w := bufio.NewWriterSize(f, 1<<20)
+		logs.Print(w, b.n)
+		if err := errors.Join(w.Flush(), f.Close(), os.Rename(lines+".new", lines)); err != nil {
+			return nil, err
 		}
 	}
-	fmt.Fprintf(os.Stderr, "bringing %d documents into %s\n", b.n, b.url)
-	f, err := os.Create(lines + ".new")
-	if err != nil {
-		return nil, err
+	if logs.Plan(b.n).Check(ctx, b.url, logs.Index) == nil {
+		return logs.Attend(o)
 	}
-	defer f.Close()
-	o.Lines = f
-	c, err := logs.Load(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	return c, os.Rename(lines+".new", lines)
+	fmt.Fprintf(os.Stderr, "bringing %d documents into %s, which has to be empty\n", b.n, b.url)
+	return logs.Load(ctx, o)
 }
 
 var (

@@ -157,11 +157,7 @@ func (c *Cluster) writeFiles() (bodies [][]byte, err error) {
 	for d, ok := g.next(); ok; d, ok = g.next() {
 		c.add(d, c.o.N)
 		if c.o.Lines != nil {
-			pod := "mobile"
-			if d.Pod != nil {
-				pod = d.Pod.Name
-			}
-			fmt.Fprintf(c.o.Lines, "%s %-7s %s: %s\n", stamp(d.Time), strings.ToUpper(d.Level), pod, d.text)
+			d.print(c.o.Lines)
 		}
 		if d.Stream == Push {
 			entries = append(entries, entry{d.Time.UnixMicro(), pushed.service, "mobile", d.text, fmt.Sprintf("mobile-%d", d.N),
@@ -187,6 +183,23 @@ func (c *Cluster) writeFiles() (bodies [][]byte, err error) {
 		bodies = append(bodies, body)
 	}
 	return bodies, nil
+}
+
+// print writes the document as a line.
+func (d Doc) print(w io.Writer) {
+	pod := "mobile"
+	if d.Pod != nil {
+		pod = d.Pod.Name
+	}
+	fmt.Fprintf(w, "%s %-7s %s: %s\n", stamp(d.Time), strings.ToUpper(d.Level), pod, d.text)
+}
+
+// Print writes a day of n documents as lines.
+func Print(w io.Writer, n int) {
+	g := newGenerator(n)
+	for d, ok := g.next(); ok; d, ok = g.next() {
+		d.print(w)
+	}
 }
 
 func create(path string) (*os.File, error) {
