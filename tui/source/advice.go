@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -25,6 +26,7 @@ type Banner struct {
 // Advice says what an error of this package means, and what to do. Of nil, and of what was cancelled, it is an empty Banner.
 func Advice(err error) Banner {
 	var noTime *TimeError
+	var file *fs.PathError
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
 		return Banner{}
@@ -32,6 +34,8 @@ func Advice(err error) Banner {
 		return noTime.advice()
 	case es.Status(err) > 0:
 		return adviceOf(err)
+	case errors.As(err, &file):
+		return Banner{"A file cannot be read or written", short(err.Error()), false, 0}
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return Banner{"The server does not answer in time", "Ask for less: a shorter time range, a narrower index pattern. Or wait: it is asked again.", true, 5 * time.Second}
 	case distrusts(err):

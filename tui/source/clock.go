@@ -112,7 +112,7 @@ func (s *Source) clock(ctx context.Context, q Query) (clock, error) {
 	if ok && time.Since(known.at) < clockFresh {
 		return known.clock, nil
 	}
-	fields, err := s.fieldCaps(ctx, index, strings.Join(append([]string{s.names.Time}, s.names.Tie...), ","), true)
+	fields, err := s.fieldCaps(ctx, index, strings.Join(append([]string{s.names.Time}, s.names.Tie...), ","))
 	if err != nil {
 		return clock{}, err
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -143,6 +144,10 @@ func TestAdvice(t *testing.T) {
 		if b := Advice(err); !strings.Contains(b.Title, test.title) || b.Retry != test.retry || b.Do == "" {
 			t.Errorf("%s: %v: %+v", test.host, err, b)
 		}
+	}
+	_, err = os.Open("/nowhere/else")
+	if b := Advice(fmt.Errorf("cannot export: %w", err)); b.Retry || !strings.Contains(b.Title, "file") {
+		t.Errorf("%v: %+v", err, b)
 	}
 	if b := Advice(nil); b != (Banner{}) {
 		t.Errorf("%+v", b)

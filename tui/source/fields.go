@@ -29,7 +29,7 @@ func (s *Source) Fields(ctx context.Context) (*Fields, error) {
 	if known != nil && time.Since(known.at) < fieldsFresh {
 		return known, nil
 	}
-	caps, err := s.fieldCaps(ctx, index, "*", false)
+	caps, err := s.fieldCaps(ctx, index, "*")
 	if err != nil {
 		if known != nil && ctx.Err() == nil {
 			return known, nil

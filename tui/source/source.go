@@ -15,7 +15,6 @@ import (
 	"cmp"
 	"context"
 	"net/url"
-	"strconv"
 	"sync"
 	"time"
 
@@ -186,12 +185,13 @@ const (
 	rangeLayout = "2006-01-02T15:04:05.999999999Z"
 )
 
-// fieldCaps asks what fields there are. If all is true, all indices that are called by their names have to be there.
-func (s *Source) fieldCaps(ctx context.Context, index, fields string, all bool) (map[string]map[string]capability, error) {
+// fieldCaps asks what fields there are. Indices that are called by their names have to be there, which searches do not ask for:
+// one may go while it is looked at.
+func (s *Source) fieldCaps(ctx context.Context, index, fields string) (map[string]map[string]capability, error) {
 	var answer struct {
 		Fields map[string]map[string]capability `json:"fields"`
 	}
-	query := url.Values{"fields": {fields}, "ignore_unavailable": {strconv.FormatBool(!all)}, "allow_no_indices": {"true"}, "expand_wildcards": {"open"}}
+	query := url.Values{"fields": {fields}, "ignore_unavailable": {"false"}, "allow_no_indices": {"true"}, "expand_wildcards": {"open"}}
 	err := s.client.Do(ctx, "GET", es.Path(index, "_field_caps"), query, nil, &answer)
 	return answer.Fields, err
 }

@@ -242,7 +242,7 @@ func (t *Tail) measure(rows []*Row, now time.Time, more bool) {
 		return
 	}
 	for _, row := range rows {
-		t.lag.add(now.Sub(row.Time))
+		t.lag.add(max(now.Sub(row.Time), 0)) // clocks differ
 	}
 	if sorted := t.late.sorted(); len(sorted) > 0 {
 		want := min(max(2*quantile(sorted, 0.99), minOverlap), maxOverlap)
