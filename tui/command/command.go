@@ -233,7 +233,7 @@ type search struct {
 	fields  *source.Fields
 	filter  any
 
-	from, to time.Time
+	from, to, now time.Time
 }
 
 // search opens the source of a context and makes the filter of what the flags ask for.
@@ -246,26 +246,29 @@ func (p *program) search(cmd *cobra.Command, f *searchFlags) (*search, error) {
 	if s.scope, _, err = f.settle(cmd, p, cfg, c); err != nil {
 		return nil, err
 	}
-	if err := s.open(cmd.Context(), s.scope.Index); err != nil {
+	if err := s.open(cmd, s.scope.Index); err != nil {
 		return nil, err
 	}
-	if len(s.fields.Names()) == 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "logtui: there is no index %s, or nothing in it\n", cli.Printable(s.source.Index()))
-	}
-	s.from, s.to = s.scope.Range.Resolve(p.now().In(c.Times().Location()))
+	s.now = p.now().In(c.Times().Location())
+	s.from, s.to = s.scope.Range.Resolve(s.now)
 	s.filter, err = s.scope.Filter(s.fields, s.source.Names(), kql.Options{Location: c.Times().Location()})
 	return s, err
 }
 
 // open connects to the context's cluster, and reads which fields there are in an index; "" is that of the context.
-func (s *search) open(ctx context.Context, index string) error {
+func (s *search) open(cmd *cobra.Command, index string) error {
 	client, err := s.context.Client()
 	if err != nil {
 		return err
 	}
 	s.source = source.Open(client, source.Options{Index: cmp.Or(index, s.context.Index), Fields: s.context.Names()})
-	s.fields, err = s.source.Fields(ctx)
-	return advised(err)
+	if s.fields, err = s.source.Fields(cmd.Context()); err != nil {
+		return advised(err)
+	}
+	if len(s.fields.Names()) == 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "logtui: no index matches %s, or there is nothing in it\n", cli.Printable(s.source.Index()))
+	}
+	return nil
 }
 
 // view is what is searched for, with these fields of it; nil is all.

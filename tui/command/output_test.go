@@ -1,6 +1,11 @@
 package command
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"github.com/podbeat/podbeat/test/services"
+)
 
 // TestOutputs: what each form looks like, on each server.
 func TestOutputs(t *testing.T) {
@@ -37,4 +42,41 @@ func TestOutputs(t *testing.T) {
 		f("2  100.0 %  GET /cart <*>\n", "patterns", "--query", "message: cart")
 		f("4  eu\n1  us\n", "values", "region", "--chip", "not event.sequence: (1 or 3 or 5)", "--exact")
 	})
+}
+
+// TestNotAllIndices: what some indices cannot give does not hide what the others have.
+func TestNotAllIndices(t *testing.T) {
+	url := services.Elasticsearch(t, 8)
+	alone(t, url)
+	for name, types := range map[string][2]string{"logtui-part-0": {"date", "long"}, "logtui-part-1": {"keyword", "long"}, "logtui-part-2": {"date", "keyword"}} {
+		services.Call(t, "PUT", url+"/"+name, `{"mappings":{"properties":{"@timestamp":{"type":"`+types[0]+`"},"took":{"type":"`+types[1]+`"}}}}`, 200)
+		t.Cleanup(func() { services.Call(t, "DELETE", url+"/"+name, "", 200) })
+		services.Call(t, "PUT", url+"/"+name+"/_doc/1?refresh=true", `{"@timestamp":"2026-11-20T12:00:00Z","took":1}`, 201)
+	}
+	services.Call(t, "PUT", url+"/logtui-part-0/_doc/2?refresh=true", `{"took":2}`, 201)
+	one, both := "logtui-part-0\t2\nlogtui-part-0\t1\n", "logtui-part-0\t2\nlogtui-part-0\t1\nlogtui-part-2\t1\n"
+	for _, test := range []struct {
+		args   string
+		stdout string
+		stderr string
+		code   int
+	}{
+		{"query -o ids -i logtui-part-0 --range all", one, "", 0},
+		{"query -o ids -i logtui-part-0 --range yesterday", "", "no lines found in logtui-part-0, time range yesterday", 0},
+		{"query -o count -i logtui-part-0 --range all", "2\n", "", 0},
+		{"query -o ids -i logtui-part-* --range all", both, "@timestamp is no date in logtui-part-1", 0},
+		{"query -o ids -i logtui-part-* --range all --sort asc", both, "@timestamp is no date in logtui-part-1", 0},
+		{"query -o ids -i logtui-part-0,logtui-part-2 --range all took>=word", "", "1 of 2 shards failed", 1},
+		{"query -o ids -i logtui-part-0,logtui-part-2 --range all took>=0x", "logtui-part-2\t1\n", "1 of 2 shards failed", 1},
+		{"query -i logtui-part-0 --range all tok:1", "", "there is no field tok", 0},
+		{"query -i logtui-part-0 --range yesterday --tail", "", "ends before now", 2},
+		{"query -i logtui-part-0 --out -", "", "leave it out", 2},
+		{"query -i logtui-part-0 --range all --out lines.csv.gz", "", "gzip", 2},
+		{"patterns -i logtui-part-* --range all", "", "@timestamp is no date in logtui-part-1", 0},
+	} {
+		stdout, stderr, code := run(strings.Fields(test.args)...)
+		if test.stdout != "" && stdout != test.stdout || code != test.code || !strings.Contains(stderr, test.stderr) || test.stderr == "" && stderr != "" {
+			t.Errorf("%s: %d %q %q, want %d %q %q", test.args, code, stdout, stderr, test.code, test.stdout, test.stderr)
+		}
+	}
 }

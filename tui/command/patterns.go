@@ -31,9 +31,13 @@ func newPatternsCommand(p *program) *cobra.Command {
 			return err
 		}
 		message := s.source.Names().Message
-		rows, err := newest(cmd.Context(), s.view([]string{message}), *limit)
+		read := &lines{}
+		rows, err := newest(cmd.Context(), s.view([]string{message}), *limit, read)
 		if err != nil {
 			return advised(err)
+		}
+		if err := read.tell(cmd, s, true); err != nil {
+			return err
 		}
 		miner := drain.New()
 		for _, row := range rows {

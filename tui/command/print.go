@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -176,7 +177,8 @@ func (q *queryFlags) histogram(cmd *cobra.Command, s *search) error {
 		to = to.Add(time.Millisecond)
 	}
 	if from.IsZero() || !from.Before(to) {
-		return nil // there is nothing
+		noteNone(cmd, s)
+		return nil
 	}
 	interval := q.interval
 	if interval == 0 {
@@ -187,6 +189,9 @@ func (q *queryFlags) histogram(cmd *cobra.Command, s *search) error {
 		return advised(err)
 	}
 	noteMeta(cmd, h.Meta)
+	if q.interval > 0 && h.Interval != q.interval {
+		fmt.Fprintf(cmd.ErrOrStderr(), "logtui: these are parts of %v each: there would be too many of %v\n", h.Interval, q.interval)
+	}
 	_, err = io.WriteString(cmd.OutOrStdout(), drawHistogram(h, zone, cli.Terminal(cmd.OutOrStdout()) != nil))
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -62,7 +63,9 @@ func newQueryCommand(p *program) *cobra.Command {
   count      how many there are
   histogram  how many there are over time, by level
 
-Without --limit these are the newest 500 lines of the time range, the oldest of them first. Several words of KQL are put
+Without --limit these are the newest 500 lines of the time range, the oldest of them first. Documents without a time are
+older than all others, and only --range all has them. If some of the indices do not answer, the lines of the others are
+printed, and the exit code is 1. A --tail that is interrupted has done all that it was to do. Several words of KQL are put
 together with spaces. On a terminal, control characters of the lines are shown instead of obeyed; files and pipes get
 what was stored.`,
 		Example: `  logtui query 'log.level: error and kubernetes.namespace: web' --last 1h -o ndjson
@@ -133,6 +136,12 @@ func (q *queryFlags) check(cmd *cobra.Command) error {
 		return cli.Usage("-o %s is not written to a file with --out: redirect it, or take another form", q.output)
 	case q.out != "" && q.explain:
 		return cli.Usage("--explain prints no lines: leave out --out")
+	case given("out") && q.out == "":
+		return cli.Usage("--out is empty: give the name of a file, or leave it out for standard output")
+	case q.out == "-":
+		return cli.Usage("--out - is no file: leave it out for standard output, or write ./-")
+	case strings.HasSuffix(strings.ToLower(q.out), ".gz"):
+		return cli.Usage("--out writes files that are not compressed: leave it out and pipe the lines through gzip")
 	case q.force && q.out == "":
 		return cli.Usage("--force is of --out")
 	case q.interval < 0 || q.interval != 0 && q.output != "histogram":
@@ -150,6 +159,8 @@ func (q *queryFlags) check(cmd *cobra.Command) error {
 func (q *queryFlags) run(cmd *cobra.Command, s *search) error {
 	ctx, stdout := cmd.Context(), cmd.OutOrStdout()
 	switch {
+	case q.tail && !s.to.IsZero() && s.to.Before(s.now):
+		return cli.Usage("--tail is of lines to come, and the time range ends before now")
 	case q.explain:
 		return q.explained(ctx, s, stdout)
 	case q.output == "count":
@@ -169,7 +180,11 @@ func (q *queryFlags) run(cmd *cobra.Command, s *search) error {
 	view := s.view(columns)
 	defer view.Close(context.WithoutCancel(ctx))
 	began := time.Now()
-	rows, err := q.rows(ctx, view, out, cmd)
+	l := &lines{}
+	rows, err := q.rows(ctx, view, l, out, cmd)
+	if err == nil {
+		err = l.tell(cmd, s, q.tail)
+	}
 	if err == nil && q.tail {
 		err = q.follow(cmd, s, columns, began, rows, out)
 	}
@@ -251,17 +266,52 @@ func (p *ids) Write(rows []*source.Row) error {
 
 func (p *ids) Close() error { return nil }
 
+// lines is what is known of lines that are read.
+type lines struct {
+	n       int
+	partial string // why there may be more
+	failed  bool   // because something failed
+}
+
+// add takes note of a page.
+func (l *lines) add(page source.Page) {
+	l.n += len(page.Rows)
+	if l.partial == "" || page.Failed && !l.failed {
+		l.partial, l.failed = page.Partial, page.Failed
+	}
+}
+
+// err is that something failed, after which there may be more lines.
+func (l *lines) err() error {
+	if !l.failed {
+		return nil
+	}
+	return errors.New("cannot read all lines: " + cli.Printable(l.partial))
+}
+
+// tell says that there are no lines, or may be more than those printed. That something failed is an error, unless the search goes on.
+func (l *lines) tell(cmd *cobra.Command, s *search, on bool) error {
+	if l.failed && !on {
+		return l.err()
+	}
+	noteMeta(cmd, source.Meta{Partial: l.partial})
+	if l.n == 0 {
+		noteNone(cmd, s)
+	}
+	return nil
+}
+
 // rows prints the rows there are, and returns those of the end for a tail to go on from.
-func (q *queryFlags) rows(ctx context.Context, view *source.View, out printer, cmd *cobra.Command) ([]*source.Row, error) {
+func (q *queryFlags) rows(ctx context.Context, view *source.View, l *lines, out printer, cmd *cobra.Command) ([]*source.Row, error) {
 	if q.tail {
-		page, err := newest(ctx, view, q.limit)
+		page, err := newest(ctx, view, q.limit, l)
 		if err != nil {
 			return nil, advised(err)
 		}
 		return page, out.Write(page)
 	}
 	if q.order == "newest" && q.limit > 0 {
-		rows, err := newest(ctx, view, q.limit)
+		rows, err := newest(ctx, view, q.limit, l)
 		if err != nil {
 			return nil, advised(err)
 		}
@@ -274,11 +324,11 @@ func (q *queryFlags) rows(ctx context.Context, view *source.View, out printer, c
 	if q.order == "desc" {
 		dir = source.Older
 	}
-	return nil, q.each(ctx, view, dir, q.limit, out.Write)
+	return nil, q.each(ctx, view, dir, q.limit, l, out.Write)
 }
 
 // newest returns the newest n rows, oldest first.
-func newest(ctx context.Context, view *source.View, n int) ([]*source.Row, error) {
+func newest(ctx context.Context, view *source.View, n int, l *lines) ([]*source.Row, error) {
 	var rows []*source.Row // newest first
 	for n > len(rows) {
 		var from *source.Row
@@ -289,9 +339,7 @@ func newest(ctx context.Context, view *source.View, n int) ([]*source.Row, error
 		if err != nil {
 			return nil, err
 		}
-		if page.Partial != "" {
-			return nil, errors.New("cannot read all lines: " + page.Partial)
-		}
+		l.add(page)
 		slices.Reverse(page.Rows)
 		rows = append(rows, page.Rows...)
 		if page.End || len(page.Rows) == 0 {
@@ -304,7 +352,7 @@ func newest(ctx context.Context, view *source.View, n int) ([]*source.Row, error
 }
 
 // each hands on the rows of a view in a direction, page by page, at most n of them; 0: all.
-func (q *queryFlags) each(ctx context.Context, view *source.View, dir source.Direction, n int, each func([]*source.Row) error) error {
+func (q *queryFlags) each(ctx context.Context, view *source.View, dir source.Direction, n int, l *lines, each func([]*source.Row) error) error {
 	var last *source.Row
 	for left := n; n == 0 || left > 0; {
 		size := pageRows
@@ -322,9 +370,7 @@ func (q *queryFlags) each(ctx context.Context, view *source.View, dir source.Dir
 		if err != nil {
 			return advised(err)
 		}
-		if page.Partial != "" {
-			return errors.New("cannot read all lines: " + page.Partial)
-		}
+		l.add(page)
 		rows := page.Rows
 		if n > 0 {
 			rows = rows[:min(left, len(rows))]
@@ -352,9 +398,12 @@ func (q *queryFlags) export(cmd *cobra.Command, s *search) error {
 	progress := cli.NewProgress(cmd.ErrOrStderr())
 	defer progress.End()
 	total := int64(q.limit)
-	if count, _, err := s.view(nil).Count(ctx); err != nil {
+	count, meta, err := s.view(nil).Count(ctx)
+	if err != nil {
 		return advised(err)
-	} else if total == 0 || count.N < total {
+	}
+	noteMeta(cmd, meta)
+	if total == 0 || count.N < total {
 		total = count.N
 	}
 	e := take.Exporter{Path: q.out, Format: format, Columns: columns, Replace: q.force, Progress: func(rows, _ int64) { progress.Step(q.out, rows, total) }}
@@ -362,21 +411,25 @@ func (q *queryFlags) export(cmd *cobra.Command, s *search) error {
 	path, rows, size, err := e.Run(ctx, func(ctx context.Context, fields []string, each func([]*source.Row) error) error {
 		view := s.view(fields)
 		defer view.Close(context.WithoutCancel(ctx))
+		l := &lines{}
 		switch {
 		case q.limit == 0 && q.order != "desc":
 			return view.Export(ctx, fields, each)
 		case q.order == "newest":
-			all, err := newest(ctx, view, q.limit)
-			if err != nil {
+			all, err := newest(ctx, view, q.limit, l)
+			if err = cmp.Or(err, l.err()); err != nil {
 				return err
 			}
 			return each(all)
 		case q.order == "desc":
-			return q.each(ctx, view, source.Older, q.limit, each)
+			return cmp.Or(q.each(ctx, view, source.Older, q.limit, l, each), l.err())
 		}
-		return q.each(ctx, view, source.Newer, q.limit, each)
+		return cmp.Or(q.each(ctx, view, source.Newer, q.limit, l, each), l.err())
 	})
 	progress.End()
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w; --force replaces it", err)
+	}
 	if err != nil {
 		return advised(err)
 	}
@@ -397,9 +450,13 @@ func (q *queryFlags) follow(cmd *cobra.Command, s *search, columns []string, beg
 			from = s.from
 		}
 	}
-	tail := s.source.Tail(source.Query{Filter: s.filter, Fields: columns}, from)
+	query := source.Query{Filter: s.filter, Fields: columns}
+	if s.to.After(began) {
+		query.To = s.to
+	}
+	tail := s.source.Tail(query, from)
 	tail.Known(shown)
-	failed := ""
+	failed, partial := "", ""
 	for {
 		batch, err := tail.Poll(ctx)
 		switch {
@@ -421,6 +478,10 @@ func (q *queryFlags) follow(cmd *cobra.Command, s *search, columns []string, beg
 			}
 			if batch.Skipped > 0 {
 				fmt.Fprintf(cmd.ErrOrStderr(), "logtui: %d lines are left out: there are more than can be fetched\n", batch.Skipped)
+			}
+			if batch.Partial != partial {
+				partial = batch.Partial
+				noteMeta(cmd, batch.Meta)
 			}
 			if err := out.Write(batch.Rows); err != nil {
 				return err
@@ -468,6 +529,16 @@ func (q *queryFlags) explained(ctx context.Context, s *search, stdout io.Writer)
 	}
 	_, err = io.WriteString(harmless(stdout), b.String())
 	return err
+}
+
+// noteNone says that a search found nothing, where, and what in the query may be why.
+func noteNone(cmd *cobra.Command, s *search) {
+	fmt.Fprintf(cmd.ErrOrStderr(), "logtui: no lines found in %s, time range %s\n", cli.Printable(s.source.Index()), cli.Printable(s.scope.Range.Text(s.context.Times().Location())))
+	if query, err := kql.Parse(s.scope.Text); err == nil {
+		for _, cost := range query.Costs(s.fields) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "logtui: %s\n", cli.Printable(cost))
+		}
+	}
 }
 
 // noteMeta says that an answer is not whole.

@@ -66,7 +66,7 @@ func newFieldsCommand(p *program) *cobra.Command {
 			return err
 		}
 		s := &search{context: c}
-		if err := s.open(cmd.Context(), *index); err != nil {
+		if err := s.open(cmd, *index); err != nil {
 			return err
 		}
 		names := s.fields.Names()
