@@ -201,6 +201,7 @@ func servers() error {
 		need("maven", path("mvn")),
 		need("curl", path("curl")),
 		need("tmux", path("tmux")),
+		need("less", path("less")),
 		need("uuid-runtime", path("uuidgen")), // the README of push has it
 		need("python3-venv", func() bool { return exec.Command("python3", "-c", "import venv, ensurepip").Run() == nil }),
 	)

@@ -416,19 +416,20 @@ func (m *model) clearLevel() tea.Cmd { return m.setLevel(m.rail.Level(), "") }
 
 // toggleTail begins to tail, with a range that ends now, or stops.
 func (m *model) toggleTail() tea.Cmd {
-	if m.tail.on {
-		m.stopTail()
+	if m.tail.on || m.tail.wanted {
+		m.stop(askTail)
+		m.tail = tailing{}
 		m.say("the tail has stopped; %s begins it again", m.keys.Key("tail"))
 		return nil
 	}
 	if !m.scope.Range.Live() {
 		s := m.scope
 		s.Range = when.Last(15 * time.Minute)
-		m.tail.on = true // search goes on with it
+		m.tail.wanted = true
 		return m.show(s, nil)
 	}
 	if !m.list.AtEnd() {
-		m.tail.on = true
+		m.tail.wanted = true
 		return m.search(m.scope, nil)
 	}
 	return m.startTail()

@@ -54,8 +54,7 @@ func (m *model) search(s scope.Scope, row *source.Row) tea.Cmd {
 		return nil
 	}
 	m.bar.SetError(nil)
-	tailing := m.tail.on
-	m.stopTail()
+	m.holdTail()
 	m.list.SetColumns(columns(s.Columns))
 	m.scope = s
 	m.from, m.to = s.Range.Resolve(m.now().In(m.zone.Location()))
@@ -72,7 +71,7 @@ func (m *model) search(s scope.Scope, row *source.Row) tea.Cmd {
 	m.list.SetNote("")
 	m.before = time.Time{}
 	m.patternsStale()
-	return tea.Batch(m.rows(row, tailing), closing(m.ctx, old), m.askFieldsOnce(), m.remember())
+	return tea.Batch(m.rows(row), closing(m.ctx, old), m.askFieldsOnce(), m.remember())
 }
 
 // filter is the scope's as DSL.
@@ -111,13 +110,13 @@ func closing(ctx context.Context, view *source.View) tea.Cmd {
 }
 
 // rows asks for the first rows of a new search: those around row, or the newest.
-func (m *model) rows(row *source.Row, tail bool) tea.Cmd {
+func (m *model) rows(row *source.Row) tea.Cmd {
 	view, rows := m.view, m.config.PageLines
 	if row != nil {
 		samePod := m.podOf(row)
 		return m.load(func(ctx context.Context) (older, newer source.Page, at *source.Row, err error) {
 			return around(ctx, view, row, rows, samePod)
-		}, func(m *model) tea.Cmd { return m.shown(tail && m.list.Following()) })
+		}, (*model).shown)
 	}
 	ctx, gen := m.begin(askRows)
 	m.list.Begin(gen)
@@ -140,7 +139,7 @@ func (m *model) rows(row *source.Row, tail bool) tea.Cmd {
 			if err != nil {
 				return m.failed("list lines", err)
 			}
-			return m.shown(tail)
+			return m.shown()
 		}}
 	})
 }
@@ -206,17 +205,17 @@ func (m *model) load(get func(ctx context.Context) (older, newer source.Page, at
 }
 
 // shown goes on when the first rows stand: histogram, then its levels, then what is around.
-func (m *model) shown(tail bool) tea.Cmd {
+func (m *model) shown() tea.Cmd {
 	m.well()
 	m.list.SetNote(m.nothingNote())
+	var tail tea.Cmd
+	if m.tail.wanted && m.scope.Range.Live() && m.list.AtEnd() {
+		tail = m.startTail()
+	}
 	if m.list.Empty() {
-		return tea.Batch(m.histogram(), m.lookBefore())
+		return tea.Batch(m.histogram(), m.lookBefore(), tail)
 	}
-	cmds := []tea.Cmd{m.histogram(), m.counts(), m.lag(), m.facet("")}
-	if tail && m.scope.Range.Live() {
-		cmds = append(cmds, m.startTail())
-	}
-	return tea.Batch(cmds...)
+	return tea.Batch(m.histogram(), m.counts(), m.lag(), m.facet(""), tail)
 }
 
 // lookBefore asks for the newest line before a range in which nothing is.

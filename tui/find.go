@@ -39,6 +39,9 @@ func (m *model) askSearch() {
 		m.searched = append(m.searched, s)
 		m.list.Search(re)
 		m.detail.Find(re)
+		if m.list.Following() { // nothing is below the newest line
+			return m.findNext(source.Older), nil
+		}
 		return m.findNext(source.Newer), nil
 	})
 	p.editor.SetHistory(m.searched)
@@ -73,6 +76,10 @@ func (m *model) findNext(dir source.Direction) tea.Cmd {
 	if m.list.Found(dir) {
 		return nil
 	}
+	other := "search-previous"
+	if dir == source.Older {
+		other = "search-next"
+	}
 	query := kql.Quote(m.find.text)
 	if n := len(m.find.text); n > 2 && m.find.text[0] == '/' {
 		query = m.names.Message + ": " + m.find.text
@@ -82,7 +89,7 @@ func (m *model) findNext(dir source.Direction) tea.Cmd {
 		m.say("no such line is loaded")
 		return nil
 	}
-	return m.findIn(dir, q.DSL(m.known(), kql.Options{}), "no further line with "+m.find.text)
+	return m.findIn(dir, q.DSL(m.known(), kql.Options{}), "no further line with "+m.find.text+"; "+m.keys.Key(other)+" looks in the other direction")
 }
 
 // nextError goes to the next line that is an error or worse.

@@ -14,6 +14,7 @@ import (
 // A tailing is the state of the tail.
 type tailing struct {
 	on      bool
+	wanted  bool // it begins when the first rows are there
 	paused  bool
 	tail    *source.Tail
 	held    []*source.Row // what came while it was paused
@@ -49,10 +50,10 @@ func (m *model) startTail() tea.Cmd {
 	return m.poll()
 }
 
-// stopTail ends the tail; what it brought stays.
-func (m *model) stopTail() {
+// holdTail ends the tail until the first rows of another search are there; what it brought stays.
+func (m *model) holdTail() {
 	m.stop(askTail)
-	m.tail = tailing{}
+	m.tail = tailing{wanted: m.tail.wanted || m.tail.on}
 }
 
 // poll waits until it is time, and looks for new lines.

@@ -147,6 +147,13 @@ func (m *model) stop(k kind) {
 	a.began = time.Time{}
 }
 
+// stopAll ends all that is under way.
+func (m *model) stopAll() {
+	for k := range m.asked {
+		m.stop(kind(k))
+	}
+}
+
 // done says whether the answer gen of kind k is the newest, which is then no longer under way.
 func (m *model) done(k kind, gen int) bool {
 	a := &m.asked[k]

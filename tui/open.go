@@ -79,10 +79,8 @@ func (m *model) connect(c *config.Context) error {
 	if err != nil {
 		return err
 	}
-	m.stopTail()
-	for k := range m.asked {
-		m.stop(kind(k))
-	}
+	m.stopAll()
+	m.tail = tailing{}
 	m.context, m.client = c, client.Once() // what fails is told at once, and asked again by the screen
 	m.status, m.past, m.future, m.view = status{}, nil, nil, nil
 	// Nothing of another cluster may stand under this one's name.
@@ -108,12 +106,13 @@ func (m *model) openSource(index string, names source.Names) {
 
 // Init begins with what the command line, or the last time, says.
 func (m *model) Init() tea.Cmd {
-	m.tail.on = m.start.Tail
+	m.tail.wanted = m.start.Tail
 	return tea.Batch(m.search(m.start.Scope, nil), everySecond(), tea.RequestBackgroundColor)
 }
 
 // leave ends what the server keeps for this program.
 func (m *model) leave() {
+	m.stopAll() // what is under way would keep the view
 	if cmd := closing(m.ctx, m.view); cmd != nil {
 		cmd()
 	}

@@ -296,7 +296,7 @@ func (m *model) explainLines(w, h int) []string {
 func (m *model) showScope() {
 	m.bar.SetText(m.scope.Text)
 	m.bar.SetChips(chips(m.scope))
-	m.bar.SetRange(m.scope.Range.Text(m.zone.Location()), m.zone.Name(m.now()))
+	m.bar.SetRange(m.scope.Range.Text(m.zone.Location()), m.zone.Name(cmp.Or(m.to, m.from, m.now())))
 	m.bar.SetLens(lensName(m.scope.Lens))
 	m.rail.SetPath(m.scope.Path)
 	m.list.SetHighlights(m.highlights())

@@ -104,6 +104,9 @@ func (m *model) copy(form string) tea.Cmd {
 	}
 	format := map[string]take.Format{"message": take.Message, "json": take.JSON, "ndjson": take.NDJSON, "csv": take.CSV, "markdown": take.Markdown}[form]
 	data, err := take.Lines(format, m.takenColumns(format), rows)
+	if format == take.JSON && len(rows) == 1 {
+		data, err = pretty(rows)
+	}
 	if err != nil {
 		m.complain(err)
 		return nil
@@ -137,6 +140,16 @@ func (m *model) curl() (string, error) {
 
 // quoted is s as a shell reads it as one word.
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// pretty is the first document as people read it.
+func pretty(rows []*source.Row) ([]byte, error) {
+	var b bytes.Buffer
+	if err := json.Indent(&b, rows[0].Source, "", "  "); err != nil {
+		return nil, fmt.Errorf("cannot read the document: %w", err)
+	}
+	b.WriteByte('\n')
+	return b.Bytes(), nil
+}
 
 // takenColumns are the columns of formats that have some.
 func (m *model) takenColumns(f take.Format) []string {
@@ -196,11 +209,12 @@ func (m *model) openIn(editor bool) tea.Cmd {
 	if len(rows) == 0 {
 		return nil
 	}
-	format, ending := take.JSON, ".json"
+	ending := ".json"
+	data, err := pretty(rows)
 	if len(rows) > 1 {
-		format, ending = take.NDJSON, ".ndjson"
+		ending = ".ndjson"
+		data, err = take.Lines(take.NDJSON, nil, rows)
 	}
-	data, err := take.Lines(format, nil, rows)
 	if err != nil {
 		m.complain(err)
 		return nil
