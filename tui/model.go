@@ -13,6 +13,7 @@ package tui
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -81,6 +82,7 @@ type model struct {
 	find       finding
 	searched   []string         // in the lines, the newest last
 	counting   []string         // fields whose values are asked for
+	away       atomic.Bool      // another program has the terminal
 	clusters   []*drain.Cluster // behind the rows of patterns
 	editing    bool             // the query has the keys
 	unfolded   bool             // all lines of the list

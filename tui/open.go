@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -31,13 +33,26 @@ func Open(ctx context.Context, start command.Start) error {
 	if cli.Terminal(os.Stdout) == nil {
 		return errors.New("cannot open the screen: standard output is no terminal; `logtui query` prints lines without one")
 	}
+	// Ctrl-C is a key here. As a signal it is for the command that has the terminal, such as one that is piped into, if there is one.
+	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
 	m, err := newModel(ctx, start)
 	if err != nil {
 		return err
 	}
 	defer m.leave()
-	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithFPS(120), tea.WithFilter(wheels()))
-	if _, err := p.Run(); err != nil && !errors.Is(err, tea.ErrInterrupted) && ctx.Err() == nil {
+	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithFPS(120), tea.WithFilter(wheels()), tea.WithoutSignalHandler())
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	go func() { // ends with the channel
+		for range interrupts {
+			if !m.away.Load() {
+				p.Quit()
+			}
+		}
+	}()
+	defer func() { signal.Stop(interrupts); close(interrupts) }()
+	if _, err := p.Run(); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("cannot go on with the screen: %w", err)
 	}
 	return nil
@@ -66,7 +81,7 @@ func newModel(ctx context.Context, start command.Start) (*model, error) {
 	if err := m.connect(start.Context); err != nil {
 		return nil, err
 	}
-	if s, ok := m.state.Last(start.Context.Name); ok && !start.Given {
+	if s, ok := m.state.Last(m.contextName()); ok && !start.Given {
 		m.start.Scope = s
 	}
 	m.focused()
@@ -120,7 +135,7 @@ func (m *model) leave() {
 
 // remember notes what is looked at, for the next start.
 func (m *model) remember() tea.Cmd {
-	state, name, s := m.state, m.context.Name, m.scope
+	state, name, s := m.state, m.contextName(), m.scope
 	return func() tea.Msg {
 		if err := state.Looked(name, s); err != nil {
 			return func(m *model) tea.Cmd { m.complain(err); return nil }

@@ -230,7 +230,7 @@ func (m *model) openIn(editor bool) tea.Cmd {
 			if editor {
 				program = take.Editor(path)
 			}
-			return run(program, remove)
+			return m.run(program, remove)
 		}
 	}
 }
@@ -251,13 +251,15 @@ func (m *model) askPipe() {
 		if err != nil {
 			return nil, err
 		}
-		return run(take.Pipe(m.ctx, command, data), func() {}), nil
+		return m.run(take.Pipe(m.ctx, command, data), func() {}), nil
 	})
 }
 
 // run gives the terminal to another program until it ends.
-func run(program *exec.Cmd, after func()) tea.Cmd {
+func (m *model) run(program *exec.Cmd, after func()) tea.Cmd {
+	m.away.Store(true)
 	return tea.ExecProcess(program, func(err error) tea.Msg {
+		m.away.Store(false)
 		after()
 		return func(m *model) tea.Cmd {
 			if err != nil {
