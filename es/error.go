@@ -1,6 +1,7 @@
 package es
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -80,8 +81,28 @@ func Type(err error) string {
 	return ""
 }
 
+// secrets replaces what a request logged in with: servers, and what is between, repeat it in errors. The request may be nil.
+func secrets(sent *http.Request) *strings.Replacer {
+	var pairs []string
+	hide := func(secret string) {
+		if len(secret) > 3 { // shorter ones are part of any text
+			pairs = append(pairs, secret, "***")
+		}
+	}
+	if sent != nil {
+		_, credentials, _ := strings.Cut(sent.Header.Get("Authorization"), " ")
+		hide(credentials)
+		if plain, err := base64.StdEncoding.DecodeString(credentials); err == nil {
+			_, password, _ := strings.Cut(string(plain), ":")
+			hide(password)
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}
+
 // answered makes an error of an answer with a status of 300 or more.
-func answered(method, path string, resp *http.Response) *Error {
+func answered(method, path string, resp *http.Response, secrets *strings.Replacer) *Error {
+	oneLine := func(s string) string { return oneLine(secrets.Replace(s)) }
 	e := &Error{Method: method, Path: path, Status: resp.StatusCode}
 	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		e.retryAfter = time.Duration(min(seconds, 3600)) * time.Second

@@ -3,6 +3,7 @@ package es
 import (
 	"compress/gzip"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -282,7 +283,7 @@ func TestRetryAfter(t *testing.T) {
 	f(&Error{retryAfter: time.Hour}, 0, 30*time.Second, 30*time.Second)
 	after := func(value string, least, most time.Duration) {
 		t.Helper()
-		e := answered("GET", "/", &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {value}}, Body: http.NoBody})
+		e := answered("GET", "/", &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {value}}, Body: http.NoBody}, secrets(nil))
 		if e.retryAfter < least || e.retryAfter > most {
 			t.Errorf("Retry-After %q is %v, want %v to %v", value, e.retryAfter, least, most)
 		}
@@ -400,7 +401,7 @@ func (c carrier) RoundTrip(r *http.Request) (*http.Response, error) { return c(r
 func TestError(t *testing.T) {
 	f := func(code int, body, want string) {
 		t.Helper()
-		e := answered("DELETE", "/a,b", &http.Response{StatusCode: code, Header: http.Header{"Location": {"http://u:secret@other/"}}, Body: io.NopCloser(strings.NewReader(body))})
+		e := answered("DELETE", "/a,b", &http.Response{StatusCode: code, Header: http.Header{"Location": {"http://u:secret@other/"}}, Body: io.NopCloser(strings.NewReader(body))}, secrets(nil))
 		if e.Error() != want {
 			t.Errorf("%d %s\ngot  %s\nwant %s", code, body, e, want)
 		}
@@ -472,7 +473,7 @@ func FuzzError(f *testing.F) {
 	f.Add(404, `{"error":"alias [x] missing"}`)
 	f.Add(502, "<html>\x1b[31m\x00")
 	f.Fuzz(func(t *testing.T, code int, body string) {
-		text := answered("GET", "/", &http.Response{StatusCode: code, Header: http.Header{"Location": {body}}, Body: io.NopCloser(strings.NewReader(body))}).Error()
+		text := answered("GET", "/", &http.Response{StatusCode: code, Header: http.Header{"Location": {body}}, Body: io.NopCloser(strings.NewReader(body))}, secrets(nil)).Error()
 		for _, r := range text {
 			if !unicode.IsPrint(r) {
 				t.Errorf("%q has %q in it", text, r)
@@ -494,4 +495,32 @@ func FuzzPath(f *testing.F) {
 			t.Errorf("Path(x, %q, %q) = %s, read as %+v (%v)", a, b, Path("x", a, b), u, err)
 		}
 	})
+}
+
+// TestSecretsInErrors: what a server repeats of the login is not told.
+func TestSecretsInErrors(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		reason, _ := json.Marshal("no: " + r.Header.Get("Authorization") + " of " + user + " with " + password)
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `{"error":{"type":"x","reason":%s}}`, reason)
+	}))
+	defer s.Close()
+	key := base64.StdEncoding.EncodeToString([]byte("id:key-of-the-api"))
+	for _, c := range []Config{{Username: "reader", Password: "pass/word"}, {APIKey: key}, {Bearer: "a.token.of-somebody"}} {
+		c.Hosts = []string{s.URL}
+		client, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = client.Do(t.Context(), "GET", "/", nil, nil, nil)
+		if Status(err) != http.StatusBadRequest || !strings.Contains(err.Error(), "no: ") || !strings.Contains(err.Error(), "***") {
+			t.Errorf("%v", err)
+		}
+		for _, secret := range []string{"pass/word", base64.StdEncoding.EncodeToString([]byte("reader:pass/word")), key, "key-of", "a.token"} {
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("%v", err)
+			}
+		}
+	}
 }

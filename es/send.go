@@ -107,11 +107,12 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 		stop()
 		return nil, nil, err
 	}
+	sent := resp.Request
 	resp.Request = req
 	answer := resp.Body
 	done = func() { answer.Close(); stop() }
 	if resp.StatusCode >= 300 {
-		err = answered(method, path, resp)
+		err = answered(method, path, resp, secrets(sent))
 		done()
 		return nil, nil, err
 	}
