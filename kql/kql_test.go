@@ -226,6 +226,8 @@ func TestErrors(t *testing.T) {
 	f(`level: "error" "warn"`, 16, 1, "'and' or 'or' is missing")
 	f(`level: error "warn"`, 14, 1, "'and' or 'or' is missing")
 	f("@timestamp > 2026-11-20T10:15:00Z", 27, 1, `put the whole value in quotes: "2026-11-20T10:15:00Z"`)
+	f("level:error level:warn", 18, 1, `write 'and' or 'or' before level, or put the whole value in quotes: "error level:warn"`)
+	f("message: see http://a", 18, 1, `put the whole value in quotes: "see http://a"`)
 	f("@timestamp > 2026-11-20 10:15", 27, 1, `put the whole value in quotes: "2026-11-20 10:15"`)
 	f("url: http://example.com/a b", 10, 1, `put the whole value in quotes: "http://example.com/a"`)
 	f("a: *b:c", 6, 1, `write \: to look for it`)

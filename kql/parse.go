@@ -108,10 +108,17 @@ func (p *parser) left() error {
 			hint = fmt.Sprintf(`write \%c to look for it`, r)
 		} else if r == ':' && end == p.pos+1 && start < p.pos && start > p.last {
 			hint = "write 'and' or 'or' before " + string(p.in[start:p.pos])
+		} else if r == ':' && start > p.last && p.named(start, p.pos) && !strings.HasPrefix(string(p.in[p.pos:end]), "://") {
+			hint = fmt.Sprintf("write 'and' or 'or' before %s, or %s", string(p.in[start:p.pos]), hint)
 		}
 		return &Error{Column: p.pos + 1, Length: 1, Text: fmt.Sprintf("%c does not belong here", r), Hint: hint}
 	}
 	return wrong(p.pos, p.pos+1, "'and' or 'or' is missing", "write one of them, or put all of the value in quotes")
+}
+
+// named says whether what is written there is more likely a field than a part of a value, as that of a time is.
+func (p *parser) named(from, to int) bool {
+	return from < to && (unicode.IsLetter(p.in[from]) || strings.ContainsRune("@_", p.in[from]))
 }
 
 // keyword takes a word that is a sign, if it stands here.
