@@ -68,6 +68,7 @@ func TestNotAllIndices(t *testing.T) {
 		{"query -o ids -i logtui-part-* --range all --sort asc", both, "@timestamp is no date in logtui-part-1", 0},
 		{"query -o ids -i logtui-part-0,logtui-part-2 --range all took>=word", "", "1 of 2 shards failed", 1},
 		{"query -o ids -i logtui-part-0,logtui-part-2 --range all took>=0x", "logtui-part-2\t1\n", "1 of 2 shards failed", 1},
+		{"query -o count -i logtui-part-0,logtui-part-2 --range all took>=0x", "≥1\n", "1 of 2 shards failed", 1},
 		{"query -i logtui-part-0 --range all tok:1", "", "there is no field tok", 0},
 		{"query -i logtui-part-0 --range yesterday --tail", "", "ends before now", 2},
 		{"query -i logtui-part-0 --out -", "", "leave it out", 2},

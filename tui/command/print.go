@@ -188,12 +188,13 @@ func (q *queryFlags) histogram(cmd *cobra.Command, s *search) error {
 	if err != nil {
 		return advised(err)
 	}
-	noteMeta(cmd, h.Meta)
 	if q.interval > 0 && h.Interval != q.interval {
 		fmt.Fprintf(cmd.ErrOrStderr(), "logtui: these are parts of %v each: there would be too many of %v\n", h.Interval, q.interval)
 	}
-	_, err = io.WriteString(cmd.OutOrStdout(), drawHistogram(h, zone, cli.Terminal(cmd.OutOrStdout()) != nil))
-	return err
+	if _, err = io.WriteString(cmd.OutOrStdout(), drawHistogram(h, zone, cli.Terminal(cmd.OutOrStdout()) != nil)); err != nil {
+		return err
+	}
+	return whole(cmd, h.Meta)
 }
 
 // drawHistogram is the text of a histogram.

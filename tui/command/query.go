@@ -168,9 +168,10 @@ func (q *queryFlags) run(cmd *cobra.Command, s *search) error {
 		if err != nil {
 			return advised(err)
 		}
-		noteMeta(cmd, meta)
-		_, err = fmt.Fprintln(stdout, number(count))
-		return err
+		if _, err := fmt.Fprintln(stdout, number(count)); err != nil {
+			return err
+		}
+		return whole(cmd, meta)
 	case q.output == "histogram":
 		return q.histogram(cmd, s)
 	case q.out != "":
@@ -539,6 +540,15 @@ func noteNone(cmd *cobra.Command, s *search) {
 			fmt.Fprintf(cmd.ErrOrStderr(), "logtui: %s\n", cli.Printable(cost))
 		}
 	}
+}
+
+// whole says that an answer is not whole, as an error where that is because something failed.
+func whole(cmd *cobra.Command, m source.Meta) error {
+	if m.Failed {
+		return errors.New("the answer is not whole: " + cli.Printable(m.Partial))
+	}
+	noteMeta(cmd, m)
+	return nil
 }
 
 // noteMeta says that an answer is not whole.

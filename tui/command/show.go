@@ -133,7 +133,6 @@ Of very many lines a sample is counted: ≈ stands before such numbers; --exact 
 		if err != nil {
 			return advised(err)
 		}
-		noteMeta(cmd, f.Meta)
 		type value struct {
 			Value string `json:"value"`
 			Count int64  `json:"count"`
@@ -146,7 +145,10 @@ Of very many lines a sample is counted: ≈ stands before such numbers; --exact 
 		if f.Other > 0 && *output == "text" {
 			fmt.Fprintf(cmd.ErrOrStderr(), "logtui: lines with other values: %s\n", number(source.Count{N: f.Other, Kind: f.Kind}))
 		}
-		return show(cmd, *output, values, lines, 0, 0)
+		if err := show(cmd, *output, values, lines, 0, 0); err != nil {
+			return err
+		}
+		return whole(cmd, f.Meta)
 	}
 	return cmd
 }

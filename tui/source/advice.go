@@ -51,7 +51,7 @@ func Advice(err error) Banner {
 		return Banner{"Nothing listens at the server's address", "Is it running, and are host and port right? It is tried again.", true, 2 * time.Second}
 	case strings.Contains(text, "write http://"):
 		return Banner{"The server speaks no TLS", "Write http:// in the host of this context.", false, 0}
-	case strings.Contains(text, "invalid character"):
+	case strings.Contains(text, "invalid character"), errors.Is(err, errOther):
 		return Banner{"What answers there is not Elasticsearch", "Check host, port and path in this context: " + short(text), true, 10 * time.Second}
 	}
 	var broken net.Error

@@ -78,6 +78,7 @@ func (v *View) Facet(ctx context.Context, field string, n int, exact bool) (Face
 
 func (f *Facet) read(a *answer) error {
 	f.Meta = a.Meta
+	f.Failed = a.Shards.Failed > 0 // and not because the time that was given is over
 	var sample map[string]json.RawMessage
 	if err := a.read("sample", &sample); err != nil {
 		return err

@@ -55,6 +55,8 @@ func newRelay(t *testing.T, to string) *relay {
 		case "close":
 			conn, _, _ := w.(http.Hijacker).Hijack()
 			conn.Close()
+		case "null":
+			w.Write([]byte("null"))
 		case "text":
 			w.Write([]byte("<html>Welcome to \x1b[31mnginx</html>"))
 		default:
@@ -100,6 +102,7 @@ func TestFaultsAreAdvisedOnAndPass(t *testing.T) {
 		{"cut", "connection to the server broke", true},
 		{"close", "connection to the server broke", true},
 		{"text", "not Elasticsearch", true},
+		{"null", "not Elasticsearch", true},
 	} {
 		for _, fresh := range []bool{true, false} {
 			view := v

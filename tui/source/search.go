@@ -76,6 +76,9 @@ func (s *Source) search(ctx context.Context, index string, body map[string]any) 
 	if err := s.client.Do(ctx, "POST", path, query, data, &w); err != nil {
 		return nil, err
 	}
+	if w.Hits.Hits == nil {
+		return nil, fmt.Errorf("cannot search: %w", errOther)
+	}
 	a.Elapsed = time.Since(began)
 	a.Took = time.Duration(w.Took) * time.Millisecond
 	a.Hits, a.Aggs, a.PIT = w.Hits.Hits, w.Aggs, w.PIT

@@ -14,6 +14,8 @@ package source
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"net/url"
 	"sync"
 	"time"
@@ -193,8 +195,14 @@ func (s *Source) fieldCaps(ctx context.Context, index, fields string) (map[strin
 	}
 	query := url.Values{"fields": {fields}, "ignore_unavailable": {"false"}, "allow_no_indices": {"true"}, "expand_wildcards": {"open"}}
 	err := s.client.Do(ctx, "GET", es.Path(index, "_field_caps"), query, nil, &answer)
+	if err == nil && answer.Fields == nil {
+		err = fmt.Errorf("cannot read which fields there are: %w", errOther)
+	}
 	return answer.Fields, err
 }
+
+// errOther is an answer of something that is no search engine.
+var errOther = errors.New("what answers there is not Elasticsearch")
 
 // capability is what _field_caps says of a field of one type.
 type capability struct {
