@@ -24,6 +24,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/podbeat/podbeat/cli"
+	"github.com/podbeat/podbeat/es"
 	"github.com/podbeat/podbeat/kql"
 	"github.com/podbeat/podbeat/tui/config"
 	"github.com/podbeat/podbeat/tui/scope"
@@ -311,7 +312,11 @@ func advised(err error) error {
 	if b.Do == "" || strings.Contains(err.Error(), b.Do) {
 		return err
 	}
-	return fmt.Errorf("%w\n%s. %s", err, b.Title, b.Do)
+	var said *es.Error // whose reason is not said twice
+	if errors.As(err, &said) && said.Reason != "" {
+		b.Do = strings.TrimRight(strings.TrimSuffix(b.Do, said.Reason), ": ")
+	}
+	return fmt.Errorf("%w\n%s", err, strings.TrimSuffix(b.Title+". "+b.Do, ". "))
 }
 
 // interrupted is the end of a program that somebody stopped.

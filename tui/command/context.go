@@ -11,11 +11,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/podbeat/podbeat/cli"
+	"github.com/podbeat/podbeat/es"
 	"github.com/podbeat/podbeat/tui/config"
 	"github.com/podbeat/podbeat/tui/source"
 )
@@ -205,6 +207,11 @@ Secrets come from standard input, or stay in files that are named; on a command 
 		if len(p.hosts) == 0 {
 			return cli.Usage("missing --host URL")
 		}
+		if !strings.Contains(strings.Join(p.hosts, " "), "${") { // a variable may be anything
+			if _, err := es.New(es.Config{Hosts: p.hosts}); err != nil {
+				return err
+			}
+		}
 		options := [][2]any{{"hosts", p.hosts}}
 		for _, f := range addFlags {
 			if value := *values[f.option]; value != "" {
@@ -243,6 +250,9 @@ Secrets come from standard input, or stay in files that are named; on a command 
 	return cmd
 }
 
+// maxSecret is the most bytes of a secret.
+const maxSecret = 64 << 10
+
 // readSecret reads a line of standard input, unseen if that is a terminal.
 func readSecret(cmd *cobra.Command, what string) (string, error) {
 	var line string
@@ -255,11 +265,17 @@ func readSecret(cmd *cobra.Command, what string) (string, error) {
 		}
 		line = string(text)
 	} else {
-		text, err := bufio.NewReader(io.LimitReader(cmd.InOrStdin(), 64<<10)).ReadString('\n')
+		text, err := bufio.NewReader(io.LimitReader(cmd.InOrStdin(), maxSecret+1)).ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", fmt.Errorf("cannot read the %s: %w", what, err)
 		}
+		if len(text) > maxSecret {
+			return "", fmt.Errorf("cannot read the %s: it is longer than %d KiB", what, maxSecret>>10)
+		}
 		line = strings.TrimRight(text, "\r\n")
+	}
+	if strings.ContainsFunc(line, unicode.IsControl) {
+		return "", fmt.Errorf("cannot read the %s: there are control characters in it", what)
 	}
 	if line == "" {
 		return "", fmt.Errorf("cannot read the %s: standard input is empty", what)

@@ -18,7 +18,7 @@ import (
 // A Banner is what people are told of an error.
 type Banner struct {
 	Title string        // what is wrong, in a few words
-	Do    string        // what to do about it
+	Do    string        // what to do about it; that it is asked again, where Retry says so, is for who asks
 	Retry bool          // it may pass by itself
 	After time.Duration // when to ask again, if so
 }
@@ -37,7 +37,7 @@ func Advice(err error) Banner {
 	case errors.As(err, &file):
 		return Banner{"A file cannot be read or written", short(err.Error()), false, 0}
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
-		return Banner{"The server does not answer in time", "Ask for less: a shorter time range, a narrower index pattern. Or wait: it is asked again.", true, 5 * time.Second}
+		return Banner{"The server does not answer in time", "Ask for less: a shorter time range, a narrower index pattern.", true, 5 * time.Second}
 	case distrusts(err):
 		return Banner{"The server's certificate is not trusted", "Give the authority that signed it (ca_file) or its fingerprint in this context.", false, 0}
 	}
@@ -48,7 +48,7 @@ func Advice(err error) Banner {
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "nothing listens there"):
-		return Banner{"Nothing listens at the server's address", "Is it running, and are host and port right? It is tried again.", true, 2 * time.Second}
+		return Banner{"Nothing listens at the server's address", "Is it running, and are host and port right?", true, 2 * time.Second}
 	case strings.Contains(text, "write http://"):
 		return Banner{"The server speaks no TLS", "Write http:// in the host of this context.", false, 0}
 	case strings.Contains(text, "invalid character"), errors.Is(err, errOther):
@@ -56,7 +56,7 @@ func Advice(err error) Banner {
 	}
 	var broken net.Error
 	if errors.As(err, &broken) || strings.Contains(text, "EOF") || strings.Contains(text, "connection reset") || strings.Contains(text, "cannot read the answer") {
-		return Banner{"The connection to the server broke", "It is tried again: " + short(text), true, 2 * time.Second}
+		return Banner{"The connection to the server broke", short(text), true, 2 * time.Second}
 	}
 	return Banner{"The search failed", short(text), true, 5 * time.Second}
 }
@@ -84,11 +84,11 @@ func adviceOf(err error) Banner {
 		}
 		return Banner{"Nothing answers there", "Is it the address of Elasticsearch or of logapi's API with its region? " + reason, false, 0}
 	case http.StatusTooManyRequests:
-		return Banner{"The server has too much to do", "It is asked again, more slowly. A shorter time range costs less.", true, 10 * time.Second}
+		return Banner{"The server has too much to do", "Wait a little. A shorter time range costs less.", true, 10 * time.Second}
 	case http.StatusServiceUnavailable:
-		return Banner{"The server, or a shard, is not available", "It is asked again. " + reason, true, 5 * time.Second}
+		return Banner{"The server, or a shard, is not available", "Wait a little. " + reason, true, 5 * time.Second}
 	case http.StatusBadGateway, http.StatusGatewayTimeout:
-		return Banner{"What lies before the server cannot reach it", "It is asked again. " + reason, true, 5 * time.Second}
+		return Banner{"What lies before the server cannot reach it", "Is the server up? " + reason, true, 5 * time.Second}
 	case http.StatusBadRequest, http.StatusInternalServerError:
 		switch {
 		case e.Type == "" && strings.Contains(e.Reason, "HTTPS"):
@@ -96,7 +96,7 @@ func adviceOf(err error) Banner {
 		case strings.Contains(e.Reason, "incompatible sort types"), strings.Contains(e.Reason, "cannot be cast to class"):
 			return Banner{"Indices have different types of one field", "Choose an index pattern without those that differ; logtui fields lists the types.", false, 0}
 		case e.Status == http.StatusInternalServerError:
-			return Banner{"The server failed", "It is asked again. " + reason, true, 5 * time.Second}
+			return Banner{"The server failed", "Its log says more. " + reason, true, 5 * time.Second}
 		}
 		return Banner{"The server refuses the search", reason, false, 0}
 	}
