@@ -179,7 +179,7 @@ func (q *queryFlags) run(cmd *cobra.Command, s *search) error {
 	}
 	out, columns := q.printer(s, stdout)
 	view := s.view(columns)
-	defer closed(ctx, view)
+	defer view.Close(context.WithoutCancel(ctx))
 	began := time.Now()
 	l := &lines{}
 	rows, err := q.rows(ctx, view, l, out, cmd)
@@ -411,7 +411,7 @@ func (q *queryFlags) export(cmd *cobra.Command, s *search) error {
 	progress.Step(q.out, 0, total)
 	path, rows, size, err := e.Run(ctx, func(ctx context.Context, fields []string, each func([]*source.Row) error) error {
 		view := s.view(fields)
-		defer closed(ctx, view)
+		defer view.Close(context.WithoutCancel(ctx))
 		l := &lines{}
 		switch {
 		case q.limit == 0 && q.order != "desc":
@@ -502,7 +502,7 @@ func (q *queryFlags) follow(cmd *cobra.Command, s *search, columns []string, beg
 func (q *queryFlags) explained(ctx context.Context, s *search, stdout io.Writer) error {
 	_, columns := q.printer(s, io.Discard)
 	view := s.view(columns)
-	defer closed(ctx, view)
+	defer view.Close(context.WithoutCancel(ctx))
 	n := cmp.Or(min(q.limit, pageRows), pageRows)
 	page, err := view.Before(ctx, nil, n)
 	if q.order == "asc" {
@@ -530,13 +530,6 @@ func (q *queryFlags) explained(ctx context.Context, s *search, stdout io.Writer)
 	}
 	_, err = io.WriteString(harmless(stdout), b.String())
 	return err
-}
-
-// closed tells the server that a view is not needed any more, and does not wait long for the answer.
-func closed(ctx context.Context, view *source.View) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 300*time.Millisecond)
-	defer cancel()
-	view.Close(ctx)
 }
 
 // noteNone says that a search found nothing, where, and what in the query may be why.

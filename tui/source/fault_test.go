@@ -312,6 +312,37 @@ func TestOldDocumentsBesideNanoseconds(t *testing.T) {
 	})
 }
 
+// A view is closed at once, also while the server does not answer.
+func TestCloseDoesNotWait(t *testing.T) {
+	r := newRelay(t, services.Elasticsearch(t, 8))
+	p := place{"hang", services.Elasticsearch(t, 8), clientOf(t, es.Config{Hosts: []string{r.url}})}
+	pattern, _ := prepared(t, p, 10)
+	v := Open(p.client, Options{Index: pattern + "*"}).View(Query{})
+	r.mode.Store("no pit")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := v.Before(ctx, nil, 5)
+		ended <- err
+	}()
+	for opening := false; !opening; time.Sleep(time.Millisecond) {
+		v.mu.Lock()
+		opening = v.opening != nil
+		v.mu.Unlock()
+	}
+	v.Close(t.Context())
+	select {
+	case err := <-ended:
+		t.Errorf("it waited: %v", err)
+	default:
+		cancel()
+		if err := <-ended; err == nil {
+			t.Error("there was an answer")
+		}
+	}
+}
+
 // A restart ends all points in time.
 func TestPagesGoOnAfterARestart(t *testing.T) {
 	dir := t.TempDir()

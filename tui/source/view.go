@@ -17,13 +17,15 @@ type View struct {
 	loose   bool // without a point in time: for what is asked once
 	untimed bool // with the documents without a time
 
-	mu     sync.Mutex // of what follows; held while a point in time is opened
-	pit    string
-	opened int           // how many points in time there were
-	used   time.Time     // when the point in time was last asked
-	faulty bool          // some shards failed from the beginning
-	timed  bool          // there are no documents without a time
-	apart  time.Duration // between rows of the last page; 0: not known
+	mu      sync.Mutex // of what follows
+	pit     string
+	opening chan struct{} // closed when the point in time that is being opened is there, or will not be; nil: none is
+	opened  int           // how many points in time there were
+	ended   int           // how often they were ended
+	used    time.Time     // when the point in time was last asked
+	faulty  bool          // some shards failed from the beginning
+	timed   bool          // there are no documents without a time
+	apart   time.Duration // between rows of the last page; 0: not known
 }
 
 // keepAlive is for how long the server holds a point in time that is not asked.
@@ -45,15 +47,16 @@ func (v *View) forget() (pit string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	pit, v.pit, v.timed = v.pit, "", false
+	v.ended++
 	return pit
 }
 
-// end tells the server that it can let go of a point in time. It would by itself, later.
+// end tells the server that it can let go of a point in time. It would by itself, later: nobody waits long for it.
 func (v *View) end(ctx context.Context, pit string) {
 	if pit == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
 	v.source.client.Once().Do(ctx, http.MethodDelete, "/_pit", nil, map[string]any{"id": pit}, nil)
 }
@@ -64,11 +67,43 @@ func (v *View) open(ctx context.Context) (pit string, number int, fresh bool, er
 		return "", 0, false, nil
 	}
 	v.mu.Lock()
-	defer v.mu.Unlock()
+	for v.opening != nil {
+		opening := v.opening
+		v.mu.Unlock()
+		select {
+		case <-opening:
+		case <-ctx.Done():
+			return "", 0, false, ctx.Err()
+		}
+		v.mu.Lock()
+	}
 	if v.pit != "" && time.Since(v.used) < keepAlive {
+		defer v.mu.Unlock()
 		v.used = time.Now()
 		return v.pit, v.opened, false, nil
 	}
+	v.opening = make(chan struct{})
+	ended := v.ended
+	v.mu.Unlock()
+	pit, err = v.hold(ctx)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	close(v.opening)
+	v.opening = nil
+	if ended != v.ended { // meanwhile: it is for nobody
+		go v.end(context.WithoutCancel(ctx), pit)
+		return "", 0, false, err
+	}
+	if pit == "" || err != nil {
+		return "", 0, false, err
+	}
+	v.pit, v.used = pit, time.Now()
+	v.opened++
+	return pit, v.opened, true, nil
+}
+
+// hold asks for a point in time; "" is that there is none, and no reason not to search.
+func (v *View) hold(ctx context.Context) (pit string, err error) {
 	query := v.source.matching()
 	query.Del("allow_no_indices")
 	query.Set("keep_alive", alive())
@@ -82,12 +117,7 @@ func (v *View) open(ctx context.Context) (pit string, number int, fresh bool, er
 	default: // there is nothing to hold, or no room, or no right to: a search without tells, if it does not answer as well
 		err = nil
 	}
-	if err == nil && answer.ID != "" {
-		v.pit, v.used = answer.ID, time.Now()
-		v.opened++
-		return v.pit, v.opened, true, nil
-	}
-	return "", 0, false, err
+	return answer.ID, err
 }
 
 func alive() string { return fmt.Sprintf("%ds", int(keepAlive.Seconds())) }
