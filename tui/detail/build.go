@@ -97,7 +97,7 @@ func (b *builder) put(l line, value string, under int, wrap bool) {
 	}
 }
 
-// tree shows the message, then everything else in the document's order.
+// tree shows the message, then everything else by name: podbeat, as others, writes the fields of each document in another order.
 func (b *builder) tree() {
 	message := b.root.find(b.names.Message)
 	if message != nil {
@@ -107,7 +107,7 @@ func (b *builder) tree() {
 			b.node(message, message.path, 0)
 		}
 	}
-	for _, kid := range b.root.kids {
+	for _, kid := range b.root.byName() {
 		b.nodeBut(kid, message)
 	}
 }
@@ -211,7 +211,7 @@ func (b *builder) node(n *node, label string, indent int) {
 		return
 	}
 	b.lines = append(b.lines, l)
-	for _, kid := range n.kids {
+	for _, kid := range n.byName() {
 		label := kid.name
 		if n.form == '[' {
 			label = "–"

@@ -193,3 +193,13 @@ func (n *node) scalars() (values []any, ok bool) {
 	}
 	return values, true
 }
+
+// byName are the values of an object by their names, of an array in their order.
+func (n *node) byName() []*node {
+	if n.form != '{' {
+		return n.kids
+	}
+	kids := slices.Clone(n.kids)
+	slices.SortStableFunc(kids, func(a, b *node) int { return strings.Compare(a.name, b.name) })
+	return kids
+}
