@@ -146,6 +146,15 @@ func (s *Source) clock(ctx context.Context, q Query) (clock, error) {
 	return c, nil
 }
 
+// gone looks again for the indices of q, of which none answered: that one which is called by its name is not there is an error.
+func (s *Source) gone(ctx context.Context, q Query) error {
+	s.mu.Lock()
+	delete(s.clocks, cmp.Or(q.Index, s.index, "*"))
+	s.mu.Unlock()
+	_, err := s.clock(ctx, q)
+	return err
+}
+
 // usable are the tie fields that can be sorted by.
 func (s *Source) usable(fields map[string]map[string]capability) []int {
 	var usable []int

@@ -312,6 +312,54 @@ func TestOldDocumentsBesideNanoseconds(t *testing.T) {
 	})
 }
 
+func TestIndexIsGone(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		pattern, _ := prepared(t, p, 10)
+		s := Open(p.client, Options{Index: pattern + "0"})
+		v := s.View(Query{})
+		if page, err := v.Before(t.Context(), nil, 5); err != nil || len(page.Rows) == 0 {
+			t.Fatalf("%+v (%v)", page, err)
+		}
+		services.Call(t, "DELETE", p.url+"/"+pattern+"0", "", 200)
+		views := []*View{s.View(Query{})}
+		if p.name != "store" { // which keeps deleted indices in points in time
+			views = append(views, v)
+		}
+		for _, v := range views {
+			_, err := v.Before(t.Context(), nil, 5)
+			if b := Advice(err); !strings.Contains(b.Title, "no such index") || !b.Retry {
+				t.Errorf("%v: %+v", err, b)
+			}
+		}
+		p.create(t, pattern+"0", 1, "date")
+		p.write(t, written{pattern + "0", "1", `"@timestamp":"2026-11-20T12:00:00Z"`})
+		for _, v := range views {
+			if page, err := v.Before(t.Context(), nil, 5); err != nil || len(page.Rows) != 1 {
+				t.Errorf("it is there again: %d rows (%v)", len(page.Rows), err)
+			}
+		}
+	})
+}
+
+// An index that dynamic mapping made has texts with keywords below them.
+func TestDynamicMapping(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		pattern := p.pattern()
+		services.Call(t, "PUT", p.url+"/"+pattern+"0", `{"mappings":{"properties":{"kubernetes":{"properties":{"namespace":{"type":"keyword"}}}}}}`, 200)
+		t.Cleanup(func() { services.Call(t, "DELETE", p.url+"/"+pattern+"0", "", 200) })
+		p.write(t, written{pattern + "0", "1", `"@timestamp":"2026-11-20T12:00:00Z","log":{"level":"error"},"kubernetes":{"namespace":"shop","pod":{"name":"web-1"}}`})
+		v := Open(p.client, Options{Index: pattern + "0"}).View(Query{})
+		h, err := v.LevelHistogram(t.Context(), noon, noon.Add(time.Hour), time.Hour, nil)
+		if err != nil || h.Total[0] != 1 || h.Levels[0][Error] != 1 {
+			t.Errorf("%+v (%v)", h, err)
+		}
+		nodes, err := v.Topology(t.Context(), Pod, 5)
+		if err != nil || len(nodes) != 1 || nodes[0].Errors != 1 {
+			t.Errorf("%+v (%v)", nodes, err)
+		}
+	})
+}
+
 // A view is closed at once, also while the server does not answer.
 func TestCloseDoesNotWait(t *testing.T) {
 	r := newRelay(t, services.Elasticsearch(t, 8))

@@ -114,6 +114,9 @@ func (v *View) page(ctx context.Context, want step) (Page, error) {
 		want.untimed, want.from = false, nil
 	}
 	page, err := v.part(ctx, c, want)
+	if err == nil && page.Shards.Total == 0 {
+		err = v.source.gone(ctx, v.query)
+	}
 	if err != nil || !page.End || want.untimed == (want.dir == Older) || !want.untimed && !v.all() {
 		return page, err
 	}

@@ -157,6 +157,10 @@ func (v *View) renews(number int, fresh bool, a *answer, err error) bool {
 		return !fresh
 	case err != nil:
 		return false
+	case a.Shards.Total == 0: // it is of no index, and will be of none
+		go v.end(context.Background(), v.pit)
+		v.pit = ""
+		return !fresh
 	case a.PIT != "":
 		v.pit = a.PIT
 	}
