@@ -258,7 +258,7 @@ func (b *builder) style(n *node) *lipgloss.Style {
 // preview is a folded object's beginning.
 func preview(n *node) string {
 	var parts []string
-	for _, kid := range n.kids[:min(len(n.kids), 8)] {
+	for _, kid := range n.byName()[:min(len(n.kids), 8)] {
 		value := "…"
 		if kid.form == 0 {
 			value = text.Cut(text.Clean(firstLine(show(kid.value))), 40)

@@ -202,7 +202,7 @@ func TestFold(t *testing.T) {
 		t.Errorf("in the next document the cursor is on %v", value)
 	}
 	d.FoldAll()
-	f("all folded", "▸ kubernetes namespace=web pod=… labels=…\n▸ log", "▾")
+	f("all folded", "▸ kubernetes labels=… namespace=web pod=…\n▸ log", "▾")
 	d.UnfoldAll()
 	f("all unfolded", "    app shop\n    tier front", "▸")
 	d.SetMode(JSON)
