@@ -302,12 +302,17 @@ func (m *model) histogram() tea.Cmd {
 			}})
 			h, err = view.LevelHistogram(ctx, from, to, interval, loc)
 		}
+		var count source.Count
+		if err == nil { // buckets count a document with several times in each, and one without any in none
+			count, _, err = view.Count(ctx)
+		}
 		return answer{kind: askChart, gen: gen, do: func(m *model) tea.Cmd {
 			m.chart.SetLoading(false)
 			if err != nil {
 				return m.failed("count lines over time", err)
 			}
 			m.chart.SetHistogram(h)
+			m.status.count, m.status.known = count, true
 			m.status.chartAt = m.now()
 			return nil
 		}}

@@ -208,7 +208,7 @@ func (s *scenario) start(ts *testscript.TestScript, args []string) {
 	if s.screen != nil {
 		ts.Check(s.screen.Close())
 	}
-	o := screen.Options{Dir: ts.MkAbs("."), Clipboard: true, Patience: *patience}
+	o := screen.Options{Dir: ts.MkAbs("."), Clipboard: true, Patience: patient()}
 	fmt.Sscanf(args[0], "%dx%d", &o.Width, &o.Height)
 	s.columns = o.Width
 	for _, name := range []string{"PATH", "HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "TZ", "LC_ALL", "COLORTERM", "PS1", "LOGTUI_HOSTS", "URL", "WORK", "TMPDIR"} {

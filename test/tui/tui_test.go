@@ -19,6 +19,14 @@ import (
 
 var patience = flag.Duration("patience", 30*time.Second, "how long a scenario waits for what has to come")
 
+// patient is that; over a million documents more of it.
+func patient() time.Duration {
+	if harness.Soak() {
+		return 4 * *patience
+	}
+	return *patience
+}
+
 var update = flag.Bool("update", false, "write the golden files and pictures anew; look at what has changed before you keep it")
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
