@@ -41,7 +41,7 @@ func Open(ctx context.Context, start command.Start) error {
 		return err
 	}
 	defer m.leave()
-	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithFPS(120), tea.WithFilter(wheels()), tea.WithoutSignalHandler())
+	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithFPS(60), tea.WithFilter(wheels()), tea.WithoutSignalHandler())
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
 	go func() { // ends with the channel
