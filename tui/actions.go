@@ -2,6 +2,7 @@ package tui
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -277,6 +278,11 @@ func (m *model) escape() tea.Cmd {
 		m.chart.SetLoading(false)
 		m.list.Failed(source.Older)
 		m.list.Failed(source.Newer)
+		if strings.HasPrefix(m.status.work, "exporting") {
+			m.status.work = ""
+			m.say("cancelled: nothing is left of the export")
+			break
+		}
 		m.status.work = ""
 		m.say("cancelled; %s asks again", m.keys.Key("refresh"))
 	case m.showPatterns:

@@ -226,11 +226,11 @@ func (m *model) openIn(editor bool) tea.Cmd {
 				m.complain(err)
 				return nil
 			}
-			program := take.Pager(path)
+			what, program := "the pager (set PAGER to another one)", take.Pager(path)
 			if editor {
-				program = take.Editor(path)
+				what, program = "the editor (set EDITOR to another one)", take.Editor(path)
 			}
-			return m.run(program, remove)
+			return m.run(what, program, remove)
 		}
 	}
 }
@@ -251,19 +251,19 @@ func (m *model) askPipe() {
 		if err != nil {
 			return nil, err
 		}
-		return m.run(take.Pipe(m.ctx, command, data), func() {}), nil
+		return m.run(command, take.Pipe(m.ctx, command, data), func() {}), nil
 	})
 }
 
 // run gives the terminal to another program until it ends.
-func (m *model) run(program *exec.Cmd, after func()) tea.Cmd {
+func (m *model) run(what string, program *exec.Cmd, after func()) tea.Cmd {
 	m.away.Store(true)
 	return tea.ExecProcess(program, func(err error) tea.Msg {
 		m.away.Store(false)
 		after()
 		return func(m *model) tea.Cmd {
 			if err != nil {
-				m.complain(fmt.Errorf("cannot run %s: %w", strings.Join(program.Args, " "), err))
+				m.complain(fmt.Errorf("%s ended with %w", what, err))
 			}
 			return nil
 		}
