@@ -3,6 +3,7 @@ package tui
 import (
 	"cmp"
 	"context"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -464,14 +465,14 @@ func (m *model) complete() tea.Cmd {
 	if m.view != nil {
 		view = m.view
 	}
-	fields := m.fields
+	fields, names := m.fields, m.names
 	return m.ask(askComplete, func(ctx context.Context) func(*model) tea.Cmd {
 		select {
 		case <-time.After(typing):
 		case <-ctx.Done():
 			return nil
 		}
-		items := completions(ctx, place, fields, view)
+		items := completions(ctx, place, fields, names, view)
 		return func(m *model) tea.Cmd {
 			m.bar.SetItems(place.From, place.To, items)
 			return nil
@@ -480,12 +481,17 @@ func (m *model) complete() tea.Cmd {
 }
 
 // completions are what stands there, from what is there.
-func completions(ctx context.Context, place kql.Place, fields *source.Fields, view *source.View) []bar.Item {
+func completions(ctx context.Context, place kql.Place, fields *source.Fields, names source.Names, view *source.View) []bar.Item {
 	var items []bar.Item
 	switch place.Kind {
 	case kql.Field:
 		if fields == nil {
 			return nil
+		}
+		for _, name := range completeNames(slices.Sorted(maps.Keys(scope.Short(names))), place.Prefix, 100) {
+			if kind := fields.Type(name); place.Prefix != "" && strings.HasPrefix(name, place.Prefix) && (kind == "" || kind == "object") {
+				items = append(items, bar.Item{Text: name + ": ", Hint: "short"})
+			}
 		}
 		for _, name := range completeNames(fields.Names(), place.Prefix, 100) {
 			items = append(items, bar.Item{Text: name + ": ", Hint: fields.Type(name)})
@@ -496,7 +502,11 @@ func completions(ctx context.Context, place kql.Place, fields *source.Fields, vi
 		}
 		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 		defer cancel()
-		values, err := view.Values(ctx, place.Field, place.Prefix, 30)
+		field := place.Field
+		if short := scope.Short(names)[field]; len(short) > 0 && (fields == nil || fields.Type(field) == "" || fields.Type(field) == "object") {
+			field = short[0]
+		}
+		values, err := view.Values(ctx, field, place.Prefix, 30)
 		if err != nil {
 			return nil // typing goes on without
 		}

@@ -95,7 +95,7 @@ func (m *model) applyQuery() tea.Cmd {
 
 // costs are warnings about the query.
 func (m *model) costs() []string {
-	q, err := kql.Parse(m.scope.Text)
+	q, err := scope.Parse(m.scope.Text, m.known(), m.names)
 	if err != nil {
 		return nil
 	}

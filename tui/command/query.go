@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/podbeat/podbeat/cli"
-	"github.com/podbeat/podbeat/kql"
+	"github.com/podbeat/podbeat/tui/scope"
 	"github.com/podbeat/podbeat/tui/source"
 	"github.com/podbeat/podbeat/tui/take"
 )
@@ -523,7 +523,7 @@ func (q *queryFlags) explained(ctx context.Context, s *search, stdout io.Writer)
 	if page.Partial != "" {
 		fmt.Fprintf(&b, "not all: %s\n", page.Partial)
 	}
-	if query, err := kql.Parse(s.scope.Text); err == nil {
+	if query, err := scope.Parse(s.scope.Text, s.fields, s.source.Names()); err == nil {
 		for _, cost := range query.Costs(s.fields) {
 			fmt.Fprintf(&b, "slow: %s\n", cost)
 		}
@@ -535,7 +535,7 @@ func (q *queryFlags) explained(ctx context.Context, s *search, stdout io.Writer)
 // noteNone says that a search found nothing, where, and what in the query may be why.
 func noteNone(cmd *cobra.Command, s *search) {
 	fmt.Fprintf(cmd.ErrOrStderr(), "logtui: no lines found in %s, time range %s\n", cli.Printable(s.source.Index()), cli.Printable(s.scope.Range.Text(s.context.Times().Location())))
-	if query, err := kql.Parse(s.scope.Text); err == nil {
+	if query, err := scope.Parse(s.scope.Text, s.fields, s.source.Names()); err == nil {
 		for _, cost := range query.Costs(s.fields) {
 			fmt.Fprintf(cmd.ErrOrStderr(), "logtui: %s\n", cli.Printable(cost))
 		}

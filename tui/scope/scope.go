@@ -88,7 +88,7 @@ func FieldsOf(n source.Names, level int) []string {
 func (s Scope) Filter(f kql.Fields, n source.Names, o kql.Options) (any, error) {
 	var must, not []any
 	if strings.TrimSpace(s.Text) != "" {
-		q, err := kql.Parse(s.Text)
+		q, err := Parse(s.Text, f, n)
 		if err != nil {
 			return nil, err
 		}
@@ -98,7 +98,7 @@ func (s Scope) Filter(f kql.Fields, n source.Names, o kql.Options) (any, error) 
 		if c.Off {
 			continue
 		}
-		clause, err := c.filter(f, o)
+		clause, err := c.filter(f, n, o)
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("cannot filter by %s: %w", c.KQL(), err)
@@ -170,14 +170,14 @@ func is(f kql.Fields, field, value string) any {
 }
 
 // filter is the chip's query, not negated.
-func (c Chip) filter(f kql.Fields, o kql.Options) (any, error) {
+func (c Chip) filter(f kql.Fields, n source.Names, o kql.Options) (any, error) {
 	switch {
 	case c.Field != "" && c.Exists:
 		return object{"exists": object{"field": c.Field}}, nil
 	case c.Field != "":
 		return is(f, c.Field, c.Value), nil
 	}
-	q, err := kql.Parse(c.Query)
+	q, err := Parse(c.Query, f, n)
 	if err != nil {
 		return nil, err
 	}
