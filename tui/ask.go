@@ -62,7 +62,7 @@ func (m *model) search(s scope.Scope, row *source.Row) tea.Cmd {
 	m.chart.Clear()
 	m.showScope()
 	for k := range m.asked {
-		if kind(k) != askWork && kind(k) != askFields && kind(k) != askRail {
+		if kind(k) != askWork && kind(k) != askFields && kind(k) != askRail && kind(k) != askNodes {
 			m.stop(kind(k))
 		}
 	}

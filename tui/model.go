@@ -110,6 +110,7 @@ const (
 	askNewer
 	askChart
 	askRail
+	askNodes // of a picker
 	askFacet
 	askFields
 	askComplete

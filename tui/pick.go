@@ -69,7 +69,7 @@ func (m *model) pickNode() tea.Cmd {
 		"delete": func(m *model, _ facet.Item) (tea.Cmd, bool) { return m.setLevel(level, ""), false },
 	}
 	p.menu.SetLoading(true)
-	return m.ask(askRail, func(ctx context.Context) func(*model) tea.Cmd {
+	return m.ask(askNodes, func(ctx context.Context) func(*model) tea.Cmd {
 		nodes, err := view.Topology(ctx, level, 1000)
 		return func(m *model) tea.Cmd {
 			p.menu.SetLoading(false)
