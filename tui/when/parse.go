@@ -38,7 +38,9 @@ func Parse(text string, now time.Time, loc *time.Location) (Range, error) {
 	}
 	from, to := r.Resolve(now)
 	switch {
-	case !from.IsZero() && !to.IsZero() && !from.Before(to):
+	case !from.IsZero() && from.Equal(to):
+		return Range{}, fmt.Errorf("cannot read the time %q: it begins when it ends, at %s; type the earlier time first", short(text), to.Format(time.DateTime))
+	case !from.IsZero() && !to.IsZero() && from.After(to):
 		return Range{}, fmt.Errorf("cannot read the time %q: it ends (%s) before it begins (%s); type the earlier time first",
 			short(text), to.Format(time.DateTime), from.Format(time.DateTime))
 	case !from.IsZero() && outside(from) || !to.IsZero() && outside(to):
