@@ -25,9 +25,9 @@ import (
 	"github.com/podbeat/podbeat/tui/theme"
 )
 
-// frames are how often a second the screen may change: a key waits for the next one, and looking whether there is one costs while
-// nothing happens, 1.4 % of a processor here.
-const frames = 72
+// frames are how often a second the screen may change at most: a key waits for the next one, and looking whether there is one costs
+// while nothing happens.
+const frames = 60
 
 // Open shows the screen until it is quit. The terminal is then as it was.
 func Open(ctx context.Context, start command.Start) error {
