@@ -270,11 +270,7 @@ func (m *model) roomFor(shown bool, r rect) {
 func (m *model) escape() tea.Cmd {
 	switch {
 	case m.busy() > 0 || m.status.work != "":
-		for k := range m.asked {
-			if kind(k) != askTail {
-				m.stop(kind(k))
-			}
-		}
+		m.stopAll(askTail)
 		m.chart.SetLoading(false)
 		m.list.Failed(source.Older)
 		m.list.Failed(source.Newer)

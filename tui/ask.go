@@ -57,15 +57,11 @@ func (m *model) search(s scope.Scope, row *source.Row) tea.Cmd {
 	m.bar.SetError(nil)
 	m.holdTail()
 	m.list.SetColumns(columns(s.Columns))
-	m.scope = s
+	m.scope, m.costs = s, m.costsOf(s.Text)
 	m.from, m.to = s.Range.Resolve(m.now().In(m.zone.Location()))
 	m.chart.Clear()
 	m.showScope()
-	for k := range m.asked {
-		if kind(k) != askWork && kind(k) != askFields && kind(k) != askRail && kind(k) != askNodes {
-			m.stop(kind(k))
-		}
-	}
+	m.stopAll(askWork, askFields, askRail, askNodes)
 	old := m.view
 	m.view = m.source.View(m.query(filter))
 	m.status.begin()
@@ -461,11 +457,7 @@ func (m *model) follow() {
 func (m *model) complete() tea.Cmd {
 	text, cursor := m.bar.Text()
 	place := kql.Complete(text, cursor)
-	var view *source.View
-	if m.view != nil {
-		view = m.view
-	}
-	fields, names := m.fields, m.names
+	view, fields, names := m.view, m.fields, m.names
 	return m.ask(askComplete, func(ctx context.Context) func(*model) tea.Cmd {
 		select {
 		case <-time.After(typing):

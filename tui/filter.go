@@ -93,9 +93,9 @@ func (m *model) applyQuery() tea.Cmd {
 	return m.show(s, nil)
 }
 
-// costs are warnings about the query.
-func (m *model) costs() []string {
-	q, err := scope.Parse(m.scope.Text, m.known(), m.names)
+// costsOf are warnings about a query.
+func (m *model) costsOf(query string) []string {
+	q, err := scope.Parse(query, m.known(), m.names)
 	if err != nil {
 		return nil
 	}

@@ -57,8 +57,7 @@ func pattern(s string) (*regexp.Regexp, error) {
 	}
 	re, err := regexp.Compile(expr)
 	if err != nil {
-		var syntax interface{ Error() string } = err
-		return nil, errors.New("cannot search for " + s + ": " + strings.TrimPrefix(syntax.Error(), "error parsing regexp: "))
+		return nil, errors.New("cannot search for " + s + ": " + strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	return re, nil
 }
@@ -129,8 +128,7 @@ func (m *model) gotoRow(row *source.Row) tea.Cmd {
 	}
 	view, rows := m.view, m.config.PageLines
 	return m.load(func(ctx context.Context) (older, newer source.Page, at *source.Row, err error) {
-		older, newer, err = view.From(ctx, row, rows)
-		return older, newer, row, err
+		return around(ctx, view, row, rows, nil)
 	}, nothing)
 }
 

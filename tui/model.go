@@ -13,6 +13,7 @@ package tui
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -80,6 +81,7 @@ type model struct {
 	status     status
 	tail       tailing
 	find       finding
+	costs      []string         // warnings about the query
 	searched   []string         // in the lines, the newest last
 	counting   []string         // fields whose values are asked for
 	away       atomic.Bool      // another program has the terminal
@@ -91,7 +93,7 @@ type model struct {
 	state      *config.State
 	start      command.Start
 	home       when.Zone   // of the context
-	detailR    *source.Row // whose document the detail shows or waits for
+	detailR    *source.Row // whose document the detail shows
 	nextLevel  int         // of the breadcrumb: the first that has something to choose from
 }
 
@@ -150,24 +152,21 @@ func (m *model) stop(k kind) {
 	a.began = time.Time{}
 }
 
-// stopAll ends all that is under way.
-func (m *model) stopAll() {
+// stopAll ends all that is under way, but some kinds.
+func (m *model) stopAll(but ...kind) {
 	for k := range m.asked {
-		m.stop(kind(k))
+		if !slices.Contains(but, kind(k)) {
+			m.stop(kind(k))
+		}
 	}
 }
 
 // done says whether the answer gen of kind k is the newest, which is then no longer under way.
 func (m *model) done(k kind, gen int) bool {
-	a := &m.asked[k]
-	if a.gen != gen {
+	if !m.current(k, gen) {
 		return false
 	}
-	if a.cancel != nil {
-		a.cancel()
-		a.cancel = nil
-	}
-	a.began = time.Time{}
+	m.stop(k)
 	return true
 }
 

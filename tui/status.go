@@ -176,8 +176,8 @@ func (m *model) statusLine(w int) string {
 		}
 		parts = append(parts, t.Text.Render(shownCount(s.count)+unit))
 	}
-	if costs := m.costs(); len(costs) > 0 {
-		parts = append(parts, t.Warn.Render(text.Clean(costs[0])))
+	if len(m.costs) > 0 {
+		parts = append(parts, t.Warn.Render(text.Clean(m.costs[0])))
 	}
 	if s.work != "" {
 		parts = append(parts, t.Accent.Render(text.Clean(s.work)))
@@ -269,7 +269,7 @@ func (m *model) explainLines(w, h int) []string {
 	lines := []string{t.Dim.Render("sent   ") + t.Text.Render(text.Clean(fmt.Sprintf("%s %s  index %s", meta.Method, meta.Path, cmp.Or(m.scope.Index, m.context.Index))))}
 	lines = append(lines, t.Dim.Render("shards ")+t.Text.Render(fmt.Sprintf("%d, %d skipped, %d failed; took %v in the server, %v until it was here",
 		meta.Shards.Total, meta.Shards.Skipped, meta.Shards.Failed, meta.Took, meta.Elapsed.Round(time.Millisecond))))
-	for _, cost := range m.costs() {
+	for _, cost := range m.costs {
 		lines = append(lines, t.Warn.Render("slow   "+text.Clean(cost)))
 	}
 	var sent struct {
