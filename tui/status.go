@@ -12,6 +12,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/podbeat/podbeat/tui/draw"
 	"github.com/podbeat/podbeat/tui/scope"
 	"github.com/podbeat/podbeat/tui/source"
 	"github.com/podbeat/podbeat/tui/text"
@@ -224,23 +225,7 @@ func (m *model) hints(w int) string {
 }
 
 // shownCount is a count as people read it: 1,234,567, ≥10,000, ≈20,000.
-func shownCount(c source.Count) string {
-	digits := strconv.FormatInt(c.N, 10)
-	var b strings.Builder
-	switch c.Kind {
-	case source.AtLeast:
-		b.WriteString("≥")
-	case source.About:
-		b.WriteString("≈")
-	}
-	for i, d := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(d)
-	}
-	return b.String()
-}
+func shownCount(c source.Count) string { return draw.Sign(c.Kind) + draw.Number(c.N) }
 
 // short is a duration in at most two digits or so.
 func short(d time.Duration) string {

@@ -135,11 +135,8 @@ func (m *model) curl() (string, error) {
 		return "", err
 	}
 	place := m.context.Places()[0] + es.Path(cmp.Or(m.scope.Index, m.context.Index), "_search")
-	return "curl -s -H 'Content-Type: application/json' " + quoted(place) + " -d " + quoted(string(text)), nil
+	return scope.Command("curl", []string{"-s", "-H", "Content-Type: application/json", place, "-d", string(text)}), nil
 }
-
-// quoted is s as a shell reads it as one word.
-func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // pretty is the first document as people read it.
 func pretty(rows []*source.Row) ([]byte, error) {
