@@ -212,7 +212,7 @@ func (m *model) shown() tea.Cmd {
 	if m.list.Empty() {
 		return tea.Batch(m.histogram(), m.lookBefore(), tail)
 	}
-	return tea.Batch(m.histogram(), m.counts(), m.lag(), m.facet(""), tail)
+	return tea.Batch(m.histogram(), m.counts(), m.lag(), m.countOpen(), tail)
 }
 
 // lookBefore asks for the newest line before a range in which nothing is.
@@ -392,24 +392,25 @@ func (m *model) askFieldsOnce() tea.Cmd {
 			if other || m.scope.Text != "" || len(m.scope.Chips) > 0 { // the query may be another one now
 				return m.search(m.scope, m.list.Cursor())
 			}
-			return m.facet("")
+			return m.countOpen()
 		}
 	})
 }
 
-// facet asks for the top values of field, of all that are open if it is "".
-func (m *model) facet(field string) tea.Cmd {
+// countOpen asks for the top values of all fields that are open.
+func (m *model) countOpen() tea.Cmd {
 	if !m.showFacets {
 		return nil
 	}
-	return m.facetOf(field, false)
+	return m.countValues(m.facets.Open(), false)
 }
 
-func (m *model) facetOf(field string, exact bool) tea.Cmd {
-	fields := append([]string{field}, m.counting...) // those that this request ends, too
-	if field == "" {
-		fields = m.facets.Open()
-	}
+// countField asks for the top values of one field, and of those whose request this one ends.
+func (m *model) countField(field string, exact bool) tea.Cmd {
+	return m.countValues(append([]string{field}, m.counting...), exact)
+}
+
+func (m *model) countValues(fields []string, exact bool) tea.Cmd {
 	if len(fields) == 0 || m.view == nil {
 		return nil
 	}

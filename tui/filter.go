@@ -332,7 +332,7 @@ func (m *model) openFacet() tea.Cmd {
 	if !opened {
 		return nil
 	}
-	return m.facetOf(field, false)
+	return m.countField(field, false)
 }
 
 func (m *model) toggleFacets() tea.Cmd {
@@ -340,7 +340,7 @@ func (m *model) toggleFacets() tea.Cmd {
 	case !m.showFacets:
 		m.showFacets = true
 		m.focusOn(keys.Facets)
-		return m.facet("")
+		return m.countOpen()
 	case m.focus != keys.Facets:
 		m.focusOn(keys.Facets)
 	default:
@@ -384,7 +384,7 @@ func (m *model) facetFields() []string {
 func (m *model) exact() tea.Cmd {
 	cmds := []tea.Cmd{}
 	if field := m.facets.Field(); m.showFacets && field != "" {
-		cmds = append(cmds, m.facetOf(field, true))
+		cmds = append(cmds, m.countField(field, true))
 	}
 	view := m.view
 	if view == nil {
