@@ -49,7 +49,7 @@ func (s section) Unpack(to any) error {
 
 // InputSettings are libbeat's own settings of every input, for Unpack's also.
 var InputSettings = []string{"type", "id", "enabled", "processors", "fields", "fields_under_root", "tags",
-	"keep_null", "publisher_pipeline", "pipeline", "index", "service"}
+	"keep_null", "publisher_pipeline", "pipeline", "index", "service", "delivery", "queue"}
 
 // Unpack sets *to, a pointer to a struct of options, to its defaults and then to what cfg says.
 // what names the section in errors ("journal input"); also lists names that belong to somebody

@@ -234,12 +234,16 @@ func TestIndexName(t *testing.T) {
 }
 
 func BenchmarkParse(b *testing.B) {
-	for _, in := range []string{sample, "k8s_web_web-7d4b9c8f6-x2v5k_shop_" + uid + "_0", "/var/log/pods/shop_web-0_" + uid + "/web/0.log", "etcd0"} {
-		b.Run(strings.ReplaceAll(in[:5], "/", "-"), func(b *testing.B) {
+	run := func(name, in string) {
+		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				Parse(in)
 			}
 		})
 	}
+	run("dockertools", sample)
+	run("dockershim", "k8s_web_web-7d4b9c8f6-x2v5k_shop_"+uid+"_0")
+	run("pods_log", "/var/log/pods/shop_web-0_"+uid+"/web/0.log")
+	run("other", "etcd0")
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/monitoring"
 	"github.com/elastic/beats/v7/libbeat/processors"
 
+	"github.com/podbeat/podbeat/beat/prepared"
 	"github.com/podbeat/podbeat/option"
 )
 
@@ -129,6 +130,15 @@ func (p *processor) String() string {
 	return fmt.Sprintf("k8sname=[field=%v, schema=%s, owner=%s]", p.Field, p.Schema, p.Owner)
 }
 
+// DependsOn makes the processor prepared.Pure. What it finds where it writes decides, too, but only by being there.
+func (p *processor) DependsOn() []string {
+	reads := slices.Concat(p.Field, p.HostField)
+	if p.Schema != "ecs" {
+		reads = append(reads, "journal.container_id", "container.id")
+	}
+	return reads
+}
+
 // Run adds the fields. The event stays the same event: it carries the input's position.
 func (p *processor) Run(e *beat.Event) (*beat.Event, error) {
 	if e.Fields == nil {
@@ -137,7 +147,8 @@ func (p *processor) Run(e *beat.Event) (*beat.Event, error) {
 	name, field := p.name(e.Fields)
 	host := p.host(e.Fields)
 	v := p.judge(name, host)
-	v.counter.Inc()
+	prepared.Count(e, hits)
+	prepared.Count(e, v.counter)
 	clashes := v.fields.merge(e.Fields)
 	if v.static && field == "journal.container_name" && p.Schema != "ecs" {
 		renameStatic(e.Fields, name, host)
@@ -148,8 +159,8 @@ func (p *processor) Run(e *beat.Event) (*beat.Event, error) {
 		}
 		e.Meta[IndexKey] = v.index
 	}
-	if clashes > 0 {
-		conflicts.Add(uint64(clashes))
+	for range clashes {
+		prepared.Count(e, conflicts)
 	}
 	isMissing := field == "" && !p.IgnoreMissing
 	if (isMissing || clashes > 0 || v.failed) && len(p.TagOnFailure) > 0 {
@@ -183,15 +194,14 @@ func (p *processor) host(m common.MapStr) string {
 // judge says what the name means, from the cache if it can.
 func (p *processor) judge(name, host string) *verdict {
 	if v := p.cache.get(key{name, host}); v != nil {
-		hits.Inc()
 		return v
 	}
-	misses.Inc()
 	if len(name) > MaxLength {
 		v := *p.judge("", host)
 		v.failed, v.counter = true, unparsed[TooLong]
 		return &v
 	}
+	misses.Inc()
 	k := key{strings.Clone(name), strings.Clone(host)}
 	v := p.think(k.name, k.host)
 	p.cache.put(k, v)

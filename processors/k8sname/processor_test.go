@@ -10,6 +10,9 @@ import (
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/processors"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/podbeat/podbeat/beat/encode"
+	"github.com/podbeat/podbeat/beat/prepared"
 )
 
 // build makes processors from YAML, as a beat does.
@@ -61,6 +64,7 @@ func TestProcessor(t *testing.T) {
 	f := func(yaml string, in *beat.Event, want string) {
 		t.Helper()
 		before := flat(in)
+		documents(t, yaml, in)
 		private := new(int)
 		in.Private = private
 		out, err := build(t, "processors: [k8sname: {"+yaml+"}]").Run(in)
@@ -156,6 +160,63 @@ func TestProcessor(t *testing.T) {
 		strings.Replace(webLegacy, " index=logstash-podbeat-kvm-009660_novalocal", " container_name=web", 1))
 	f(`when.equals.a: b`, node(web), "")
 	f(`when.equals.journal.container_id: abc, index: false`, node(web), webECS+webOwner)
+}
+
+// documents checks that documents become what ordinary events become: e, each time with another of its fields in a hole.
+func documents(t *testing.T, yaml string, e *beat.Event) {
+	t.Helper()
+	p := build(t, "processors: [k8sname: {"+yaml+"}]").List[0]
+	pure, ok := p.(prepared.Pure)
+	if !ok { // it has a condition
+		return
+	}
+	chain := &prepared.Chain{Run: p.Run, Reads: pure.DependsOn()}
+	done := 0
+	e.Fields["message"] = "x"
+	defer delete(e.Fields, "message")
+	for path, value := range e.Fields.Flatten() {
+		fields := e.Fields.Clone()
+		_, _ = fields.Put(path, encode.Hole(0))
+		template := prepared.New(fields, e.Meta.Clone())
+		for _, text := range []string{value.(string), "other"} {
+			d := &prepared.Document{Template: template, Values: []prepared.Value{prepared.String(text)}}
+			ordinary := &beat.Event{Fields: e.Fields.Clone(), Meta: e.Meta.Clone()}
+			_, _ = ordinary.Fields.Put(path, text)
+			before := counts()
+			ordinary, err := p.Run(ordinary)
+			counted := counts() - before
+			before = counts()
+			switch fate := d.Process(chain); {
+			case fate == prepared.Unsure:
+				continue
+			case fate != prepared.Done || err != nil:
+				t.Fatalf("%s: %s: %v, the ordinary event: %v", yaml, path, fate, err)
+			}
+			if got := counts() - before; got != counted {
+				t.Errorf("%s: %s: %d counted, and %d for an ordinary event", yaml, path, got, counted)
+			}
+			var filled beat.Event
+			d.Fill(&filled)
+			if d := cmp.Diff(flat(ordinary), flat(&filled)); d != "" {
+				t.Errorf("%s: %s is %q: %s", yaml, path, text, d)
+			}
+			done++
+		}
+	}
+	if done == 0 {
+		t.Errorf("%s: none is done as a document", yaml)
+	}
+}
+
+// counts is the sum of what has been counted.
+func counts() (n uint64) {
+	for _, c := range parsed {
+		n += c.Get()
+	}
+	for _, c := range unparsed {
+		n += c.Get()
+	}
+	return n + missing.Get() + conflicts.Get() + hits.Get()
 }
 
 func TestProcessorIgnoreMissing(t *testing.T) {
@@ -285,4 +346,15 @@ func BenchmarkProcessor(b *testing.B) {
 	run("legacy", "schema: legacy, target: l")
 	run("both", "schema: both")
 	run("none", "field: nothing")
+	b.Run("document", func(b *testing.B) {
+		p := build(b, "processors: [k8sname: ~]").List[0]
+		chain := &prepared.Chain{Run: p.Run, Reads: p.(prepared.Pure).DependsOn()}
+		fields := event("container.name", "k8s_web_web-7d4b9c8f6-x2v5k_shop_"+uid+"_0", "host.hostname", "kvm-009660.novalocal").Fields
+		fields["message"] = encode.Hole(0)
+		d := &prepared.Document{Template: prepared.New(fields, common.MapStr{}), Values: []prepared.Value{prepared.String("x")}}
+		b.ReportAllocs()
+		for b.Loop() {
+			d.Process(chain)
+		}
+	})
 }

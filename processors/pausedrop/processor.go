@@ -14,6 +14,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/monitoring"
 	"github.com/elastic/beats/v7/libbeat/processors"
 
+	"github.com/podbeat/podbeat/beat/prepared"
 	"github.com/podbeat/podbeat/option"
 	"github.com/podbeat/podbeat/processors/k8sname"
 )
@@ -69,10 +70,18 @@ func (p *processor) String() string {
 	return fmt.Sprintf("pausedrop=[field=%v, containers=%v, images=%v]", p.Field, p.Containers, p.Images)
 }
 
+// DependsOn makes the processor prepared.Pure.
+func (p *processor) DependsOn() []string {
+	if len(p.Images) == 0 {
+		return p.Field
+	}
+	return slices.Concat(p.Field, p.ImageField)
+}
+
 // Run drops the event, or returns it as it is. libbeat acknowledges a dropped event to its input.
 func (p *processor) Run(e *beat.Event) (*beat.Event, error) {
 	if p.drops(e.Fields) {
-		dropped.Inc()
+		prepared.Count(e, dropped)
 		return nil, nil
 	}
 	return e, nil

@@ -8,6 +8,9 @@ import (
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/processors"
 	_ "github.com/elastic/beats/v7/libbeat/processors/actions" // drop_fields
+
+	"github.com/podbeat/podbeat/beat/encode"
+	"github.com/podbeat/podbeat/beat/prepared"
 )
 
 const (
@@ -124,6 +127,37 @@ func TestProcessor(t *testing.T) {
 	f("[pausedrop: {field: [], images: ['a']}]", true, "container.image.name", "a")
 	f("[pausedrop: {when.equals.zone: a}]", false, "container.name", pause, "zone", "b")
 	f("[pausedrop: {when.equals.zone: a}]", true, "container.name", pause, "zone", "a")
+}
+
+// Documents of a pause container are dropped, and counted, one by one; those whose name is in a hole are looked at.
+func TestDocuments(t *testing.T) {
+	f := func(yaml, name string, hole string, want prepared.Fate) {
+		t.Helper()
+		list, err := build(t, "[pausedrop: "+yaml+"]")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := list.List[0]
+		fields := common.MapStr{"message": "x", "container": common.MapStr{"name": name, "image": common.MapStr{"name": "registry.k8s.io/pause:3.9"}}}
+		_, _ = fields.Put(hole, encode.Hole(0))
+		template := prepared.New(fields, nil)
+		chain := &prepared.Chain{Run: p.Run, Reads: p.(prepared.Pure).DependsOn()}
+		for range 2 {
+			before := dropped.Get()
+			d := &prepared.Document{Template: template, Values: []prepared.Value{prepared.String(name)}}
+			got := d.Process(chain)
+			if n := dropped.Get() - before; got != want || (n == 1) != (want == prepared.Dropped) || n > 1 {
+				t.Errorf("%s: %q with %s in a hole: got %v, want %v; %d more dropped", yaml, name, hole, got, want, n)
+			}
+		}
+	}
+	const pause, web = "k8s_POD_web-0_shop_" + uid + "_0", "k8s_web_web-0_shop_" + uid + "_0"
+	f("~", pause, "message", prepared.Dropped)
+	f("~", web, "message", prepared.Done)
+	f("~", pause, "container.name", prepared.Unsure)
+	f("~", pause, "container", prepared.Unsure)
+	f("{images: ['*/pause:*']}", web, "message", prepared.Dropped)
+	f("{images: ['*/pause:*']}", web, "container.image.name", prepared.Unsure)
 }
 
 func TestProcessorRefuses(t *testing.T) {
