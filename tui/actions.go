@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -72,7 +73,15 @@ func plain(f func(*model)) func(*model) tea.Cmd {
 var actions map[string]func(*model) tea.Cmd
 
 func init() { // a variable's initializer may not lead back to it, as the palette does
-	actions = map[string]func(*model) tea.Cmd{
+	actions = map[string]func(*model) tea.Cmd{}
+	for _, part := range []map[string]func(*model) tea.Cmd{anywhere(), inList(), inParts()} {
+		maps.Copy(actions, part)
+	}
+}
+
+// anywhere are the actions of whatever has the focus.
+func anywhere() map[string]func(*model) tea.Cmd {
+	return map[string]func(*model) tea.Cmd{
 		"query":           plain((*model).focusQuery),
 		"search":          plain((*model).askSearch),
 		"search-next":     func(m *model) tea.Cmd { return m.findNext(source.Newer) },
@@ -129,7 +138,11 @@ func init() { // a variable's initializer may not lead back to it, as the palett
 		"redraw":         func(*model) tea.Cmd { return tea.ClearScreen },
 		"suspend":        func(*model) tea.Cmd { return tea.Suspend },
 		"quit":           func(*model) tea.Cmd { return tea.Quit },
+	}
+}
 
+func inList() map[string]func(*model) tea.Cmd {
+	return map[string]func(*model) tea.Cmd{
 		"down":           plain(func(m *model) { m.list.MoveBy(1) }),
 		"up":             plain(func(m *model) { m.list.MoveBy(-1) }),
 		"page-down":      plain(func(m *model) { m.list.PageBy(1) }),
@@ -159,7 +172,12 @@ func init() { // a variable's initializer may not lead back to it, as the palett
 		"mark-next":      func(m *model) tea.Cmd { return m.nextMark(source.Newer) },
 		"mark-previous":  func(m *model) tea.Cmd { return m.nextMark(source.Older) },
 		"select":         plain(func(m *model) { m.list.Select(!m.selecting()) }),
+	}
+}
 
+// inParts are the actions of the histogram, the fields, the detail, the breadcrumb and the patterns.
+func inParts() map[string]func(*model) tea.Cmd {
+	return map[string]func(*model) tea.Cmd{
 		"chart-left":   plain(func(m *model) { m.chart.MoveBy(-1) }),
 		"chart-right":  plain(func(m *model) { m.chart.MoveBy(1) }),
 		"chart-select": plain(func(m *model) { m.chart.Select() }),

@@ -46,7 +46,7 @@ func TestAction(t *testing.T) {
 }
 
 func TestBindingsAreWhole(t *testing.T) {
-	for _, b := range bindings() {
+	for _, b := range bindings {
 		if b.Action == "" || b.Help == "" {
 			t.Errorf("%+v: an action needs a name and help", b)
 		}
