@@ -7,36 +7,41 @@ import (
 
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/beat/events"
-	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/publisher"
+
+	"github.com/podbeat/podbeat/beat/prepared"
 )
 
 // An item is one event on its way.
 type item struct {
 	event     *publisher.Event
+	at        int // of the parcels that fill was given
 	index, id string
-	op        opType
+	why       *reason // of a refused or suspect item
 
 	// raw[start:end] of its bulk are the lines it is sent as, raw[source:end] the document alone.
 	start, source, end int
 
+	op      opType
 	outcome outcome
-	why     reason // of a refused or suspect item
 }
 
-type opType string
+type opType uint8
 
 const (
-	opCreate opType = "create"
-	opIndex  opType = "index"
-	opDelete opType = "delete"
+	opCreate opType = iota
+	opIndex
+	opDelete
 )
 
-// An outcome is what has become of an item. The zero value, nothing yet, means it is tried again.
-type outcome int
+func (o opType) String() string { return [...]string{"create", "index", "delete"}[o] }
+
+// An outcome is what has become of an item.
+type outcome uint8
 
 const (
-	pending   outcome = iota
+	unsent    outcome = iota
+	pending           // it is to be sent again
 	delivered         // Elasticsearch has it now
 	duplicate         // Elasticsearch had it already
 	refused           // Elasticsearch will never have it: a dead letter to be
@@ -50,7 +55,7 @@ func (it *item) idempotent() bool { return it.op == opCreate && it.id != "" }
 
 // classify decides on the evidence of an item's own status. none says that nothing in the same
 // request got in: then what may be the fault of the cluster or of the configuration is not the event's.
-func classify(it *item, status int, why reason, hasError, none bool) outcome {
+func classify(it *item, status int, why *reason, hasError, none bool) outcome {
 	switch {
 	case status < 300:
 		return delivered
@@ -99,17 +104,17 @@ func (b *bulk) reset(limit int) {
 	*b = bulk{raw: b.raw[:0], items: b.items[:0], unsendable: b.unsendable[:0]}
 }
 
-// fill encodes events into b until limit bytes are reached, and returns how many it took: one at
+// fill encodes the events of parcels into b until limit bytes are reached, and returns how many it took: one at
 // least. What cannot be encoded or has nowhere to go is taken too and stands in unsendable.
-func (c *client) fill(b *bulk, events []publisher.Event, limit int) int {
+func (l *lane) fill(b *bulk, parcels []parcel, limit int) int {
 	b.reset(limit)
-	for i := range events {
-		it := item{event: &events[i], start: len(b.raw)}
-		raw, err := c.appendItem(b.raw, &it)
+	for i := range parcels {
+		it := item{event: parcels[i].event(), at: i, start: len(b.raw)}
+		raw, err := l.appendItem(b.raw, &it)
 		if err != nil {
 			b.raw = raw[:it.start]
 			it.start, it.source, it.end = 0, 0, 0 // it.index is "" if that is what is missing
-			it.outcome, it.why = refused, reason{0, "not_sendable", bounded(err.Error(), maxReason)}
+			it.outcome, it.why = refused, &reason{0, "not_sendable", bounded(err.Error(), maxReason)}
 			b.unsendable = append(b.unsendable, it)
 			continue
 		}
@@ -121,7 +126,7 @@ func (c *client) fill(b *bulk, events []publisher.Event, limit int) int {
 		it.end = len(raw)
 		b.items = append(b.items, it)
 	}
-	return len(events)
+	return len(parcels)
 }
 
 var (
@@ -129,46 +134,76 @@ var (
 	errDeleteNoID = errors.New("op_type delete without an _id")
 )
 
-// appendItem appends the lines of it.event and sets what it is about. The choices are libbeat's,
-// but for the configured pipeline, which libbeat forgets as soon as an event has any metadata.
-func (c *client) appendItem(b []byte, it *item) ([]byte, error) {
+// appendItem appends the lines of it.event and sets what it is about.
+func (l *lane) appendItem(b []byte, it *item) ([]byte, error) {
 	ev := &it.event.Content
-	it.id, _ = ev.Meta[events.FieldMetaID].(string)
-	it.op = c.opType(ev, it.id)
-	var err error
-	if it.index, err = c.index.Select(ev); err != nil {
-		return b, fmt.Errorf("cannot select index: %w", err)
+	if d := prepared.Of(ev); d != nil {
+		if out, ok := l.appendDocument(b, it, d); ok {
+			return out, nil
+		}
+		d.Fill(ev)
 	}
-	if it.index == "" { // Elasticsearch answers 500, as if it were worth another try
-		return b, errNoIndex
+	it.id, _ = ev.Meta[events.FieldMetaID].(string)
+	pipeline, err := l.aim(it, ev)
+	if err != nil {
+		return b, err
 	}
 	if it.op == opDelete && it.id == "" {
 		return b, errDeleteNoID
 	}
-	pipeline, err := c.pipelineOf(ev)
-	if err != nil {
-		return b, err
-	}
-	b = c.appendAction(b, it, pipeline)
+	b = l.appendAction(b, it, pipeline)
 	it.source = len(b)
 	if it.op == opDelete {
 		return b, nil
 	}
-	if b, err = c.enc.event(b, ev); err != nil {
+	if b, err = l.enc.Event(b, ev); err != nil {
 		return b, err
 	}
 	return append(b, '\n'), nil
 }
 
+// appendDocument is appendItem for a document of whose kind everything is known. If it is not ok, d has to be
+// treated as an ordinary event.
+func (l *lane) appendDocument(b []byte, it *item, d *prepared.Document) (out []byte, ok bool) {
+	at := it.event.Content.Timestamp
+	a := l.actionOf(d, at)
+	if a == nil || a.op == opDelete {
+		return b, false
+	}
+	start := len(b)
+	it.id, it.index, it.op = d.ID, a.index, a.op
+	b = append(l.enc.String(append(b, a.text...), d.ID), "}}\n"...)
+	it.source = len(b)
+	b, err := d.AppendJSON(b, l.enc, at)
+	if err != nil {
+		*it = item{event: it.event, at: it.at, start: it.start}
+		return b[:start], false
+	}
+	return append(b, '\n'), true
+}
+
+// aim sets an item's operation and index, and returns its pipeline. The choices are libbeat's, but for the configured
+// pipeline, which libbeat forgets as soon as an event has any metadata.
+func (l *lane) aim(it *item, ev *beat.Event) (pipeline string, err error) {
+	it.op = l.opType(ev, it.id)
+	if it.index, err = l.index.Select(ev); err != nil {
+		return "", fmt.Errorf("cannot select index: %w", err)
+	}
+	if it.index == "" { // Elasticsearch answers 500, as if it were worth another try
+		return "", errNoIndex
+	}
+	return l.pipelineOf(ev)
+}
+
 // holdUnindexed keeps events without an index as long as this output has not selected one for any:
 // then the configuration is to blame, and would send all that comes to the dead letter. Later it
 // is the event, and must not hold up the others.
-func (c *client) holdUnindexed(b *bulk) *failure {
+func (l *lane) holdUnindexed(b *bulk) *failure {
 	switch {
-	case c.indexed.Load():
+	case l.indexed.Load():
 		return nil
 	case len(b.items) > 0:
-		c.indexed.Store(true)
+		l.indexed.Store(true)
 		return nil
 	}
 	n := 0
@@ -186,17 +221,17 @@ func (c *client) holdUnindexed(b *bulk) *failure {
 	return &failure{err: err, loud: true}
 }
 
-func (c *client) opType(ev *beat.Event, id string) opType {
+func (l *lane) opType(ev *beat.Event, id string) opType {
 	switch op := events.GetOpType(*ev); {
 	case op == events.OpTypeDelete:
 		return opDelete
-	case op == events.OpTypeIndex, id == "" && c.indexWithoutID:
+	case op == events.OpTypeIndex, id == "" && l.dialect.indexWithoutID:
 		return opIndex
 	}
 	return opCreate
 }
 
-func (c *client) pipelineOf(ev *beat.Event) (string, error) {
+func (l *lane) pipelineOf(ev *beat.Event) (string, error) {
 	if v, ok := ev.Meta[events.FieldMetaPipeline]; ok {
 		name, ok := v.(string)
 		if !ok {
@@ -204,38 +239,31 @@ func (c *client) pipelineOf(ev *beat.Event) (string, error) {
 		}
 		return strings.ToLower(name), nil
 	}
-	if c.pipeline.IsEmpty() {
+	if l.pipeline.IsEmpty() {
 		return "", nil
 	}
-	name, err := c.pipeline.Select(ev)
+	name, err := l.pipeline.Select(ev)
 	if err != nil {
 		return "", fmt.Errorf("cannot select pipeline: %w", err)
 	}
 	return name, nil
 }
 
-func (c *client) appendAction(b []byte, it *item, pipeline string) []byte {
+func (l *lane) appendAction(b []byte, it *item, pipeline string) []byte {
 	b = append(b, `{"`...)
-	b = append(b, it.op...)
+	b = append(b, it.op.String()...)
 	b = append(b, `":{"_index":`...)
-	b = c.enc.string(b, it.index)
-	if c.withType {
+	b = l.enc.String(b, it.index)
+	if l.dialect.withType {
 		b = append(b, `,"_type":"doc"`...)
 	}
 	if pipeline != "" {
 		b = append(b, `,"pipeline":`...)
-		b = c.enc.string(b, pipeline)
+		b = l.enc.String(b, pipeline)
 	}
 	if it.id != "" {
 		b = append(b, `,"_id":`...)
-		b = c.enc.string(b, it.id)
+		b = l.enc.String(b, it.id)
 	}
 	return append(b, "}}\n"...)
-}
-
-// setVersion takes on what old servers need: Elasticsearch below 7 wants a type, and below 7.5 no
-// create without an id. Versions 1 to 4 are OpenSearch's and none of that.
-func (c *client) setVersion(v common.Version) {
-	c.withType = v.Major == 5 || v.Major == 6
-	c.indexWithoutID = c.withType || v.Major == 7 && v.Minor < 5
 }

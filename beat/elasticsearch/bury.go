@@ -3,11 +3,14 @@ package elasticsearch
 import (
 	"context"
 	"fmt"
+
+	"github.com/podbeat/podbeat/beat/deadletter"
+	"github.com/podbeat/podbeat/beat/prepared"
 )
 
 // bury brings the refused items of b to where the policy wants them. When it can't they are
 // pending again: Elasticsearch will refuse them once more and the dead letter is tried again.
-func (c *client) bury(ctx context.Context, b *bulk) *failure {
+func (l *lane) bury(ctx context.Context, b *bulk) *failure {
 	var graves []*item
 	for _, items := range [][]item{b.unsendable, b.items} {
 		for i := range items {
@@ -21,20 +24,31 @@ func (c *client) bury(ctx context.Context, b *bulk) *failure {
 	}
 	var fail *failure
 	inIndex := 0
-	switch {
-	case c.policy.drop:
-		settle(graves, dropped)
-	case c.policy.index != "":
-		inIndex, fail = c.buryInIndex(ctx, b, graves)
-	default:
-		fail = c.buryInFile(b, graves)
+	for _, it := range graves {
+		prepared.Ordinary(&it.event.Content)
 	}
-	c.logGraves(graves, inIndex)
+	switch {
+	case l.policy.drop:
+		settle(graves, dropped)
+	case l.policy.index != "":
+		inIndex, fail = l.buryInIndex(ctx, b, graves)
+	default:
+		fail = l.buryInFile(b, graves)
+	}
+	for _, it := range graves {
+		switch it.outcome {
+		case buried:
+			deadletter.Note(&it.event.Content)
+		case dropped:
+			deadletter.NoteDropped(&it.event.Content)
+		}
+	}
+	l.logGraves(graves, inIndex)
 	return fail
 }
 
 // logGraves tells of events that the policy has been applied to; inIndex of them are in its index.
-func (c *client) logGraves(graves []*item, inIndex int) {
+func (l *lane) logGraves(graves []*item, inIndex int) {
 	n := map[outcome]int{}
 	worst := graves[0]
 	for _, it := range graves {
@@ -48,16 +62,16 @@ func (c *client) logGraves(graves []*item, inIndex int) {
 		n    int
 		what string
 	}{
-		{n[dropped], "dropped"}, {inIndex, "now in index " + c.policy.index}, {inFile, "now in " + c.policy.file.Path},
+		{n[dropped], "dropped"}, {inIndex, "now in index " + l.policy.index}, {inFile, "now in " + l.policy.file.Path},
 		{n[pending], "waiting until they can be put aside"},
 	} {
 		if part.n > 0 {
 			where += fmt.Sprintf(", %d %s", part.n, part.what)
 		}
 	}
-	log := c.log.Warnf
-	if n[pending] > 0 || c.policy.index != "" && inFile > 0 {
-		log = c.log.Errorf
+	log := l.log.Warnf
+	if n[pending] > 0 || l.policy.index != "" && inFile > 0 {
+		log = l.log.Errorf
 	}
 	log("%d events are refused for good%s. One of them: index %q, id %q, because of %v",
 		len(graves), where, bounded(worst.index, 256), bounded(worst.id, 128), worst.why)
@@ -69,12 +83,12 @@ func settle(items []*item, o outcome) {
 	}
 }
 
-func (c *client) buryInFile(b *bulk, graves []*item) *failure {
+func (l *lane) buryInFile(b *bulk, graves []*item) *failure {
 	var lines []byte
 	for _, it := range graves {
-		lines = append(c.enc.appendLetter(lines, &it.event.Content, it, b.raw[it.source:it.end]), '\n')
+		lines = append(l.appendLetter(lines, &it.event.Content, it, b.raw[it.source:it.end]), '\n')
 	}
-	if err := c.policy.file.Append(lines); err != nil {
+	if err := l.policy.file.Append(lines); err != nil {
 		settle(graves, pending)
 		return &failure{err: err, loud: true}
 	}
@@ -86,29 +100,29 @@ func (c *client) buryInFile(b *bulk, graves []*item) *failure {
 // but only ids that stand for one event, which those of index and delete operations may not.
 // Letters the index refuses, or does not take for now until somebody acts, go to the file. It
 // returns how many the index has taken.
-func (c *client) buryInIndex(ctx context.Context, b *bulk, graves []*item) (inIndex int, fail *failure) {
-	l := &c.letters
-	l.reset(c.limit)
+func (l *lane) buryInIndex(ctx context.Context, b *bulk, graves []*item) (inIndex int, fail *failure) {
+	letters := &l.letters
+	letters.reset(l.limit)
 	for _, it := range graves {
-		letter := item{event: it.event, index: c.policy.index, op: opCreate, start: len(l.raw)}
+		letter := item{event: it.event, index: l.policy.index, op: opCreate, start: len(letters.raw)}
 		if it.idempotent() {
 			letter.id = it.id
-		} else if c.indexWithoutID {
+		} else if l.dialect.indexWithoutID {
 			letter.op = opIndex
 		}
-		l.raw = c.appendAction(l.raw, &letter, "")
-		letter.source = len(l.raw)
-		l.raw = append(c.enc.appendLetter(l.raw, &it.event.Content, it, b.raw[it.source:it.end]), '\n')
-		letter.end = len(l.raw)
-		l.items = append(l.items, letter)
+		letters.raw = l.appendAction(letters.raw, &letter, "")
+		letter.source = len(letters.raw)
+		letters.raw = append(l.appendLetter(letters.raw, &it.event.Content, it, b.raw[it.source:it.end]), '\n')
+		letter.end = len(letters.raw)
+		letters.items = append(letters.items, letter)
 	}
-	fail = c.deliver(ctx, l, l.items)
-	if f := c.settleSuspects(l); fail == nil {
+	fail = l.deliver(ctx, letters, letters.items)
+	if f := l.settleSuspects(letters); fail == nil {
 		fail = f
 	}
 	var toFile []*item
 	for i, it := range graves {
-		switch letter := &l.items[i]; letter.outcome {
+		switch letter := &letters.items[i]; letter.outcome {
 		case delivered, duplicate:
 			it.outcome = buried
 			inIndex++
@@ -119,12 +133,12 @@ func (c *client) buryInIndex(ctx context.Context, b *bulk, graves []*item) (inIn
 			it.outcome = pending
 		}
 	}
-	if l.retried > 0 && fail == nil {
-		fail = &failure{items: l.retried}
-		fail.err, fail.loud = l.retriedError()
+	if letters.retried > 0 && fail == nil {
+		fail = &failure{items: letters.retried}
+		fail.err, fail.loud = letters.retriedError()
 	}
 	if len(toFile) > 0 {
-		if f := c.buryInFile(b, toFile); fail == nil {
+		if f := l.buryInFile(b, toFile); fail == nil {
 			fail = f
 		}
 	}

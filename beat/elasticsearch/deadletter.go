@@ -6,6 +6,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/beat"
 
 	"github.com/podbeat/podbeat/beat/deadletter"
+	"github.com/podbeat/podbeat/beat/encode"
 )
 
 // A policy says where events go that Elasticsearch refuses for good. Whatever it says, file is
@@ -18,14 +19,14 @@ type policy struct {
 
 // appendLetter appends the document that stands for a refused event, without a newline: the event
 // as JSON text in one string, so that no mapping can refuse it again, and why it was refused.
-func (e encoder) appendLetter(b []byte, ev *beat.Event, it *item, source []byte) []byte {
+func (l *lane) appendLetter(b []byte, ev *beat.Event, it *item, source []byte) []byte {
 	if len(source) == 0 && it.op != opDelete {
-		e.lenient = true
-		source, _ = e.event(nil, ev) // a lenient encoder has no errors
+		lenient := encode.Encoder{EscapeHTML: l.EscapeHTML, Lenient: true}
+		source, _ = lenient.Event(nil, ev) // a lenient encoder has no errors
 	}
-	l := deadletter.Letter{
+	letter := deadletter.Letter{
 		Time: ev.Timestamp, Event: string(bytes.TrimSuffix(source, []byte("\n"))),
 		Type: it.why.kind, Reason: it.why.text, Code: it.why.status, ID: it.id, Index: it.index,
 	}
-	return l.Append(b)
+	return letter.Append(b)
 }

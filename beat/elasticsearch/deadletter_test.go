@@ -14,7 +14,7 @@ import (
 
 func TestLetter(t *testing.T) {
 	es := newFake(t, "201 400:mapper_parsing_exception")
-	c, _, file := newTestClient(t, es, "pipeline: geo")
+	c, _, file := newTestLane(t, es, "pipeline: geo")
 	evs := eventsOf("abc")
 	evs[1].Fields = common.MapStr{"message": "say \"<hi>\"\n\xff"}
 	evs[2].Fields = common.MapStr{"n": math.Inf(1)}
@@ -43,7 +43,7 @@ func TestDeadLetterIndex(t *testing.T) {
 	f := func(script, requests, settled, inIndex, inFile string) {
 		t.Helper()
 		es := newFake(t, strings.Split(script, " | ")...)
-		c, _, file := newTestClient(t, es, "pipeline: geo\nnon_indexable_policy.dead_letter_index.index: graves")
+		c, _, file := newTestLane(t, es, "pipeline: geo\nnon_indexable_policy.dead_letter_index.index: graves")
 		got, err := publish(c, eventsOf("abc")...)
 		if err != nil {
 			got += "!"
@@ -83,7 +83,7 @@ func TestLogGraves(t *testing.T) {
 	}
 	f := func(policy, script, level, want string) {
 		t.Helper()
-		c, _, file := newTestClient(t, newFake(t, strings.Split(script, " | ")...), "non_indexable_policy."+policy)
+		c, _, file := newTestLane(t, newFake(t, strings.Split(script, " | ")...), "non_indexable_policy."+policy)
 		logp.ObserverLogs().TakeAll()
 		publish(c, eventsOf("abc")...)
 		got := ""
@@ -109,7 +109,7 @@ func TestLogGraves(t *testing.T) {
 // would be taken for a copy of the first.
 func TestLetterIDs(t *testing.T) {
 	es := newFake(t, "400 400")
-	c, _, _ := newTestClient(t, es, "non_indexable_policy.dead_letter_index.index: graves")
+	c, _, _ := newTestLane(t, es, "non_indexable_policy.dead_letter_index.index: graves")
 	evs := eventsOf("ab")
 	evs[0].Meta["op_type"] = "index"
 	if got, err := publish(c, evs...); got != "ack" || err != nil {
@@ -122,7 +122,7 @@ func TestLetterIDs(t *testing.T) {
 
 func TestDrop(t *testing.T) {
 	es := newFake(t, "201 400 201")
-	c, _, file := newTestClient(t, es, "non_indexable_policy.drop: ~")
+	c, _, file := newTestLane(t, es, "non_indexable_policy.drop: ~")
 	var o observer
 	c.observer = &o
 	if got, err := publish(c, eventsOf("abc")...); got != "ack" || err != nil || idsInFile(t, file) != "" || o.dropped != 1 || o.acked != 2 {
@@ -133,7 +133,7 @@ func TestDrop(t *testing.T) {
 // While the file cannot be written nothing is let go, and then nothing is missing.
 func TestLetterFileBroken(t *testing.T) {
 	es := newFake(t, "201 400 201", "400")
-	c, waits, file := newTestClient(t, es, "")
+	c, waits, file := newTestLane(t, es, "")
 	if err := os.Mkdir(file, 0o700); err != nil {
 		t.Fatal(err)
 	}

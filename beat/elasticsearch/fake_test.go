@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/common"
@@ -24,6 +25,9 @@ import (
 	"github.com/elastic/beats/v7/libbeat/outputs"
 	"github.com/elastic/beats/v7/libbeat/outputs/outest"
 	"github.com/elastic/beats/v7/libbeat/paths"
+	"github.com/elastic/beats/v7/libbeat/publisher"
+
+	"github.com/podbeat/podbeat/test/services"
 )
 
 // TestMain gives the tests a path.data, where the dead-letter file is by default.
@@ -33,7 +37,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	paths.Paths.Data = dir
-	code := m.Run()
+	code := services.Main(m)
 	os.RemoveAll(dir)
 	os.Exit(code)
 }
@@ -57,6 +61,7 @@ type fake struct {
 	most   int               // items in a request; more is 413; 0 is no limit
 	poison func(string) bool // ids that spoil a request: 400
 	refuse func(string) bool // ids that are refused: 400 for the item
+	noZstd int               // status for requests in zstd; 0 takes them
 }
 
 func newFake(t *testing.T, script ...string) *fake {
@@ -80,11 +85,19 @@ type sent struct{ op, index, id, pipeline, source string }
 func (f *fake) handle(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Elastic-Product", "Elasticsearch")
 	if !strings.HasSuffix(r.URL.Path, "/_bulk") {
-		if r.URL.Path == "/" {
+		if p := strings.TrimSuffix(r.URL.Path, "/"); p == "" || p == "/prefix" {
 			fmt.Fprintf(w, `{"version":{"number":%q}}`, f.version)
 			return
 		}
 		http.NotFound(w, r)
+		return
+	}
+	if f.noZstd > 0 && r.Header.Get("Content-Encoding") == "zstd" {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.seen = append(f.seen, "zstd")
+		w.WriteHeader(f.noZstd)
+		io.WriteString(w, `{"error":{"type":"x_content_parse_exception","reason":"[1:1] Unexpected character"}}`)
 		return
 	}
 	items, err := readBulk(r)
@@ -190,10 +203,14 @@ func (f *fake) answer(items []sent, statuses []string) []byte {
 
 func readBulk(r *http.Request) (items []sent, err error) {
 	body := io.Reader(r.Body)
-	if r.Header.Get("Content-Encoding") == "gzip" {
-		if body, err = gzip.NewReader(body); err != nil {
-			return nil, err
-		}
+	switch r.Header.Get("Content-Encoding") {
+	case "gzip":
+		body, err = gzip.NewReader(body)
+	case "zstd":
+		body, err = zstd.NewReader(body)
+	}
+	if err != nil {
+		return nil, err
 	}
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, 64<<20)
@@ -235,9 +252,9 @@ func load(yaml string) (outputs.Group, error) {
 	return outputs.Load(im, testInfo, outputs.NewNilObserver(), "elasticsearch", cfg)
 }
 
-// newTestClient makes the client that yaml describes, which need not name hosts. It notes its
-// waits instead of waiting.
-func newTestClient(t *testing.T, f *fake, yaml string) (c *client, waits *[]time.Duration, letters string) {
+// newTestLane makes the only lane of the client that yaml describes, which need not name hosts. It does not run
+// by itself, and notes its waits instead of waiting.
+func newTestLane(t *testing.T, f *fake, yaml string) (l *lane, waits *[]time.Duration, letters string) {
 	t.Helper()
 	letters = letterPath(t.TempDir())
 	if !strings.Contains(yaml, "non_indexable_policy") {
@@ -246,16 +263,16 @@ func newTestClient(t *testing.T, f *fake, yaml string) (c *client, waits *[]time
 	if !strings.Contains(yaml, "index:") {
 		yaml += "\nindex: logs"
 	}
-	group, err := load("hosts: ['" + f.URL + "']\n" + yaml)
+	group, err := load("hosts: ['" + f.URL + "']\nworker: 1\n" + yaml)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c = group.Clients[0].(*client)
+	c := group.Clients[0].(*client)
 	c.policy.file.Path = letters
 	t.Cleanup(func() { c.Close() })
 	waits = new([]time.Duration)
 	c.sleep = func(d time.Duration) { *waits = append(*waits, d) }
-	return c, waits, letters
+	return c.lanes[0], waits, letters
 }
 
 // eventsOf makes an event for each letter of ids, with the letter as its id; "-" has none.
@@ -270,20 +287,66 @@ func eventsOf(ids string) (events []beat.Event) {
 	return events
 }
 
-// publish sends events and says how the batch was settled: "ack", "retry ab", "cancelled ab".
-func publish(c *client, events ...beat.Event) (string, error) {
+// publish has l send events until something fails, and says what has become of them: "ack", or "retry ab" if two of them
+// are to be sent again. The error is what makes the host be connected to anew, which is done by then.
+func publish(l *lane, events ...beat.Event) (string, error) {
 	batch := outest.NewBatch(events...)
-	err := c.Publish(bgCtx, batch)
-	if len(batch.Signals) != 1 {
-		return "", fmt.Errorf("batch was settled %d times", len(batch.Signals))
+	s := &shipment{batch: batch, events: batch.Events()}
+	s.open.Store(int64(len(events)))
+	l.observer.NewBatch(len(events))
+	l.todo, l.again = nil, 0
+	for i := range events {
+		l.todo = append(l.todo, parcel{shipment: s, at: int32(i)})
 	}
-	sig := batch.Signals[0]
-	name := map[outest.BatchSignalTag]string{
-		outest.BatchACK: "ack", outest.BatchRetryEvents: "retry ", outest.BatchCancelledEvents: "cancelled ", outest.BatchCancelled: "cancelled",
-	}[sig.Tag]
-	for _, ev := range sig.Events {
+	if !l.ready(l) {
+		return "", errClosed
+	}
+	var fail *failure
+	for fail == nil && len(l.todo) > 0 {
+		fail = l.step()
+	}
+	if len(l.todo) == 0 && (len(batch.Signals) != 1 || batch.Signals[0].Tag != outest.BatchACK) || len(l.todo) > 0 && len(batch.Signals) > 0 {
+		return "", fmt.Errorf("%d events are left, and the batch was settled by %v", len(l.todo), batch.Signals)
+	}
+	name := "ack"
+	if len(l.todo) > 0 {
+		name = "retry "
+	}
+	for i := range l.todo {
+		name += ids([]publisher.Event{*l.todo[i].event()})
+	}
+	if fail != nil && fail.reconnect {
+		l.ready(l)
+		return name, fail.err
+	}
+	return name, nil
+}
+
+// A batch is one that is waited for.
+type batch struct {
+	events  []publisher.Event
+	settled chan string
+}
+
+func newBatch(events ...beat.Event) *batch {
+	return &batch{outest.NewBatch(events...).Events(), make(chan string, 2)}
+}
+
+// wait returns what has become of it: "ack", or "cancelled ab" with the ids of those that came back.
+func (b *batch) wait() string { return <-b.settled }
+
+func (b *batch) Events() []publisher.Event              { return b.events }
+func (b *batch) ACK()                                   { b.settled <- "ack" }
+func (b *batch) Drop()                                  { b.settled <- "drop" }
+func (b *batch) Retry()                                 { b.RetryEvents(b.events) }
+func (b *batch) Cancelled()                             { b.CancelledEvents(b.events) }
+func (b *batch) RetryEvents(rest []publisher.Event)     { b.settled <- "retry " + ids(rest) }
+func (b *batch) CancelledEvents(rest []publisher.Event) { b.settled <- "cancelled " + ids(rest) }
+
+func ids(events []publisher.Event) (all string) {
+	for _, ev := range events {
 		id, _ := ev.Content.Meta["_id"].(string)
-		name += id
+		all += id
 	}
-	return name, err
+	return all
 }

@@ -19,8 +19,8 @@ import (
 type options struct {
 	// Elasticsearch nodes to send to: host, host:port or URL. The port is 9200 when none is given.
 	Hosts []string `config:"hosts"`
-	// Connections to each host, each with one request under way at a time.
-	Worker int `config:"worker" alias:"workers" default:"1"`
+	// Requests under way at a time, for each host. The events of a pod, a file or a systemd unit keep their order all the same.
+	Worker int `config:"worker" alias:"workers" default:"2"`
 	// Spread the events over all hosts. If false, one host is used until it fails.
 	LoadBalance bool `config:"loadbalance" default:"true"`
 	// http or https, for hosts that are no URL.
@@ -37,7 +37,9 @@ type options struct {
 	Password string `config:"password"`
 	// API key as id:key; not together with a user name.
 	APIKey string `config:"api_key"`
-	// Gzip level of requests: 0 is none, 1 the fastest, 9 the smallest.
+	// How requests are compressed: gzip, zstd or none. Elasticsearch itself takes no zstd so far; other servers with its bulk API and proxies may. One that does not is sent gzip, with an error in the log.
+	Compression string `config:"compression" default:"gzip"`
+	// Level of the compression: 0 is none, 1 the fastest, 9 the smallest.
 	CompressionLevel int `config:"compression_level" default:"1"`
 	// Write <, > and & in strings as \u003c, \u003e and \u0026.
 	EscapeHTML bool `config:"escape_html" default:"false"`
@@ -84,7 +86,7 @@ type dropOptions struct{}
 var theirs = []string{"enabled", "index", "indices", "pipeline", "pipelines", "ssl", "proxy_url", "proxy_headers", "proxy_disable", "kerberos", "non_indexable_policy"}
 
 // ours are the options that libbeat's output does not have.
-var ours = []string{"bulk_max_bytes", "non_indexable_policy", "workers"}
+var ours = []string{"bulk_max_bytes", "compression", "non_indexable_policy", "workers"}
 
 func (o options) Validate() error {
 	switch {
@@ -92,6 +94,8 @@ func (o options) Validate() error {
 		return errors.New("option \"hosts\" is missing: name at least one Elasticsearch node")
 	case o.Worker < 1:
 		return fmt.Errorf("option \"worker\" must be at least 1, not %d", o.Worker)
+	case o.Compression != "gzip" && o.Compression != "zstd" && o.Compression != "none":
+		return fmt.Errorf("option \"compression\" must be gzip, zstd or none, not %q", bounded(o.Compression, 64))
 	case o.CompressionLevel < 0 || o.CompressionLevel > 9:
 		return fmt.Errorf("option \"compression_level\" must be 0 to 9, not %d", o.CompressionLevel)
 	case o.BulkMaxBytes < 1:
@@ -102,6 +106,14 @@ func (o options) Validate() error {
 		return errors.New("options \"api_key\" and \"username\" exclude each other")
 	}
 	return nil
+}
+
+// lanes returns how many requests may be under way.
+func (o options) lanes() int {
+	if !o.LoadBalance { // one host at a time
+		return o.Worker
+	}
+	return o.Worker * len(o.Hosts)
 }
 
 func (o fileOptions) Validate() error {

@@ -2,15 +2,16 @@
 // libbeat's output of that name. It takes libbeat's options and a few of its own, connects with
 // libbeat's client (version, templates, index management, "test output") and publishes itself, so
 // that each event ends in exactly one of three places: in Elasticsearch, in the dead letter with
-// the reason, or back in the queue. What 7.17's own client does instead, and what was tried, is in
+// the reason, or back in the queue; and so that a pod's events are sent in the order of the queue. What 7.17's own client does instead, and what was tried, is in
 // docs/decisions/004-elasticsearch-output.md.
 //
-//	queue → fill: encode, cut at bulk_max_bytes → send → answer → classify each item
-//	           ↑                                       │
-//	           │          413, 400: halve and send ────┤
-//	           └── wait ← 429, 5xx, block, no answer ──┤
-//	                      2xx, 409: delivered ─────────┤
-//	                      other 4xx: dead letter ──────┘
+//	queue → client: deal by source ─┬→ lane
+//	                                ├→ lane: fill: encode, cut at bulk_max_bytes → send → answer → classify each item
+//	                                └→ lane     ↑                                       │
+//	                                            │          413, 400: halve and send ────┤
+//	                                            └── wait ← 429, 5xx, block, no answer ──┤
+//	                                                       2xx, 409: delivered ─────────┤
+//	                                                       other 4xx: dead letter ──────┘
 //
 // An event with an id is sent with op_type create, so sending it twice is harmless. An event
 // without one may be stored twice when an answer is lost.
@@ -19,10 +20,10 @@ package elasticsearch
 import (
 	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	_ "unsafe" // for go:linkname
 
 	"github.com/elastic/beats/v7/libbeat/beat"
@@ -46,60 +47,57 @@ func init() {
 	outputReg["elasticsearch"] = makeOutput
 }
 
-// An output is what the clients of one output.elasticsearch section share.
-type output struct {
-	options
-	policy   policy
-	index    outputs.IndexSelector
-	pipeline outil.Selector
-	observer outputs.Observer
-	enc      encoder
-
-	// answered is set by each proper bulk answer, and taken back by each event that is found
-	// guilty of a 400 without one: see settleSuspects.
-	answered atomic.Bool
-
-	indexed atomic.Bool // an index has been selected for some event: see holdUnindexed
-}
-
 // makeOutput is an outputs.Factory.
 func makeOutput(im outputs.IndexManager, info beat.Info, observer outputs.Observer, cfg *common.Config) (outputs.Group, error) {
 	o, conn, policy, err := unpack(cfg)
 	if err != nil {
 		return outputs.Fail(err)
 	}
-	out := &output{options: o, policy: policy, observer: observer, enc: encoder{escapeHTML: o.EscapeHTML}}
-	if out.index, err = im.BuildSelector(cfg); err != nil {
+	if !policy.drop {
+		policy.file.Use()
+	}
+	c := newClient(o)
+	c.policy, c.observer = policy, observer
+	if c.index, err = im.BuildSelector(cfg); err != nil {
 		return outputs.Fail(fmt.Errorf("%s: %w", what, err))
 	}
-	out.pipeline, err = outil.BuildSelectorFromConfig(cfg, outil.Settings{
+	c.pipeline, err = outil.BuildSelectorFromConfig(cfg, outil.Settings{
 		Key: "pipeline", MultiKey: "pipelines", EnableSingleOnly: true, Case: outil.SelectorLowerCase,
 	})
 	if err != nil {
 		return outputs.Fail(fmt.Errorf("%s: %w", what, err))
 	}
-	hosts, err := libbeatClients(o, info, observer, cfg)
+	if c.daily, err = dailyOf(cfg); err != nil {
+		return outputs.Fail(fmt.Errorf("%s: %w", what, err))
+	}
+	libbeats, err := libbeatClients(o, info, observer, cfg)
 	if err != nil {
 		return outputs.Fail(err)
 	}
-	clients := make([]outputs.NetworkClient, len(hosts))
-	for i, host := range hosts {
-		at, err := common.MakeURL(o.Protocol, o.Path, o.Hosts[i/o.Worker], 9200)
+	for i, libbeat := range libbeats {
+		at, err := common.MakeURL(o.Protocol, o.Path, o.Hosts[i], 9200)
 		if err != nil {
-			return outputs.Fail(fmt.Errorf("%s: host %q: %w", what, o.Hosts[i/o.Worker], err))
+			return outputs.Fail(fmt.Errorf("%s: host %q: %w", what, o.Hosts[i], err))
 		}
 		settings := eslegclient.ConnectionSettings{
 			URL: at, Beatname: info.Beat, Kerberos: conn.Kerberos, Username: o.Username, Password: o.Password, APIKey: o.APIKey,
 			Headers: o.Headers, CompressionLevel: o.CompressionLevel, Observer: observer, Transport: conn.Transport,
 		}
-		if clients[i], err = newClient(out, host, settings, info); err != nil {
+		h, err := newHost(o, libbeat, settings, info)
+		if err != nil {
 			return outputs.Fail(err)
 		}
+		c.hosts = append(c.hosts, h)
 	}
-	return outputs.SuccessNet(o.LoadBalance, o.BulkMaxSize, o.MaxRetries, clients)
+	c.active = rand.IntN(len(c.hosts)) // so that many podbeats without loadbalance do not all begin with the same
+	for i := range o.lanes() {
+		c.lanes = append(c.lanes, newLane(c, i%len(c.hosts)))
+	}
+	c.parts = make([][]parcel, groups*len(c.lanes))
+	return outputs.Success(o.BulkMaxSize, o.MaxRetries, c)
 }
 
-// libbeatClients returns libbeat's client for each host and worker, bare of its back-off.
+// libbeatClients returns libbeat's client for each host, bare of its back-off.
 func libbeatClients(o options, info beat.Info, observer outputs.Observer, cfg *common.Config) ([]outputs.NetworkClient, error) {
 	own, err := common.MergeConfigs(cfg)
 	if err != nil {
@@ -113,7 +111,7 @@ func libbeatClients(o options, info beat.Info, observer outputs.Observer, cfg *c
 			return nil, fmt.Errorf("%s: cannot take out %q: %w", what, name, err)
 		}
 	}
-	err = own.Merge(map[string]any{"loadbalance": true, "worker": o.Worker})
+	err = own.Merge(map[string]any{"loadbalance": true, "worker": 1})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
@@ -131,8 +129,8 @@ func libbeatClients(o options, info beat.Info, observer outputs.Observer, cfg *c
 			return nil, fmt.Errorf("%s: libbeat's client %T cannot connect", what, c)
 		}
 	}
-	if len(clients) != len(o.Hosts)*o.Worker {
-		return nil, fmt.Errorf("%s: libbeat made %d clients for %d hosts and %d workers", what, len(clients), len(o.Hosts), o.Worker)
+	if len(clients) != len(o.Hosts) {
+		return nil, fmt.Errorf("%s: libbeat made %d clients for %d hosts", what, len(clients), len(o.Hosts))
 	}
 	return clients, nil
 }
@@ -149,9 +147,6 @@ func header(s eslegclient.ConnectionSettings, info beat.Info) http.Header {
 	h.Set("Content-Type", "application/json; charset=UTF-8")
 	h.Set("Accept", "application/json")
 	h.Set("User-Agent", fmt.Sprintf("%s/%s (%s; %s)", info.Beat, info.Version, runtime.GOOS, runtime.GOARCH))
-	if s.CompressionLevel > 0 {
-		h.Set("Content-Encoding", "gzip")
-	}
 	if s.Username != "" || s.Password != "" {
 		h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(s.Username+":"+s.Password)))
 	}

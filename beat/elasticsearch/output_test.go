@@ -29,23 +29,19 @@ func TestRegistered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := group.Clients[0].(*client)
 	var urls []string
-	for _, c := range group.Clients {
-		urls = append(urls, c.(*client).url, c.String())
+	for _, h := range c.hosts {
+		urls = append(urls, h.url, h.String())
+	}
+	for _, l := range c.lanes {
+		urls = append(urls, l.host.String())
 	}
 	const q = "/_bulk?filter_path=errors%2Citems.%2A.status%2Citems.%2A.error"
-	a, b, c := "http://a:9200", "http://b:1234/x", "http://c:9200"
-	want := []string{a + q, "elasticsearch(" + a + ")", a + q, "elasticsearch(" + a + ")", b + q, "elasticsearch(" + b + ")", b + q, "elasticsearch(" + b + ")",
-		c + q, "elasticsearch(" + c + ")", c + q, "elasticsearch(" + c + ")"}
-	if !reflect.DeepEqual(urls, want) || group.BatchSize != 7 || group.Retry != -1 {
+	const a, b, third = "elasticsearch(http://a:9200)", "elasticsearch(http://b:1234/x)", "elasticsearch(http://c:9200)"
+	want := []string{"http://a:9200" + q, a, "http://b:1234/x" + q, b, "http://c:9200" + q, third, a, b, third, a, b, third}
+	if !reflect.DeepEqual(urls, want) || len(group.Clients) != 1 || c.String() != a+", "+b+", "+third || group.BatchSize != 7 || group.Retry != -1 {
 		t.Errorf("got %v, %d, %d", urls, group.BatchSize, group.Retry)
-	}
-}
-
-func TestFailover(t *testing.T) {
-	group, err := load("hosts: [a, b]\nloadbalance: false\nindex: x")
-	if err != nil || len(group.Clients) != 1 || !strings.HasPrefix(group.Clients[0].String(), "failover(") {
-		t.Errorf("got %v %v", group.Clients, err)
 	}
 }
 
@@ -58,7 +54,7 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	f("", func(o options, c connection, p policy) bool {
-		return o.Worker == 1 && o.LoadBalance && o.CompressionLevel == 1 && o.BulkMaxSize == 1600 && o.BulkMaxBytes == 10<<20 && o.MaxRetries == 3 &&
+		return o.Worker == 2 && o.LoadBalance && o.Compression == "gzip" && o.CompressionLevel == 1 && o.BulkMaxSize == 1600 && o.BulkMaxBytes == 10<<20 && o.MaxRetries == 3 &&
 			o.Backoff.Init == time.Second && o.Backoff.Max == time.Minute && !o.EscapeHTML &&
 			c.Transport.Timeout == httpcommon.DefaultHTTPTransportSettings().Timeout && c.Kerberos == nil && c.Transport.TLS == nil
 	})
@@ -97,6 +93,7 @@ func TestOptionsRefused(t *testing.T) {
 	f("hosts: [a]\nbackoff.inti: 5s", `unknown option "backoff.inti", did you mean "backoff.init"`)
 	f("index: x", `option "hosts" is missing`)
 	f("hosts: [a]\nworker: 0", `option "worker" must be at least 1`)
+	f("hosts: [a]\ncompression: lz4", `option "compression" must be gzip, zstd or none, not "lz4"`)
 	f("hosts: [a]\ncompression_level: 10", `option "compression_level" must be 0 to 9`)
 	f("hosts: [a]\nbulk_max_bytes: 0", `option "bulk_max_bytes" must be above 0`)
 	f("hosts: [a]\nbackoff.max: 10ms", `option "backoff" needs 0 < init <= max`)
@@ -119,7 +116,7 @@ func TestOptionsRefused(t *testing.T) {
 func TestConnectRunsCallbacks(t *testing.T) {
 	es := newFake(t)
 	es.version = "8.7.1"
-	c, _, _ := newTestClient(t, es, "")
+	c, _, _ := newTestLane(t, es, "")
 	var got []string
 	key, err := libes.RegisterConnectCallback(func(conn *eslegclient.Connection) error {
 		v := conn.GetVersion()
@@ -130,12 +127,12 @@ func TestConnectRunsCallbacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer libes.DeregisterConnectCallback(key)
-	if err := c.Connect(); err != nil || len(got) != 1 || got[0] != es.URL+" 8.7.1" || c.indexWithoutID || c.withType {
-		t.Errorf("got %v %v", got, err)
+	if d, err := c.host.connect(); err != nil || len(got) != 1 || got[0] != es.URL+" 8.7.1" || d != (dialect{}) {
+		t.Errorf("got %v %v %v", got, d, err)
 	}
 	es.version = "6.8.23"
-	if err := c.Connect(); err != nil || !c.withType {
-		t.Errorf("after the server was replaced by an old one: %v", err)
+	if d, err := c.host.connect(); err != nil || !d.withType {
+		t.Errorf("after the server was replaced by an old one: %v %v", d, err)
 	}
 }
 
@@ -144,9 +141,9 @@ func TestConnectRunsCallbacks(t *testing.T) {
 func TestConnectWithoutVersion(t *testing.T) {
 	es := newFake(t)
 	es.version = "serverless"
-	c, _, _ := newTestClient(t, es, "")
-	if err := c.Connect(); err != nil || c.withType || c.indexWithoutID {
-		t.Errorf("got %v", err)
+	c, _, _ := newTestLane(t, es, "")
+	if d, err := c.host.connect(); err != nil || d != (dialect{}) {
+		t.Errorf("got %v %v", d, err)
 	}
 }
 
@@ -156,7 +153,7 @@ func TestTestOutput(t *testing.T) {
 		t.Helper()
 		es := newFake(t)
 		es.version = version
-		c, _, _ := newTestClient(t, es, "")
+		c, _, _ := newTestLane(t, es, "")
 		var b bytes.Buffer
 		c.Test(libtesting.NewConsoleDriverWithKiller(&b, func() { t.Errorf("%s: ended early", version) }))
 		const warning = "names none that can be read: is it Elasticsearch?"
@@ -174,7 +171,7 @@ func TestRedirectIsFollowedWithItsBody(t *testing.T) {
 	front.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, es.URL+r.URL.String(), http.StatusTemporaryRedirect)
 	})
-	c, _, _ := newTestClient(t, front, "")
+	c, _, _ := newTestLane(t, front, "")
 	if got, err := publish(c, eventsOf("ab")...); got != "ack" || err != nil || len(es.docs) != 2 {
 		t.Errorf("got %s %v, %v", got, err, es.docs)
 	}

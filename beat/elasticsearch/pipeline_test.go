@@ -18,7 +18,6 @@ import (
 	"github.com/elastic/beats/v7/libbeat/common/acker"
 	"github.com/elastic/beats/v7/libbeat/logp"
 	"github.com/elastic/beats/v7/libbeat/outputs"
-	"github.com/elastic/beats/v7/libbeat/outputs/outest"
 	"github.com/elastic/beats/v7/libbeat/publisher/pipeline"
 	_ "github.com/elastic/beats/v7/libbeat/publisher/queue/memqueue"
 )
@@ -162,45 +161,50 @@ func BenchmarkPublish(b *testing.B) {
 		}
 	}))
 	defer es.Close()
-	events := make([]beat.Event, size)
-	for i := range events {
-		events[i] = sampleEvent(i)
+	ordinary, documents := make([]beat.Event, size), make([]beat.Event, size)
+	kinds := sampleKinds(50)
+	for i := range size {
+		ordinary[i], documents[i] = sampleEvent(i), sampleDocument(kinds, i)
+	}
+	for _, how := range []string{"compression: none", "compression: gzip", "compression: zstd"} {
+		yaml := fmt.Sprintf("hosts: ['%s']\nbulk_max_size: %d\nworker: 1\n%s", es.URL, size, how)
+		benchPublish(b, "podbeat/"+how, benchClient(b, makeOutput, yaml), ordinary)
+		benchPublish(b, "documents/"+how, benchClient(b, makeOutput, yaml), documents)
 	}
 	for _, level := range []int{0, 1} {
 		yaml := fmt.Sprintf("hosts: ['%s']\nbulk_max_size: %d\ncompression_level: %d", es.URL, size, level)
-		for _, who := range []string{"podbeat", "libbeat"} {
-			b.Run(fmt.Sprintf("%s/gzip=%d", who, level), func(b *testing.B) {
-				c := benchClient(b, who, yaml)
-				defer c.Close()
-				if err := c.(outputs.NetworkClient).Connect(); err != nil {
-					b.Fatal(err)
-				}
-				var before, after runtime.MemStats
-				runtime.ReadMemStats(&before)
-				cpu := cpuTime()
-				for b.Loop() {
-					batch := outest.NewBatch(events...)
-					if err := c.Publish(bgCtx, batch); err != nil || batch.Signals[0].Tag != outest.BatchACK {
-						b.Fatal(err)
-					}
-				}
-				used := cpuTime() - cpu
-				runtime.ReadMemStats(&after)
-				n := float64(b.N * size)
-				b.ReportMetric(float64(used.Nanoseconds())/1e3/n, "µs-cpu/event")
-				b.ReportMetric(float64(after.Mallocs-before.Mallocs)/n, "allocs/event")
-				b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/n, "B/event")
-				b.ReportMetric(0, "ns/op")
-			})
-		}
+		benchPublish(b, fmt.Sprintf("libbeat/gzip=%d", level), benchClient(b, libbeatOutput, yaml), ordinary)
 	}
 }
 
-func benchClient(b *testing.B, who, yaml string) outputs.Client {
-	factory := libbeatOutput
-	if who == "podbeat" {
-		factory = makeOutput
+func benchPublish(b *testing.B, name string, c outputs.Client, events []beat.Event) {
+	defer c.Close()
+	if n, ok := c.(outputs.NetworkClient); ok {
+		if err := n.Connect(); err != nil {
+			b.Fatal(err)
+		}
 	}
+	b.Run(name, func(b *testing.B) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		cpu := cpuTime()
+		for b.Loop() {
+			batch := newBatch(events...)
+			if err := c.Publish(bgCtx, batch); err != nil || batch.wait() != "ack" {
+				b.Fatal(err)
+			}
+		}
+		used := cpuTime() - cpu
+		runtime.ReadMemStats(&after)
+		n := float64(b.N * len(events))
+		b.ReportMetric(float64(used.Nanoseconds())/1e3/n, "µs-cpu/event")
+		b.ReportMetric(float64(after.Mallocs-before.Mallocs)/n, "allocs/event")
+		b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/n, "B/event")
+		b.ReportMetric(0, "ns/op")
+	})
+}
+
+func benchClient(b *testing.B, factory outputs.Factory, yaml string) outputs.Client {
 	group, err := factory(rawIndex{}, testInfo, outputs.NewNilObserver(), common.MustNewConfigFrom(yaml))
 	if err != nil {
 		b.Fatal(err)

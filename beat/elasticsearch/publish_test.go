@@ -2,6 +2,7 @@ package elasticsearch
 
 import (
 	"context"
+	"io"
 	"math"
 	"net/http"
 	"os"
@@ -24,7 +25,7 @@ func TestPublish(t *testing.T) {
 	f := func(events, script, requests, settled, letters string) {
 		t.Helper()
 		es := newFake(t, strings.Split(script, " | ")...)
-		c, waits, file := newTestClient(t, es, "")
+		c, waits, file := newTestLane(t, es, "")
 		got, err := publish(c, eventsOf(events)...)
 		if err != nil {
 			got += "!"
@@ -107,7 +108,7 @@ func idsInFile(t *testing.T, name string) (ids string) {
 // A lost answer must not double: the second time Elasticsearch says 409.
 func TestAnswerLost(t *testing.T) {
 	es := newFake(t, "cut")
-	c, _, _ := newTestClient(t, es, "")
+	c, _, _ := newTestLane(t, es, "")
 	if got, err := publish(c, eventsOf("abc")...); got != "retry abc" || err == nil {
 		t.Fatalf("got %s %v", got, err)
 	}
@@ -122,7 +123,7 @@ func TestConnectionGoneStale(t *testing.T) {
 	f := func(events, settled, requests string) {
 		t.Helper()
 		es := newFake(t, "", "cut")
-		c, waits, _ := newTestClient(t, es, "")
+		c, waits, _ := newTestLane(t, es, "")
 		if _, err := publish(c, eventsOf("x")...); err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +140,7 @@ func TestConnectionGoneStale(t *testing.T) {
 // acceptance pays for one verdict.
 func TestPoisonAlone(t *testing.T) {
 	es := newFake(t, "poison:p")
-	c, _, file := newTestClient(t, es, "")
+	c, _, file := newTestLane(t, es, "")
 	for _, step := range []struct{ events, want, letters string }{
 		{"p", "retry p", ""}, {"ab", "ack", ""}, {"p", "ack", "p"}, {"p", "retry p", "p"}, {"c", "ack", "p"}, {"p", "ack", "pp"},
 	} {
@@ -152,7 +153,7 @@ func TestPoisonAlone(t *testing.T) {
 
 func TestRequest(t *testing.T) {
 	es := newFake(t)
-	c, _, _ := newTestClient(t, es, `
+	c, _, _ := newTestLane(t, es, `
 path: /prefix
 username: user
 password: pass
@@ -187,8 +188,8 @@ pipeline: Geo
 func TestAction(t *testing.T) {
 	f := func(version string, meta common.MapStr, want string) {
 		t.Helper()
-		c, _, _ := newTestClient(t, newFake(t), "pipeline: geo")
-		c.setVersion(*common.MustNewVersion(version))
+		c, _, _ := newTestLane(t, newFake(t), "pipeline: geo")
+		c.dialect = dialectOf(*common.MustNewVersion(version))
 		it := item{event: &publisher.Event{Content: beat.Event{Meta: meta}}}
 		b, err := c.appendItem(nil, &it)
 		if err != nil {
@@ -215,7 +216,7 @@ func TestAction(t *testing.T) {
 // As long as no event has had an index the configuration is to blame, later the event.
 func TestNoIndex(t *testing.T) {
 	es := newFake(t)
-	c, waits, file := newTestClient(t, es, `index: "%{[index]}"`)
+	c, waits, file := newTestLane(t, es, `index: "%{[index]}"`)
 	evs := eventsOf("abcde")
 	evs[3].Fields["index"] = "logs"
 	evs[2].Fields["bad"] = math.NaN()
@@ -237,12 +238,14 @@ func TestNoIndex(t *testing.T) {
 func TestRetriedError(t *testing.T) {
 	f := func(script, want string) {
 		t.Helper()
-		c, _, _ := newTestClient(t, newFake(t, script), "")
-		var events []publisher.Event
-		for _, ev := range eventsOf("abc") {
-			events = append(events, publisher.Event{Content: ev})
+		c, _, _ := newTestLane(t, newFake(t, script), "")
+		s := &shipment{}
+		var parcels []parcel
+		for i, ev := range eventsOf("abc") {
+			s.events = append(s.events, publisher.Event{Content: ev})
+			parcels = append(parcels, parcel{shipment: s, at: int32(i)})
 		}
-		_, _, fail := c.publish(bgCtx, events)
+		_, _, fail := c.publish(bgCtx, parcels)
 		if fail == nil || !strings.HasSuffix(fail.err.Error(), want) || fail.loud != strings.HasSuffix(want, "; nothing is dropped)") {
 			t.Errorf("%s: got %+v, want %s", script, fail, want)
 		}
@@ -262,10 +265,10 @@ func TestClassifyRefusals(t *testing.T) {
 	f := func(why reason, others, alone outcome) {
 		t.Helper()
 		it := &item{op: opCreate, id: "a"}
-		if got := classify(it, why.status, why, true, false); got != others {
+		if got := classify(it, why.status, &why, true, false); got != others {
 			t.Errorf("%v, others got in: got %v, want %v", why, got, others)
 		}
-		if got := classify(it, why.status, why, true, true); got != alone {
+		if got := classify(it, why.status, &why, true, true); got != alone {
 			t.Errorf("%v, none got in: got %v, want %v", why, got, alone)
 		}
 	}
@@ -283,13 +286,13 @@ func TestClassifyRefusals(t *testing.T) {
 
 func TestDelete(t *testing.T) {
 	es := newFake(t, "404", "200")
-	c, _, file := newTestClient(t, es, "")
+	c, _, file := newTestLane(t, es, "")
 	ev := eventsOf("a")[0]
 	ev.Meta["op_type"] = "delete"
 	if got, err := publish(c, ev); got != "ack" || err != nil || idsInFile(t, file) != "a" { // with an error: there is no such index
 		t.Errorf("got %s %v", got, err)
 	}
-	if got := classify(&item{op: opDelete, id: "a"}, 404, reason{}, false, false); got != delivered {
+	if got := classify(&item{op: opDelete, id: "a"}, 404, &reason{}, false, false); got != delivered {
 		t.Errorf("deleting what is not there: got %v", got)
 	}
 }
@@ -298,7 +301,7 @@ func TestDelete(t *testing.T) {
 func TestUnsendable(t *testing.T) {
 	for _, level := range []string{"0", "1"} {
 		es := newFake(t)
-		c, _, file := newTestClient(t, es, "compression_level: "+level)
+		c, _, file := newTestLane(t, es, "compression_level: "+level)
 		evs := eventsOf("abcd")
 		evs[1].Fields["bad"] = math.NaN()
 		evs[2].Fields["bad"] = func() {}
@@ -313,7 +316,7 @@ func TestUnsendable(t *testing.T) {
 
 func TestBulkMaxBytes(t *testing.T) {
 	es := newFake(t)
-	c, _, _ := newTestClient(t, es, "bulk_max_bytes: 400")
+	c, _, _ := newTestLane(t, es, "bulk_max_bytes: 400")
 	evs := eventsOf("abcdefg")
 	evs[2].Fields["message"] = strings.Repeat("x", 5000)
 	if got, err := publish(c, evs...); got != "ack" || err != nil {
@@ -327,7 +330,7 @@ func TestBulkMaxBytes(t *testing.T) {
 // A 413 is not asked for twice: later requests are small enough at once.
 func TestLimitIsLearned(t *testing.T) {
 	es := newFake(t, "max:4")
-	c, _, _ := newTestClient(t, es, "")
+	c, _, _ := newTestLane(t, es, "")
 	for range 3 {
 		if got, err := publish(c, eventsOf("abcdefgh")...); got != "ack" || err != nil {
 			t.Fatal(got, err)
@@ -341,7 +344,7 @@ func TestLimitIsLearned(t *testing.T) {
 // Several cut connections in a row make requests smaller, answers make them larger again.
 func TestLimitAfterCuts(t *testing.T) {
 	es := newFake(t, "reset", "reset", "reset")
-	c, _, _ := newTestClient(t, es, "")
+	c, _, _ := newTestLane(t, es, "")
 	evs := eventsOf("abcd")
 	for i := range evs {
 		evs[i].Fields["message"] = strings.Repeat("x", 50<<10)
@@ -356,12 +359,9 @@ func TestLimitAfterCuts(t *testing.T) {
 
 func TestBackoffSurvivesReconnect(t *testing.T) {
 	es := newFake(t, "=503", "=503", "text:", "=429", "429 429 429", "201 201 429", "429")
-	c, waits, _ := newTestClient(t, es, "backoff: {init: 1s, max: 6s}")
+	c, waits, _ := newTestLane(t, es, "backoff: {init: 1s, max: 6s}")
 	for i, at := range []time.Duration{1, 2, 4, 6, 6} {
 		publish(c, eventsOf("abc")...)
-		if err := c.Connect(); err != nil {
-			t.Fatal(err)
-		}
 		if got := (*waits)[i]; len(*waits) != i+1 || got < at*time.Second/2 || got > at*time.Second {
 			t.Errorf("failure %d: waited %v, want up to %d s", i, *waits, at)
 		}
@@ -380,14 +380,23 @@ func TestBackoffSurvivesReconnect(t *testing.T) {
 	}
 }
 
+// Whoever cannot be connected to is left alone longer each time, until something gets in.
 func TestConnectFails(t *testing.T) {
 	es := newFake(t)
-	c, waits, _ := newTestClient(t, es, "backoff: {init: 1s, max: 60s}")
+	c, _, _ := newTestLane(t, es, "backoff: {init: 1s, max: 60s}")
+	waits := make(chan time.Duration)
+	c.sleep = func(d time.Duration) { waits <- d }
 	es.Close()
-	for i, at := range []time.Duration{1, 2, 4} {
-		if err := c.Connect(); err == nil || len(*waits) != i+1 || (*waits)[i] < at*time.Second/2 || (*waits)[i] > at*time.Second {
-			t.Errorf("got %v, waited %v", err, *waits)
+	ended := make(chan bool)
+	go func() { ended <- c.ready(c) }()
+	for _, at := range []time.Duration{1, 2, 4} {
+		if got := <-waits; got < at*time.Second/2-time.Second/10 || got > at*time.Second {
+			t.Errorf("waited %v, want up to %d s", got, at)
 		}
+	}
+	c.Close()
+	if <-ended {
+		t.Error("a host is ready that is down")
 	}
 }
 
@@ -409,8 +418,8 @@ func TestRetryAfter(t *testing.T) {
 	f("Fri, 17 May 2024 11:00:30 GMT", 0)
 
 	es := newFake(t, "=503 Retry-After:120")
-	c, waits, _ := newTestClient(t, es, "")
-	if publish(c, eventsOf("a")...); (*waits)[0] != 2*time.Minute {
+	c, waits, _ := newTestLane(t, es, "")
+	if publish(c, eventsOf("a")...); (*waits)[0].Round(time.Second) != 2*time.Minute {
 		t.Errorf("waited %v", *waits)
 	}
 }
@@ -419,7 +428,7 @@ func TestRetryAfter(t *testing.T) {
 func TestAdvice(t *testing.T) {
 	f := func(script, want string) {
 		t.Helper()
-		c, _, _ := newTestClient(t, newFake(t, script), "")
+		c, _, _ := newTestLane(t, newFake(t, script), "")
 		if _, err := publish(c, eventsOf("a")...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", script, err, want)
 		}
@@ -434,29 +443,32 @@ func TestAdvice(t *testing.T) {
 	f("text:<html>", "the body is no JSON")
 }
 
+// What waits for its next try when the output is closed comes back at once.
 func TestCloseEndsWait(t *testing.T) {
-	es := newFake(t, "=503")
-	c, _, _ := newTestClient(t, es, "backoff: {init: 1h, max: 2h}")
-	real := make(chan time.Duration)
-	c.sleep = func(d time.Duration) {
-		close(real)
-		<-c.done
-	}
-	ended := make(chan string)
-	go func() {
-		got, _ := publish(c, eventsOf("a")...)
-		ended <- got
-	}()
-	<-real
-	c.Close()
-	if got := <-ended; got != "retry a" {
-		t.Errorf("got %s", got)
-	}
-	if got, err := publish(c, eventsOf("a")...); got != "cancelled" || err == nil {
-		t.Errorf("after Close: got %s %v", got, err)
-	}
-	if err := c.Connect(); err == nil {
-		t.Error("Connect after Close must fail")
+	for _, script := range []string{"=503", "=429", "429", "reset"} {
+		es := newFake(t, script)
+		c, _, _ := newTestLane(t, es, "backoff: {init: 1h, max: 2h}")
+		waits := make(chan time.Duration, 1)
+		c.sleep = func(d time.Duration) {
+			waits <- d
+			<-c.done
+		}
+		batch := newBatch(eventsOf("ab")...)
+		if err := c.Publish(bgCtx, batch); err != nil {
+			t.Fatal(err)
+		}
+		<-waits
+		c.Close()
+		if got := batch.wait(); got != "cancelled ab" && got != "cancelled a" {
+			t.Errorf("%s: got %s", script, got)
+		}
+		late := newBatch(eventsOf("c")...)
+		if err := c.Publish(bgCtx, late); err != nil || late.wait() != "cancelled c" {
+			t.Errorf("after Close: got %v", err)
+		}
+		if err := c.Reach(); err == nil {
+			t.Error("Reach after Close must fail")
+		}
 	}
 }
 
@@ -484,36 +496,36 @@ func TestCloseEndsRequest(t *testing.T) {
 	arrived, release := make(chan struct{}), make(chan struct{})
 	es := newFake(t)
 	es.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		close(arrived)
-		<-release
+		if r.Method == http.MethodPost {
+			close(arrived)
+			<-release
+		}
+		io.WriteString(w, `{"version":{"number":"7.17.29"}}`)
 	})
 	defer close(release)
-	c, _, _ := newTestClient(t, es, "")
-	ended := make(chan string)
-	go func() {
-		got, _ := publish(c, eventsOf("ab")...)
-		ended <- got
-	}()
+	c, _, _ := newTestLane(t, es, "")
+	batch := newBatch(eventsOf("ab")...)
+	if err := c.Publish(bgCtx, batch); err != nil {
+		t.Fatal(err)
+	}
 	<-arrived
 	c.Close()
-	if got := <-ended; got != "cancelled ab" {
+	if got := batch.wait(); got != "cancelled ab" {
 		t.Errorf("got %s", got)
 	}
 }
 
-// libbeat's counters must add up: what is active in the end is 0, acked is what left for good.
+// libbeat's counters must add up: what is active in the end is 0, acked is what left for good, and what waits for another try
+// counts as a batch once more.
 func TestObserver(t *testing.T) {
 	var o observer
 	es := newFake(t, "201 409 429 400 503 201", "=429", "=503", "201 201")
-	c, _, _ := newTestClient(t, es, "")
+	c, _, _ := newTestLane(t, es, "")
 	c.observer = &o
-	publish(c, eventsOf("abcdef")...)
-	if want := (observer{batches: 6, acked: 3, duplicates: 1, failed: 2, tooMany: 1}); o != want {
-		t.Errorf("got %+v, want %+v", o, want)
+	b := newBatch(eventsOf("abcdef")...)
+	if err := c.Publish(bgCtx, b); err != nil || b.wait() != "ack" {
+		t.Fatal(err)
 	}
-	publish(c, eventsOf("ce")...)
-	publish(c, eventsOf("ce")...)
-	publish(c, eventsOf("ce")...)
 	if want := (observer{batches: 12, acked: 5, duplicates: 1, failed: 6, tooMany: 3}); o != want || o.batches != o.acked+o.duplicates+o.failed+o.dropped {
 		t.Errorf("got %+v, want %+v", o, want)
 	}
@@ -521,12 +533,13 @@ func TestObserver(t *testing.T) {
 
 type observer struct {
 	outputs.Observer
-	batches, acked, duplicates, failed, dropped, tooMany int
+	batches, acked, duplicates, failed, dropped, cancelled, tooMany int
 }
 
 func (o *observer) NewBatch(n int)   { o.batches += n }
 func (o *observer) Acked(n int)      { o.acked += n }
 func (o *observer) Failed(n int)     { o.failed += n }
+func (o *observer) Cancelled(n int)  { o.cancelled += n }
 func (o *observer) Dropped(n int)    { o.dropped += n }
 func (o *observer) Duplicate(n int)  { o.duplicates += n }
 func (o *observer) ErrTooMany(n int) { o.tooMany += n }

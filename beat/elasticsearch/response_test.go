@@ -3,6 +3,7 @@ package elasticsearch
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -59,6 +60,42 @@ func TestParseBulkRefuses(t *testing.T) {
 	f(`{"items":[{"create":{"status":201},"index":{"status":201}}]}`, 1, "2 operations")
 }
 
+// What is recognised at a glance must be what parseBulk makes of it.
+func TestAllCreated(t *testing.T) {
+	f := func(body string, n int, want bool) {
+		t.Helper()
+		if got := allCreated([]byte(body), make([]item, n)); got != want {
+			t.Errorf("%s: got %v", body, got)
+		}
+		results, err := parseBulk(nil, []byte(body), n)
+		if want && (err != nil || slices.ContainsFunc(results, func(r result) bool { return r.status != 201 })) {
+			t.Errorf("%s: it is %v, %v", body, results, err)
+		}
+	}
+	const one, begin = `{"create":{"status":201}}`, `{"errors":false,"items":[`
+	f(begin+one+`]}`, 1, true)
+	f(begin+one+`,`+one+`]}`, 2, true)
+	f(`{"took":12,"errors":false,"items":[`+one+`]}`, 1, true)
+	f(begin+one+`]}`, 2, false)
+	f(begin+one+`,`+one+`]}`, 1, false)
+	f(begin+one+`,`+one+`,]}`, 2, false)
+	f(begin+one+`,`+one+`]`, 2, false)
+	f(begin+one+` ]}`, 1, false)
+	f(begin+one+`]]`, 1, false)
+	f(begin+`{"create":{"status":200}}]}`, 1, false)
+	f(begin+`{"index":{"status":201}}]}`, 1, false)
+	f(begin+`]}`, 0, false)
+	f(begin+`}`, 0, false)
+	f(`{"errors":true,"items":[`+one+`]}`, 1, false)
+	f(`{"took":,"errors":false,"items":[`+one+`]}`, 1, false)
+	f(`{"took":1-2,"errors":false,"items":[`+one+`]}`, 1, false)
+	f(`["errors":false,"items":[`+one+`]}`, 1, false)
+	f(``, 1, false)
+	if allCreated([]byte(begin+one+`]}`), []item{{op: opIndex}}) {
+		t.Error("what was not a create has been answered as if it were")
+	}
+}
+
 func TestReadReason(t *testing.T) {
 	f := func(in, want string) {
 		t.Helper()
@@ -78,11 +115,15 @@ func TestReadReason(t *testing.T) {
 func FuzzParseBulk(f *testing.F) {
 	f.Add([]byte(`{"errors":true,"items":[{"create":{"status":201}},{"index":{"status":429,"error":{"type":"x"}}}]}`), 2)
 	f.Add([]byte(` {"a":[{}],"items" : [ {"create":{"_id":"\"\\","status":-1}}]} `), 1)
+	f.Add([]byte(`{"took":1,"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]}`), 2)
 	f.Add([]byte(`{"items":[]`), 0)
 	f.Fuzz(func(t *testing.T, body []byte, n int) {
 		got, err := parseBulk(nil, body, n)
 		if err == nil && len(got) != n {
 			t.Errorf("%d results for %d items", len(got), n)
+		}
+		if n >= 0 && n < 100 && allCreated(body, make([]item, n)) && err != nil {
+			t.Error("recognised, but:", err)
 		}
 		for _, r := range got {
 			_ = readReason(r.status, r.err)

@@ -17,6 +17,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/statestore/backend/memlog"
 
 	"github.com/podbeat/podbeat/beat/lines"
+	"github.com/podbeat/podbeat/processors/k8sname"
 )
 
 // BenchmarkFollow is the cost of a line of 200 bytes, up to libbeat and back.
@@ -43,7 +44,9 @@ func BenchmarkFollow(b *testing.B) {
 		o := Options{ScanInterval: 1e10, MaxOpenFiles: 100, CloseInactive: 1e12}
 		o.MaxLineBytes = 1 << 20
 		return &Config{Options: o, Paths: []string{root + "/*/*.log"}, Format: lines.Plain,
-			Source: func(path, node string) Source { return Source{Put: func(common.MapStr) {}, Stream: "file"} }}, nil
+			Source: func(path, node string) Source {
+				return Source{Fields: func() *k8sname.Fields { return nil }, Stream: "file"}
+			}}, nil
 	}}
 	in, err := Plugin(logp.NewLogger("bench"), storeOf{registry}, kind).Manager.Create(common.NewConfig())
 	if err != nil {

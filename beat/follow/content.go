@@ -55,9 +55,9 @@ type content struct {
 // A mark is the position after a message.
 type mark struct {
 	content *content
-	resume  int64 // where reading starts again
-	end     int64 // the message's end: what ends no later is delivered
-	window  sum   // of the bytes before end
+	resume  int64       // where reading starts again
+	end     int64       // the message's end: what ends no later is delivered
+	window  fingerprint // of the bytes before end
 }
 
 // upTo is m, or end if m is behind it.
@@ -100,11 +100,26 @@ type sum struct {
 	Sum string
 }
 
-func sumOf(b []byte) sum {
-	if len(b) == 0 {
+func sumOf(b []byte) sum { return fingerprintOf(b).sum() }
+
+// A fingerprint is a sum that is not written down yet.
+type fingerprint struct {
+	len  int
+	hash uint64
+}
+
+func fingerprintOf(b []byte) fingerprint { return fingerprint{len(b), xxhash.Sum64(b)} }
+
+func (f fingerprint) sum() sum {
+	if f.len == 0 {
 		return sum{}
 	}
-	return sum{len(b), strconv.FormatUint(xxhash.Sum64(b), 36)}
+	return sum{f.len, strconv.FormatUint(f.hash, 36)}
+}
+
+func (s sum) fingerprint() fingerprint {
+	hash, _ := strconv.ParseUint(s.Sum, 36, 64) // what is no hash is no text's, and 0 is hardly any's
+	return fingerprint{s.Len, hash}
 }
 
 // A record is a content in the registry, under the key of the file that holds it.
@@ -142,11 +157,15 @@ func (t *times) at(offset int64) (when time.Time, ok bool) {
 	return time.UnixMicro(t.Prev), true
 }
 
-// readAhead is how far times.Ahead runs before the reader: slow files have it written once in so many bytes.
-const readAhead = 16 << 10
+// readAhead is how far times.Ahead runs before the reader, and farAhead how far in what a file has already: it is
+// written down once in so many bytes.
+const (
+	readAhead = 16 << 10
+	farAhead  = 4 << 20
+)
 
-// extend takes lines from offset from up to to as read now, and says whether that needs to be written down.
-func (t *times) extend(from, to int64, now time.Time) bool {
+// extend takes lines from offset from up to to as read now, and says whether that needs to be written down. size is the file's.
+func (t *times) extend(from, to, size int64, now time.Time) bool {
 	same := sameDay(time.UnixMicro(t.At), now)
 	if to <= t.Ahead && same {
 		return false
@@ -154,7 +173,7 @@ func (t *times) extend(from, to int64, now time.Time) bool {
 	if !same {
 		t.Prev, t.From = t.At, from
 	}
-	t.Ahead, t.At = to+readAhead, now.UnixMicro()
+	t.Ahead, t.At = max(to+readAhead, min(to+farAhead, size)), now.UnixMicro()
 	return true
 }
 
@@ -201,7 +220,7 @@ func restored(rec record) *content {
 	if at := rec.Times.At; rec.Updated > at && sameDay(time.UnixMicro(at), time.UnixMicro(rec.Updated)) {
 		c.replay.At = rec.Updated // not before what was delivered
 	}
-	c.last = mark{content: c, resume: rec.Resume, end: rec.Done, window: rec.Window}
+	c.last = mark{content: c, resume: rec.Resume, end: rec.Done, window: rec.Window.fingerprint()}
 	c.pos = rec.Done
 	return c
 }
@@ -211,7 +230,7 @@ func (c *content) published() record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	rec := c.rec
-	rec.Resume, rec.Done, rec.Window = c.last.resume, c.last.end, c.last.window
+	rec.Resume, rec.Done, rec.Window = c.last.resume, c.last.end, c.last.window.sum()
 	return rec
 }
 
@@ -295,12 +314,12 @@ func (c *content) cut(size int64, window []byte) {
 	if size >= c.pos {
 		return
 	}
-	end := mark{content: c, resume: size, end: size, window: sumOf(window)}
+	end := mark{content: c, resume: size, end: size, window: fingerprintOf(window)}
 	c.skip = max(c.skip, c.pos)
 	c.pos, c.size, c.window = size, size, window
 	c.last = c.last.upTo(end)
-	now := mark{resume: c.rec.Resume, end: c.rec.Done, window: c.rec.Window}.upTo(end)
-	c.rec.Resume, c.rec.Done, c.rec.Window, c.rec.Size = now.resume, now.end, now.window, size
+	now := mark{resume: c.rec.Resume, end: c.rec.Done, window: c.rec.Window.fingerprint()}.upTo(end)
+	c.rec.Resume, c.rec.Done, c.rec.Window, c.rec.Size = now.resume, now.end, now.window.sum(), size
 	c.end, c.older = end, c.inFlight
 }
 
@@ -316,7 +335,7 @@ func (c *content) extend(from, to int64, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.rec.Size = max(c.size, to)
-	return c.rec.Times.extend(max(from, c.replay.Ahead), to, now)
+	return c.rec.Times.extend(max(from, c.replay.Ahead), to, c.size, now)
 }
 
 // firstRead is the time of the line at offset, which has none of its own: now, or, if it was read on

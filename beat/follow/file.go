@@ -2,6 +2,7 @@ package follow
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -59,6 +60,7 @@ type file struct {
 	waits   atomic.Bool               // it is a copy, and waits for its original
 	head    atomic.Pointer[beginning] // how its content begins
 	wake    atomic.Bool               // have a turn at the next tick, although nothing is seen to change
+	denied  atomic.Bool               // podbeat had no right to open it the last time
 
 	mu      sync.Mutex
 	names   []string  // that lead to it, the oldest first; none: it was deleted, or moved out of sight
@@ -74,6 +76,7 @@ type file struct {
 	queued  bool
 
 	log string // the name under which the shard has it as a fresh one, or ""
+	had string // the name under which the tracker has it as the one that left it last; the tracker's
 
 	// The shard's own.
 	content  *content  // nil: not identified, or a copy
@@ -156,9 +159,14 @@ func (f *file) opened(finder *find.Finder) (*os.File, error) {
 	if f.givenUp != "" {
 		return nil, errAway
 	}
+	denied := false
 	for _, name := range f.names {
 		h, info, err := finder.Open(name)
 		if err != nil {
+			if errors.Is(err, fs.ErrPermission) {
+				denied = true
+				f.shard.run.complain(err)
+			}
 			continue
 		}
 		if inodeOf(info) != f.inode {
@@ -166,9 +174,11 @@ func (f *file) opened(finder *find.Finder) (*os.File, error) {
 			continue
 		}
 		f.open = h
+		f.denied.Store(false)
 		f.shard.run.open.Add(1)
 		return h, nil
 	}
+	f.denied.Store(denied)
 	return nil, errAway
 }
 

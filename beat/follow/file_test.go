@@ -1,6 +1,17 @@
 package follow
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/elastic/beats/v7/libbeat/logp"
+	"golang.org/x/sys/unix"
+
+	"github.com/podbeat/podbeat/beat/find"
+)
 
 func TestStem(t *testing.T) {
 	f := func(name, want string, wantRotated bool) {
@@ -50,4 +61,48 @@ func TestMaybeCopy(t *testing.T) {
 	f("app-22.log", "app-21.log", true, false)
 	f("other.log", "app.log", true, false)
 	f("other.log.1", "app.log", true, false)
+}
+
+// A file that podbeat may not open is counted as such until it may.
+func TestDenied(t *testing.T) {
+	dir := t.TempDir()
+	for _, up := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(up, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "a.log")
+	if err := os.WriteFile(path, []byte("line\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	finder, err := find.New(logp.NewLogger("test"), find.Options{Globs: []string{dir + "/*.log"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, info, err := finder.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = h.Close()
+	f := &file{inode: inodeOf(info), shard: &shard{run: &run{log: logp.NewLogger("test"), now: time.Now}}, names: []string{path}}
+	for mode, want := range map[os.FileMode]int64{0: 1, 0o644: 0} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() { // as nobody, in a thread that ends with it
+			defer close(done)
+			runtime.LockOSThread()
+			if os.Getuid() == 0 {
+				unix.Setfsuid(65534)
+			}
+			_, _ = f.opened(finder)
+		}()
+		<-done
+		var sum lag
+		if sum.add(f, 0); sum.denied != want {
+			t.Errorf("%o: %d files are denied, want %d", mode, sum.denied, want)
+		}
+		f.close()
+	}
 }

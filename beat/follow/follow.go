@@ -15,6 +15,9 @@
 // Each directory belongs to one shard, a goroutine of its own, so contents need no locks and events
 // of one directory keep their order. Files of a shard take turns of a bounded number of bytes, so
 // that a loud one cannot keep the others waiting.
+//
+// Most events of a file have the same fields but for message and place. They are documents then (see beat/prepared),
+// of a template for their kind: the file, and what its lines are alike in.
 package follow
 
 import (
@@ -65,8 +68,8 @@ type Config struct {
 // A Source is what the place of a file says about it.
 type Source struct {
 	Volume Volume // for figures and the log
-	// Put writes the fields that every event of the file gets, in maps of the event's own.
-	Put func(fields common.MapStr)
+	// Fields returns the fields that every event of the file gets; nil for none. As long as they are the same, so is the pointer.
+	Fields func() *k8sname.Fields
 	// Stream is log.stream: console or file.
 	Stream string
 }
@@ -248,6 +251,16 @@ type run struct {
 	now       func() time.Time
 	ending    atomic.Bool // deleted files are read to their ends, whoever may still write to them
 	refused   atomic.Bool // libbeat has refused an event: it is closing
+
+	complained atomic.Int64 // Unix seconds, when it was logged that a file cannot be opened
+}
+
+// complain logs why a file cannot be opened, at most once a minute for all files: they will be tried again and again.
+func (r *run) complain(err error) {
+	now, last := r.now().Unix(), r.complained.Load()
+	if now-last >= 60 && r.complained.CompareAndSwap(last, now) {
+		r.log.Warnf("A file is not read, and perhaps others are not, for want of the right to: %v", err)
+	}
 }
 
 // Run follows the files until ctx is cancelled.

@@ -20,7 +20,9 @@ import (
 	"github.com/elastic/beats/v7/libbeat/statestore/backend/memlog"
 
 	"github.com/podbeat/podbeat/beat/lines"
+	"github.com/podbeat/podbeat/beat/prepared"
 	"github.com/podbeat/podbeat/option"
+	"github.com/podbeat/podbeat/processors/k8sname"
 )
 
 // Tests do not wait as long for what is quiet: nothing here is copied slowly.
@@ -75,7 +77,7 @@ func (n *node) input() *input {
 		return &Config{Options: o.Options, Paths: []string{n.root + "/*/*.log"}, Format: lines.Plain,
 			Source: func(path, node string) Source {
 				return Source{Volume: Volume{Pod: filepath.Base(filepath.Dir(path)), Name: "v"}, Stream: "file",
-					Put: func(m common.MapStr) {}}
+					Fields: func() *k8sname.Fields { return nil }}
 			}}, nil
 	}}
 	n.store = storeOf{registry}
@@ -146,6 +148,7 @@ type client struct {
 
 func (c *client) Publish(e beat.Event) {
 	n := c.node
+	prepared.Ordinary(&e)
 	n.mu.Lock()
 	for n.held && !c.closed && !n.killed {
 		n.released.Wait()

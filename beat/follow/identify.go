@@ -117,7 +117,9 @@ func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool
 			return nil, true // found before its original
 		}
 	}
-	s.readFirst(f, t)
+	if s.readFirst(f, t) {
+		return nil, true
+	}
 	for _, c := range s.kin(f.path()) {
 		n := c.rec.Head.Len
 		if n == 0 || f.olderThan(c) || !maybeCopy(f.path(), c.rec.Path, c.away() && n >= headSteps[0]) {
@@ -139,8 +141,8 @@ func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool
 }
 
 // readFirst gives turns to files that f may be a copy of: what they hold now may not have been looked at
-// yet, and only by that f can be told from a new log.
-func (s *shard) readFirst(f *file, t *text) {
+// yet, and only by that f can be told from a new log. It returns true if one of them has to wait for its turn.
+func (s *shard) readFirst(f *file, t *text) (wait bool) {
 	var first []*file
 	for _, c := range s.kin(f.path()) {
 		if c.home != nil && maybeCopy(f.path(), c.rec.Path, false) {
@@ -158,6 +160,13 @@ func (s *shard) readFirst(f *file, t *text) {
 			if h, err := g.opened(s.run.finder); err == nil && g.after == f && begins(textOf(g, h), t) {
 				g.after = nil // f is a copy, not what was written before
 			}
+			switch first, of := g.precededBy(f); {
+			case of, first == nil: // f comes first, or nothing does
+			case first.content != nil, f.gz && !first.gz: // in a circle nobody waits: who is being read does not, and only a compressed file waits for others
+				wait = true
+			default:
+				g.after = nil // it may take long until that can be read: order is less than nothing twice
+			}
 		}
 	}
 	s.mu.Unlock()
@@ -170,6 +179,18 @@ func (s *shard) readFirst(f *file, t *text) {
 			s.push(g)
 		}
 	}
+	return wait
+}
+
+// precededBy returns the first of the files that g is to be read after, or nil, and says whether f is one of them.
+func (g *file) precededBy(f *file) (first *file, of bool) {
+	for a := g.after; a != nil && a.shard == g.shard && a.unread(); a = a.after {
+		if a == f {
+			return nil, true
+		}
+		first = a
+	}
+	return first, false
 }
 
 // How much of a content a file must have to take it over.

@@ -123,6 +123,7 @@ func (m *metrics) count(before, now *lines.Counters) {
 // A lag is how far reading is behind.
 type lag struct {
 	files, open  int64
+	denied       int64   // files that may not be opened
 	behind, lost int64   // bytes
 	seconds      float64 // since the oldest unread byte was noticed
 }
@@ -133,6 +134,9 @@ func (l *lag) add(f *file, now int64) {
 	l.files++
 	if f.open != nil {
 		l.open++
+	}
+	if f.denied.Load() {
+		l.denied++
 	}
 	if unread := f.unreadBytes(); unread > 0 { // also of a file that is given up, until it is counted as that
 		l.behind += unread
@@ -156,7 +160,7 @@ func (m *metrics) now(_ monitoring.Mode, v monitoring.Visitor) {
 		name string
 		n    int64
 	}{
-		{"files.following", sum.files}, {"files.open", sum.open}, {"behind.bytes", sum.behind}, {"watches", stats.Watches},
+		{"files.following", sum.files}, {"files.open", sum.open}, {"files.unreadable", sum.denied}, {"behind.bytes", sum.behind}, {"watches", stats.Watches},
 		{"watches_failed", stats.WatchesFailed}, {"overflows", stats.Overflows}, {"scans", stats.Scans}, {"directories_unreadable", stats.DirsUnreadable},
 		{"links_refused", stats.LinksRefused}, {"left_out", stats.LeftOut},
 	} {

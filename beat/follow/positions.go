@@ -117,13 +117,13 @@ func (p *positions) changed(c *content) {
 }
 
 // settle stores pos for c, which no message will come for, if none is on its way.
-func (p *positions) settle(c *content, pos int64, before sum) {
+func (p *positions) settle(c *content, pos int64, before fingerprint) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.inFlight > 0 || c.rec.Done == pos && c.rec.Resume == pos {
 		return
 	}
-	c.rec.Resume, c.rec.Done, c.rec.Window, c.rec.Size = pos, pos, before, max(c.rec.Size, pos)
+	c.rec.Resume, c.rec.Done, c.rec.Window, c.rec.Size = pos, pos, before.sum(), max(c.rec.Size, pos)
 	c.last.resume, c.last.end, c.last.window = pos, pos, before
 	p.changed(c)
 }
@@ -153,28 +153,46 @@ func (p *positions) end(c *content) {
 func (p *positions) acker() beat.ACKer {
 	return acker.EventPrivateReporter(func(_ int, private []any) {
 		p.metrics.acked.Add(uint64(len(private)))
-		for _, v := range private {
-			m, ok := v.(*mark)
-			if !ok {
-				continue
+		for len(private) > 0 {
+			n := together(private)
+			if m, ok := private[n-1].(*sent); ok {
+				p.acked(m.mark, n)
 			}
-			c := m.content
-			c.mu.Lock()
-			c.inFlight--
-			at := *m
-			if c.older > 0 {
-				c.older--
-				at = at.upTo(c.end)
-			}
-			c.rec.Resume, c.rec.Done, c.rec.Window = at.resume, at.end, at.window
-			over, key := c.ended && c.inFlight == 0, c.rec.Key
-			p.changed(c)
-			c.mu.Unlock()
-			if over {
-				p.remove(key)
-			}
+			private = private[n:]
 		}
 	})
+}
+
+// together returns how many of the first events are of the same content.
+func together(private []any) int {
+	first, ok := private[0].(*sent)
+	if !ok {
+		return 1
+	}
+	for n, v := range private {
+		if m, ok := v.(*sent); !ok || m.content != first.content {
+			return n
+		}
+	}
+	return len(private)
+}
+
+// acked is told that the n oldest events of a content have left for good, the last of which was m.
+func (p *positions) acked(m mark, n int) {
+	c := m.content
+	c.mu.Lock()
+	c.inFlight -= n
+	if n <= c.older {
+		m = m.upTo(c.end)
+	}
+	c.older = max(0, c.older-n)
+	c.rec.Resume, c.rec.Done, c.rec.Window = m.resume, m.end, m.window.sum()
+	over, key := c.ended && c.inFlight == 0, c.rec.Key
+	p.changed(c)
+	c.mu.Unlock()
+	if over {
+		p.remove(key)
+	}
 }
 
 // write stores what has changed, at most every writeEvery, and never for more than a tenth of the time.

@@ -3,6 +3,7 @@ package follow
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/elastic/beats/v7/libbeat/logp"
 	"github.com/elastic/beats/v7/libbeat/statestore"
@@ -41,4 +42,29 @@ func TestNewestPositionStays(t *testing.T) {
 			t.Fatalf("got %+v (%v), want the position %d", all, err, i)
 		}
 	}
+}
+
+// TestReadAhead: when lines were first read is written down before they are sent, and not for every turn.
+func TestReadAhead(t *testing.T) {
+	const day = 24 * time.Hour
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	f := func(what string, turn, to int64, size func(to int64) int64, after time.Duration, want int) {
+		t.Helper()
+		var all times
+		written := 0
+		for from := int64(0); from < to; from += turn {
+			if all.extend(from, from+turn, size(from+turn), now.Add(time.Duration(from/turn)*after)) {
+				written++
+			}
+			if at, ok := all.at(from + turn - 1); !ok || !sameDay(at, now.Add(time.Duration(from/turn)*after)) {
+				t.Fatalf("%s: line before %d was read at %v (%v)", what, from+turn, at, ok)
+			}
+		}
+		if written != want {
+			t.Errorf("%s: written %d times, want %d", what, written, want)
+		}
+	}
+	f("a large file", turnBytes, 64<<20, func(int64) int64 { return 64 << 20 }, time.Millisecond, 16)
+	f("a file that grows", 1<<10, 1<<20, func(to int64) int64 { return to }, time.Second, 61)
+	f("a line a day", 100, 1000, func(to int64) int64 { return to }, day, 10)
 }

@@ -369,3 +369,53 @@ func openBelow(dir string) int {
 		return err != nil || rel == "" || rel[0] == '.'
 	}))
 }
+
+// What waits in several rotations of one log is read in the order in which it was written, also when some of them are
+// compressed meanwhile.
+func TestOrderOfRotations(t *testing.T) {
+	for _, compress := range []bool{false, true} {
+		t.Run(fmt.Sprint(compress), func(t *testing.T) {
+			n := newNode(t)
+			all := n.write("p/app.log", "text", 0, 100)
+			n.start()
+			n.want(all)
+			n.hold(true)
+			write := func(count int) { all = append(all, n.write("p/app.log", "text", len(all), len(all)+count)...) }
+			following := func() {
+				t.Helper()
+				info, err := os.Stat(n.path("p/app.log"))
+				n.do(err)
+				waitFor(t, "the file is open", func() bool { return holds(info) })
+			}
+			write(50_000) // more than a turn
+			for i := range 4 {
+				write(300)
+				name := n.path(fmt.Sprintf("p/app.log.20261122-04303%d", i))
+				n.do(os.Rename(n.path("p/app.log"), name))
+				write(300)
+				following()
+				if compress && i > 0 {
+					n.gzip(n.path(fmt.Sprintf("p/app.log.20261122-04303%d", i-1)))
+				}
+			}
+			n.hold(false)
+			n.want(all)
+			if got := n.delivered(); !slices.Equal(got, all) {
+				for i := range got {
+					if got[i] != all[i] {
+						t.Fatalf("message %d is %q, want %q", i, got[i], all[i])
+					}
+				}
+			}
+		})
+	}
+}
+
+// holds says whether this process has a file open.
+func holds(info os.FileInfo) bool {
+	fds, _ := filepath.Glob("/proc/self/fd/*")
+	return slices.ContainsFunc(fds, func(fd string) bool {
+		other, err := os.Stat(fd)
+		return err == nil && os.SameFile(info, other)
+	})
+}

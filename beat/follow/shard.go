@@ -11,6 +11,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/beat"
 
 	"github.com/podbeat/podbeat/beat/find"
+	"github.com/podbeat/podbeat/beat/prepared"
 )
 
 // turnBytes is how much of a file is read in one turn: enough to make a turn's fixed costs small,
@@ -45,7 +46,7 @@ type job struct {
 func newShard(r *run, client beat.Client) *shard {
 	s := &shard{run: r, logs: map[string]*log{}, buf: make([]byte, windowSize+turnBytes)}
 	s.some = sync.NewCond(&s.mu)
-	s.out = &publisher{run: r, client: client}
+	s.out = &publisher{run: r, client: client, templates: map[kind]*prepared.Template{}}
 	return s
 }
 
@@ -76,12 +77,24 @@ func (s *shard) lastWords(said chan<- struct{}) {
 	s.queue = append([]job{{do: func() {
 		defer func() { said <- struct{}{} }()
 		for _, f := range s.run.tracker.all() {
-			for f.shard == s && f.isDeleted() && !s.run.refused.Load() && s.turn(f) {
-			}
+			s.readOut(f)
 		}
 	}}}, s.queue...)
 	s.mu.Unlock()
 	s.some.Signal()
+}
+
+// readOut reads f to its end if it is deleted, and what comes before it.
+func (s *shard) readOut(f *file) {
+	if f.shard != s || !f.isDeleted() {
+		return
+	}
+	if a := f.after; a != nil {
+		f.after = nil // it gets no turn any more but here
+		s.readOut(a)
+	}
+	for !s.run.refused.Load() && s.turn(f) {
+	}
 }
 
 // stop makes work return after the present turn.
@@ -313,7 +326,7 @@ func (s *shard) atEnd(f *file, tail, data []byte, now time.Time) {
 		f.wake.Store(true)
 	}
 	if !c.reader.Waiting() {
-		s.run.positions.settle(c, c.pos, sumOf(c.window))
+		s.run.positions.settle(c, c.pos, fingerprintOf(c.window))
 	}
 }
 
@@ -366,7 +379,11 @@ func (f *file) isDeleted() bool {
 func (f *file) unread() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.open != nil && f.copyOf == nil && !f.caughtUp && f.size.Load() > 0
+	if f.open == nil || f.copyOf != nil || f.done {
+		return false // who cannot be read holds nobody up
+	}
+	info, err := find.Stat(f.open)
+	return err == nil && info.Size > 0 && (!f.caughtUp || info.Size > f.length)
 }
 
 // buffer is the shard's buffer, made longer if need be.

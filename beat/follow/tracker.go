@@ -23,13 +23,14 @@ type tracker struct {
 	mu    sync.Mutex
 	files map[inode]*file
 	paths map[string]*file
+	left  map[string]*file   // that had a name before, which none has now
 	known map[inode]*content // of the last run, not found yet
 	began atomic.Bool        // the first scan has ended
 	early []*file            // found by it
 }
 
 func newTracker(r *run) *tracker {
-	return &tracker{run: r, files: map[inode]*file{}, paths: map[string]*file{}, known: map[inode]*content{}}
+	return &tracker{run: r, files: map[inode]*file{}, paths: map[string]*file{}, left: map[string]*file{}, known: map[inode]*content{}}
 }
 
 // handle hears what find has seen. It is called from one goroutine.
@@ -54,21 +55,22 @@ func (t *tracker) seen(path string, info find.Info) {
 		before.unname(path)
 		t.give(before)
 	}
+	last := cmp.Or(before, t.left[path])
+	delete(t.left, path)
 	var old *file
 	if f != nil && f.isAway() {
 		old, f = f, nil // renamed while it was closed, or another one with its number: what it holds will tell
 	}
 	if f == nil {
-		f = t.add(path, key, info, old)
+		f = t.add(path, key, info, old, last)
 		if f == nil {
 			t.mu.Unlock()
 			return
 		}
-		f.after = before
 	}
 	f.name(path)
 	t.paths[path] = f
-	fresh := f.size.Swap(info.Size) != info.Size || before != f
+	fresh := f.size.Swap(info.Size) != info.Size || before != f || f.denied.Load() // it may be opened by now
 	t.mu.Unlock()
 	if fresh {
 		t.give(f)
@@ -76,8 +78,8 @@ func (t *tracker) seen(path string, info find.Info) {
 }
 
 // add makes a file of what was found at path, or returns nil if it is too old to be read. old had the
-// inode before, if any.
-func (t *tracker) add(path string, key inode, info find.Info, old *file) *file {
+// inode before, and last the path, if any.
+func (t *tracker) add(path string, key inode, info find.Info, old, last *file) *file {
 	now := t.run.now()
 	c := t.known[key]
 	if most := t.run.cfg.IgnoreOlder; c == nil && old == nil && most > 0 && now.Sub(info.ModTime) > most {
@@ -95,6 +97,9 @@ func (t *tracker) add(path string, key inode, info find.Info, old *file) *file {
 	}
 	if old != nil {
 		f.shard, f.old = old.shard, old
+	}
+	if last != old {
+		f.after = last
 	}
 	t.files[key] = f
 	t.run.metrics.found.Inc()
@@ -135,6 +140,12 @@ func (t *tracker) gone(path string) {
 	t.mu.Lock()
 	f := t.paths[path]
 	delete(t.paths, path)
+	if f != nil {
+		if t.left[f.had] == f {
+			delete(t.left, f.had)
+		}
+		t.left[path], f.had = f, path
+	}
 	t.mu.Unlock()
 	if f != nil {
 		f.unname(path)
@@ -210,6 +221,9 @@ func (t *tracker) forget(f *file) {
 	defer t.mu.Unlock()
 	if t.files[f.inode] == f {
 		delete(t.files, f.inode)
+	}
+	if t.left[f.had] == f {
+		delete(t.left, f.had)
 	}
 	for _, path := range f.allNames() {
 		if t.paths[path] == f {

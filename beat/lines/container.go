@@ -76,18 +76,19 @@ func (r *Reader) docker(m *Message) (lane int, last bool) {
 	p := &r.docks
 	p.begin(m.Text)
 	var log, when []byte
-	var attrs common.MapStr
+	var attrs *attrs
 	err := p.members(func(key []byte) (err error) {
 		name := string(key)
 		if p.blank() != '"' {
 			from := p.at
 			var v any
-			if name == "attrs" && p.again(r.attrs.raw) {
-				attrs = r.attrs.attrs
+			if name == "attrs" && r.attrs != nil && p.again(r.attrs.raw) {
+				attrs = r.attrs
 				return nil
 			}
 			if v, err = p.value(); name == "attrs" && err == nil {
-				attrs = r.attrs.keep(p.in[from:p.at], v)
+				attrs = attrsOf(p.in[from:p.at], v)
+				r.attrs = attrs
 			}
 			return err
 		}
@@ -118,35 +119,36 @@ var (
 	carriage = []byte("\r")
 )
 
-// attrsCache keeps what docker's attrs were in the line before: they are the same all over a file.
-type attrsCache struct {
-	raw   []byte
-	attrs common.MapStr
+// attrs are what docker writes of a container into each of its lines: labels and variables that the
+// configuration of docker names. They are the same all over a file.
+type attrs struct {
+	raw    []byte
+	fields common.MapStr
 }
 
 // again skips the value raw, if it stands here.
 func (p *parser) again(raw []byte) bool {
-	if len(raw) == 0 || !bytes.HasPrefix(p.in[p.at:], raw) {
+	if !bytes.HasPrefix(p.in[p.at:], raw) {
 		return false
 	}
 	p.at += len(raw)
 	return true
 }
 
-// keep returns docker's attrs as they are written: labels and variables of the container that the
-// configuration of docker names. Their names have no dots, for a label may be called as another one's beginning.
-func (c *attrsCache) keep(raw []byte, v any) common.MapStr {
+// attrsOf returns docker's attrs as they are written, nil for what is none. Their names have no dots, for a label
+// may be called as another one's beginning.
+func attrsOf(raw []byte, v any) *attrs {
 	m, ok := v.(common.MapStr)
 	if !ok {
 		return nil
 	}
-	c.raw, c.attrs = append(c.raw[:0], raw...), common.MapStr{}
+	a := &attrs{bytes.Clone(raw), common.MapStr{}}
 	for name, v := range m {
 		if s, ok := v.(string); ok && len(name) <= maxName {
-			c.attrs[strings.ReplaceAll(name, ".", "_")] = s
+			a.fields[strings.ReplaceAll(name, ".", "_")] = s
 		}
 	}
-	return c.attrs
+	return a
 }
 
 // parseTime is time.Parse with time.RFC3339Nano for years from 1 to 9999, in UTC.

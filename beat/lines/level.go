@@ -22,6 +22,17 @@ var levels = map[string]string{
 	"trace": "trace", "trc": "trace", "finer": "trace", "finest": "trace",
 }
 
+// capitals are the levels' names that say a message's level wherever they stand in it: no number, and no long word.
+var capitals = func() map[string]bool {
+	out := map[string]bool{}
+	for name := range levels {
+		if len(name) > 2 && len(name) < 12 {
+			out[strings.ToUpper(name)] = true
+		}
+	}
+	return out
+}()
+
 const (
 	// searched is how much of a message is searched for its level and time.
 	searched = 256
@@ -41,7 +52,7 @@ func (l *Level) level(text string) string {
 	if text == "" || len(text) > maxLevel || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return ""
 	}
-	return text
+	return strings.Clone(text) // not the message that it is a part of
 }
 
 // find returns the level in a message.
@@ -74,8 +85,8 @@ func usualLevel(text string) string {
 				}
 				return value[:end]
 			}
-		case strings.ToUpper(word):
-			if len(word) > 2 && len(word) < 12 && levels[strings.ToLower(word)] != "" {
+		default:
+			if capitals[word] {
 				return word
 			}
 		}

@@ -2,7 +2,7 @@
 // what belongs together and reads what container runtimes and applications write into their lines.
 //
 //	bytes ──► line ──► container's parts joined ──► lines joined ──► message ──► fields
-//	 Read    codec.go   container.go, group.go       group.go                    put.go
+//	 Read    codec.go   container.go, group.go       group.go              put.go, shape.go
 //
 // The same bytes give the same messages in whatever pieces they come, so a file that is read again
 // from a Message's Resume gives the same messages again; only what a time-out sent does not.
@@ -15,8 +15,6 @@ import (
 	"bytes"
 	"time"
 	"unicode/utf8"
-
-	"github.com/elastic/beats/v7/libbeat/common"
 )
 
 // A Format is how the lines of a file are made.
@@ -53,7 +51,7 @@ type Message struct {
 	Flags      Flags
 	Lines      int // how many lines it is of, in the file
 
-	attrs common.MapStr // docker's
+	attrs *attrs // docker's
 }
 
 // Counters count what a Reader left out or could not read since it was made.
@@ -101,9 +99,9 @@ type Reader struct {
 	idle   int64     // the last place in the file where nothing waited
 	behind int64     // maxBehind
 	strict bool      // only from idle will the same groups come again
-	attrs  attrsCache
-	docks  parser // of docker's lines
-	parser parser // of messages
+	attrs  *attrs    // of the last line that had any
+	docks  parser    // of docker's lines
+	parser parser    // of messages
 }
 
 // NewReader returns a Reader for one file, or for one anew when a file is truncated.

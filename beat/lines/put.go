@@ -34,26 +34,14 @@ func (r *Reader) Put(m *Message, fields common.MapStr) (t time.Time, id string) 
 	if p.text != "" {
 		fields["message"] = p.text
 	}
-	if p.level == "" && r.opts.Level.From == "message" {
-		p.level = r.opts.Level.find(p.text)
-	}
-	if p.level != "" {
-		p.log()["level"] = p.level
-	} else if level := streamLevels[m.Stream]; level != "" && fields["log.level"] == nil && p.log()["level"] == nil {
-		p.log()["level"] = level
+	s := Shape{level: p.level, stream: m.Stream, flags: m.Flags, attrs: m.attrs}
+	if r.opts.Level.From == "message" {
+		s.level = r.opts.Level.find(p.text)
 	}
 	if r.opts.Timestamp.From == "message" {
-		p.take(r.opts.Timestamp.find(p.text, r.now))
+		p.time = r.take(p.time, p.text)
 	}
-	if m.Stream != "" {
-		fields["stream"] = m.Stream
-	}
-	if len(m.attrs) > 0 {
-		fields["docker"] = common.MapStr{"attrs": m.attrs.Clone()}
-	}
-	if list := m.Flags.list(); list != nil {
-		p.log()["flags"] = list
-	}
+	s.Put(fields)
 	if p.unmapped != nil {
 		r.Counters.Conflicts++
 		p.log()["unmapped"] = compact(p.unmapped)

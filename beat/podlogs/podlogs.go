@@ -84,10 +84,7 @@ func source(links *links, path, node string) follow.Source {
 	return follow.Source{
 		Volume: follow.Volume{Pod: name.UID, Name: name.Container},
 		Stream: "console",
-		Put: func(m common.MapStr) {
-			m["host"] = common.MapStr{"name": node}
-			c.fields().Put(m)
-		},
+		Fields: c.fields,
 	}
 }
 

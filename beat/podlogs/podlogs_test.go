@@ -21,6 +21,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/statestore/backend/memlog"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/podbeat/podbeat/beat/prepared"
 	"github.com/podbeat/podbeat/processors/k8sname"
 )
 
@@ -107,6 +108,7 @@ type client struct {
 }
 
 func (c *client) Publish(e beat.Event) {
+	prepared.Ordinary(&e)
 	c.node.mu.Lock()
 	c.node.sent = append(c.node.sent, e)
 	c.node.mu.Unlock()

@@ -1,4 +1,4 @@
-package elasticsearch
+package encode
 
 import (
 	"bytes"
@@ -11,15 +11,17 @@ import (
 	"unicode/utf8"
 
 	"github.com/elastic/beats/v7/libbeat/beat"
+	"github.com/elastic/beats/v7/libbeat/beat/events"
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/esleg/eslegclient"
+	codec "github.com/elastic/beats/v7/libbeat/outputs/codec/json"
 	"github.com/google/go-cmp/cmp"
 )
 
 func TestEncodeValue(t *testing.T) {
 	f := func(in any, want string) {
 		t.Helper()
-		got, err := encoder{}.value(nil, in, 0)
+		got, err := Encoder{}.value(nil, in, 0)
 		if err != nil || string(got) != want {
 			t.Errorf("%#v: got %s %v, want %s", in, got, err, want)
 		}
@@ -34,7 +36,12 @@ func TestEncodeValue(t *testing.T) {
 	f(int8(-5), `-5`)
 	f(int64(math.MinInt64), `-9223372036854775808`)
 	f(uint64(math.MaxUint64), `18446744073709551615`)
-	f(1.0, `1`)
+	f(1.0, `1.0`)
+	f(0.0, `0.0`)
+	f(-7.0, `-7.0`)
+	f(1e20, `100000000000000000000.0`)
+	f(float32(2), `2.0`)
+	f(common.Float(3), `3.0`) //lint:ignore SA1019 events may still hold one
 	f(-0.25, `-0.25`)
 	f(1e-7, `1e-07`)
 	f(1e21, `1e+21`)
@@ -82,7 +89,7 @@ func TestIsPlain(t *testing.T) {
 }
 
 func TestEncodeHTML(t *testing.T) {
-	got := encoder{escapeHTML: true}.string(nil, "<a&b>")
+	got := Encoder{EscapeHTML: true}.String(nil, "<a&b>")
 	if want := `"\u003ca\u0026b\u003e"`; string(got) != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -96,10 +103,10 @@ func TestEncodeRefuses(t *testing.T) {
 	f := func(in any, want string) {
 		t.Helper()
 		ev := &beat.Event{Fields: common.MapStr{"bad": in}}
-		if _, err := (encoder{}).event(nil, ev); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := (Encoder{}).Event(nil, ev); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
-		got, err := encoder{lenient: true}.event(nil, ev)
+		got, err := Encoder{Lenient: true}.Event(nil, ev)
 		if err != nil || !json.Valid(got) || !strings.Contains(string(got), want) {
 			t.Errorf("lenient: got %.200s %v, want %q", got, err, want)
 		}
@@ -111,7 +118,7 @@ func TestEncodeRefuses(t *testing.T) {
 	f(complex(1, 2), "complex128")
 	f(loop, "nested deeper than 100")
 	f(list, "nested deeper than 100")
-	f(panics{}, "panic in elasticsearch.panics")
+	f(panics{}, "panic in encode.panics")
 	f(common.MapStr{"a": []any{common.MapStr{"b": math.NaN()}}}, "NaN")
 }
 
@@ -124,7 +131,7 @@ func TestEncodeAsLibbeat(t *testing.T) {
 		if err := eslegclient.NewJSONEncoder(&buf, false).AddRaw(ev); err != nil {
 			t.Fatal(err)
 		}
-		got, err := encoder{}.event(nil, ev)
+		got, err := Encoder{}.Event(nil, ev)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +140,6 @@ func TestEncodeAsLibbeat(t *testing.T) {
 		}
 	}
 	f(nil)
-	f(sampleEvent(7).Fields)
 	f(common.MapStr{
 		"time": common.Time(time.Date(2020, 1, 2, 3, 4, 5, 6e6, time.UTC)), "float": 1.25, "big": 1e300, "small": 1e-9, "f32": float32(2.5),
 		"list": []string{"a", "b"}, "mixed": []any{1, "x", nil, true, common.MapStr{"y": 1}}, "bytes": []byte{1, 2}, "ints": []int{1, 2},
@@ -157,12 +163,12 @@ func FuzzEncode(f *testing.F) {
 		ev := &beat.Event{Timestamp: time.Unix(n/1e9, n%1e9), Fields: common.MapStr{
 			key: text, "m": common.MapStr{text: number}, "l": []any{text, n}, "j": map[string]string{key: text},
 		}}
-		got, err := encoder{escapeHTML: html}.event(nil, ev)
+		got, err := Encoder{EscapeHTML: html}.Event(nil, ev)
 		if finite := !math.IsNaN(number) && !math.IsInf(number, 0); finite != (err == nil) || !finite && !errors.Is(err, errNotFinite) {
 			t.Fatal(err)
 		}
 		if err != nil {
-			got, err = encoder{escapeHTML: html, lenient: true}.event(nil, ev)
+			got, err = Encoder{EscapeHTML: html, Lenient: true}.Event(nil, ev)
 		}
 		if err != nil || !json.Valid(got) || !utf8.Valid(got) || bytes.ContainsRune(got, '\n') {
 			t.Errorf("%q %v", got, err)
@@ -170,50 +176,36 @@ func FuzzEncode(f *testing.F) {
 	})
 }
 
-// sampleEvent is a journal entry of a container, 27 fields, about 900 bytes as JSON.
-func sampleEvent(n int) beat.Event {
-	return beat.Event{
-		Timestamp: time.Date(2024, 5, 17, 12, 0, n/1000%60, n%1000*1e6+1000, time.UTC),
-		Meta:      common.MapStr{"_id": "5f0b1f6e7c0a4f0f9a3e2d1c0b9a8f7e-" + string(appendDigits(nil, n, 8)), "raw_index": "logstash-podbeat-node-1-2024.05.17"},
-		Fields: common.MapStr{
-			"message": "time=\"2024-05-17T12:00:00Z\" level=info msg=\"handled request\" method=GET path=/api/v1/items status=200 duration=12.3ms",
-			"host":    common.MapStr{"name": "node-1", "id": "0123456789abcdef0123456789abcdef"},
-			"event":   common.MapStr{"sequence": uint64(n), "created": time.Date(2024, 5, 17, 12, 0, 1, 0, time.UTC), "kind": "event"},
-			"log":     common.MapStr{"level": "info", "stream": "console", "syslog": common.MapStr{"priority": 6, "facility": common.MapStr{"code": 3}}},
-			"container": common.MapStr{
-				"id": "d3adb33fd3adb33fd3adb33fd3adb33fd3adb33fd3adb33fd3adb33fd3adb33f", "name": "k8s_app_web-7d4b9c6f5-x2x7k_prod_uid_0",
-				"image": common.MapStr{"name": "registry.example.com/team/web:1.2.3"},
-			},
-			"kubernetes": common.MapStr{
-				"namespace": "prod", "node": common.MapStr{"name": "node-1"}, "container": common.MapStr{"name": "app"}, "deployment": common.MapStr{"name": "web"},
-				"pod": common.MapStr{"name": "web-7d4b9c6f5-x2x7k", "uid": "1f0e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"},
-			},
-			"process": common.MapStr{"pid": 4242, "name": "dockerd", "executable": "/usr/bin/dockerd"},
-			"systemd": common.MapStr{"unit": "docker.service", "cgroup": "/system.slice/docker.service", "transport": "journal"},
-			"region":  "eu", "zone": "eu-1", "tags": []string{"k8s", "journal"},
-			"ecs": common.MapStr{"version": "1.12.0"}, "agent": common.MapStr{"name": "node-1", "type": "podbeat", "version": "0.1.0"},
-		},
+// A message is what libbeat's codec json makes, but for the digits of its times and the names that would be there twice.
+func TestMessage(t *testing.T) {
+	at := time.Date(2024, 5, 17, 12, 0, 0, 123456000, time.UTC)
+	f := func(meta, fields common.MapStr, want string) {
+		t.Helper()
+		got, err := Encoder{}.Message(nil, &beat.Event{Timestamp: at, Meta: meta, Fields: fields}, "podbeat", "0.1.0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(decode(t, []byte(want)), decode(t, got)); d != "" || strings.Count(string(got), "@") != 2 {
+			t.Errorf("%s: %s", got, d)
+		}
 	}
-}
+	const begin = `{"@timestamp":"2024-05-17T12:00:00.123456Z","@metadata":{"beat":"podbeat","type":"_doc","version":"0.1.0"`
+	f(nil, nil, begin+`}}`)
+	f(common.MapStr{"_id": "a", "index_prefix": "logstash-x", "op_type": events.OpTypeCreate, "type": "x", "beat": 1, "version": nil},
+		common.MapStr{"message": "<\n>", "n": uint64(math.MaxUint64), "@timestamp": 1, "@metadata": "x"},
+		begin+`,"_id":"a","index_prefix":"logstash-x","op_type":"create"},"message":"<\n>","n":18446744073709551615}`)
+	_, err := Encoder{}.Message(nil, &beat.Event{Meta: common.MapStr{"a": make(chan int)}}, "", "")
+	if want := "cannot encode @metadata.a: "; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
 
-func BenchmarkEncode(b *testing.B) {
-	ev := sampleEvent(1)
-	b.Run("podbeat", func(b *testing.B) {
-		var buf []byte
-		for b.Loop() {
-			buf, _ = encoder{}.event(buf[:0], &ev)
-		}
-		b.SetBytes(int64(len(buf)))
-		b.ReportAllocs()
-	})
-	b.Run("libbeat", func(b *testing.B) {
-		enc := eslegclient.NewJSONEncoder(nil, false)
-		for b.Loop() {
-			enc.Reset()
-			if err := enc.AddRaw(&ev); err != nil {
-				b.Fatal(err)
-			}
-		}
-		b.ReportAllocs()
-	})
+	ev := &beat.Event{Timestamp: at.Truncate(time.Millisecond), Meta: common.MapStr{"_id": "a", "deep": common.MapStr{"x": 1}}, Fields: common.MapStr{"a": []any{1, "b"}}}
+	theirs, err := codec.New("0.1.0", codec.Config{}).Encode("podbeat", ev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := Encoder{}.Message(nil, ev, "podbeat", "0.1.0")
+	if d := cmp.Diff(decode(t, theirs), decode(t, ours)); d != "" || err != nil {
+		t.Error(err, d)
+	}
 }
