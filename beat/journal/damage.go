@@ -1,15 +1,15 @@
 package journal
 
 import (
-	"encoding/binary"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 )
 
+// What package journal does with damage: an entry or a field that is none is an error, after which it goes on; what is
+// not there yet is one that it tries again, so whoever reads decides how long (beingWritten); where the file's own
+// list of entries is broken it ends, and looks for them when it is told to (salvage). A wrong number is for its user to
+// find: probe and lie do, by the entries' times. Of a header it takes all but the signature and the flags.
+//
 // What libsystemd does with damage, and what is done about it here (systemd 252; every case is in
 // damage_test.go):
 //   - an entry that is no entry: passed over in silence; the number is missing, and counted as a gap;
@@ -17,15 +17,14 @@ import (
 //   - an array of entries that is none: the rest of the file is passed over as if it were the end,
 //     or the file dropped from the set; a seek gets beyond it, or the arrays of a field's entries do;
 //   - a number too high: everything up to it is passed over; too low: that entry is. probe finds both;
-//   - a file shorter than it says, or with a header that makes no sense: refused. A copy with a
-//     mended header is read.
+//   - a file shorter than it says, or with a header that makes no sense: refused. It is read with a
+//     mended header.
 
-var le = binary.LittleEndian
-
-// maxRepairs bounds how often one file is recovered, maxCopy how large a damaged file may be.
 const (
+	// maxRepairs bounds how often one file is recovered.
 	maxRepairs = 1000
-	maxCopy    = 1 << 30
+	// maxAround bounds the values of a field that lead around a damaged place.
+	maxAround = 64
 )
 
 // damage counts the file as damaged, once, and says what was found first.
@@ -82,6 +81,9 @@ func (f *file) recover(now time.Time) bool {
 // beyond finds the first entry after f.last that can be reached, and leaves the reader there.
 func (f *file) beyond() (Entry, bool) {
 	if f.via == "" {
+		if e, ok := f.salvaged(); ok {
+			return e, true
+		}
 		if e, ok := f.hiddenAfter(nil); ok {
 			return e, true
 		}
@@ -102,12 +104,32 @@ func (f *file) beyond() (Entry, bool) {
 		if len(values) == 0 {
 			continue
 		}
-		f.around = matchGroup{fieldTerm(field, values[:min(len(values), 64)])}
+		f.around = matchGroup{fieldTerm(field, values[:min(len(values), maxAround)])}
 		if e, ok := f.try(field, f.last+1); ok {
 			return e, true
 		}
 	}
 	return Entry{}, false
+}
+
+// salvaged finds what nothing leads to.
+func (f *file) salvaged() (e Entry, ok bool) {
+	if f.rd == nil || !f.rd.salvage() {
+		return e, false
+	}
+	for bad := 0; bad <= 100; {
+		ok, err := f.rd.next(&e)
+		switch {
+		case ok && e.Seqnum > f.last && e.Seqnum <= f.hdr.TailSeqnum:
+			return e, true
+		case !ok && err == nil:
+			return e, false
+		case err != nil:
+			f.rd.skip()
+			bad++
+		}
+	}
+	return e, false
 }
 
 // detours are fields that most entries have with few values. Every value has an array of its entries:
@@ -130,6 +152,7 @@ func (f *file) walk(wanted func(e *Entry) bool) (Entry, bool) {
 			if !ok && err == nil {
 				break
 			}
+			f.rd.skip()
 		}
 	}
 	return Entry{}, false
@@ -204,7 +227,7 @@ func (f *file) probe(e Entry) {
 	if d, ok := f.follows(&e); ok && d.Seqnum > last && d.Seqnum < e.Seqnum {
 		f.damage(fmt.Errorf("entry %d is numbered %d", last+1, e.Seqnum))
 		if d.Seqnum > last+1 {
-			renumber(&e, last+1)
+			e.Seqnum = last + 1 // the number that its neighbours leave it
 			f.push(e)
 		} else {
 			f.r.metrics.errors.Inc()
@@ -224,7 +247,7 @@ func (f *file) probe(e Entry) {
 // lie deals with an entry whose number is beyond any that the file can have; false means that
 // nothing has come of it. By number everything else comes before it, so the reader must be set behind it.
 func (f *file) lie(e Entry) bool {
-	if f.liars[e.Cursor] || len(f.liars) >= maxRepairs {
+	if f.liars[e.place()] || len(f.liars) >= maxRepairs {
 		d, ok := f.jump()
 		if ok {
 			f.push(d)
@@ -232,9 +255,9 @@ func (f *file) lie(e Entry) bool {
 		return ok
 	}
 	if f.liars == nil {
-		f.liars = map[string]bool{}
+		f.liars = map[cursor]bool{}
 	}
-	f.liars[strings.Clone(e.Cursor)] = true
+	f.liars[e.place()] = true
 	n := f.last + 1
 	if !f.known {
 		n = max(f.hdr.HeadSeqnum, f.chain.last+1)
@@ -244,13 +267,13 @@ func (f *file) lie(e Entry) bool {
 	if n > f.hdr.TailSeqnum || ok && d.Seqnum == n {
 		f.r.metrics.errors.Inc() // there is no number left for it
 	} else {
-		renumber(&e, n)
+		e.Seqnum = n // the number that its neighbours leave it
 		f.push(e)
 	}
 	if ok && d.Seqnum > f.last && d.Seqnum <= f.hdr.TailSeqnum {
 		f.push(d)
 	}
-	return len(f.queue) > 0
+	return f.readAhead()
 }
 
 // hiddenAfter reads the entry that by time comes after the last one, if it is another than before,
@@ -264,14 +287,14 @@ func (f *file) hiddenAfter(before *Entry) (Entry, bool) {
 		return Entry{}, false
 	}
 	if before != nil {
-		if h.Cursor == before.Cursor || h.Seqnum > before.Seqnum || h.BootID == before.BootID && h.Monotonic > before.Monotonic {
+		if h.place() == before.place() || h.Seqnum > before.Seqnum || h.BootID == before.BootID && h.Monotonic > before.Monotonic {
 			return Entry{}, false
 		}
 	} else if h.Seqnum > f.hdr.TailSeqnum {
 		return Entry{}, false
 	}
 	if h.Seqnum <= f.last {
-		renumber(&h, f.last+1)
+		h.Seqnum = f.last + 1 // the number that its neighbours leave it
 	}
 	return h, true
 }
@@ -290,110 +313,15 @@ func (f *file) afterTime(boot string, mono uint64) (Entry, bool) {
 
 // returnTo sets the reader to e again.
 func (f *file) returnTo(e *Entry) bool {
-	c, err := parseCursor(e.Cursor)
-	if err != nil || !f.alive("") {
+	if !f.alive("") {
 		return false
 	}
 	var again Entry
-	if f.rd.seekCursor(c) == nil {
-		if ok, _ := f.rd.next(&again); ok && again.Cursor == e.Cursor {
+	if f.rd.seekCursor(e.place()) == nil {
+		if ok, _ := f.rd.next(&again); ok && again.place() == e.place() {
 			return true
 		}
 	}
-	_, ok := f.walk(func(again *Entry) bool { return again.Cursor == e.Cursor })
+	_, ok := f.walk(func(again *Entry) bool { return again.place() == e.place() })
 	return ok
-}
-
-// renumber gives an entry the number that its neighbours leave it.
-func renumber(e *Entry, seqnum uint64) {
-	c, err := parseCursor(e.Cursor)
-	if err != nil {
-		return
-	}
-	c.Seqnum = seqnum
-	e.Seqnum, e.Cursor = seqnum, c.String()
-}
-
-// repairedCopy makes what libsystemd takes of a file that it refuses: the same bytes, with zeros in place
-// of the missing ones, under a header that fits. The copy keeps its name, for libsystemd refuses files
-// without, until its owner discards it.
-func repairedCopy(from *os.File) (_ *os.File, err error) {
-	info, err := from.Stat()
-	if err != nil {
-		return nil, err
-	}
-	size := info.Size()
-	if size < headerMin || size > maxCopy {
-		return nil, fmt.Errorf("cannot mend a file of %d bytes", size)
-	}
-	st := keyOf(info)
-	name := filepath.Join(os.TempDir(), fmt.Sprintf("podbeat-journal-%d-%d", st.dev, st.ino))
-	_ = os.Remove(name) // of a podbeat that was killed
-	to, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("cannot copy a damaged file: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			discard(to)
-		}
-	}()
-	if _, err := io.Copy(to, io.NewSectionReader(from, 0, size)); err != nil {
-		return nil, fmt.Errorf("cannot copy a damaged file: %w", err)
-	}
-	b := make([]byte, headerMin)
-	if _, err := to.ReadAt(b, 0); err != nil {
-		return nil, err
-	}
-	full, err := mendHeader(b, uint64(size))
-	if err != nil {
-		return nil, err
-	}
-	if _, err := to.WriteAt(b, 0); err != nil {
-		return nil, err
-	}
-	return to, to.Truncate(int64(full))
-}
-
-// discard closes and deletes a copy.
-func discard(copied *os.File) {
-	_ = copied.Close()
-	_ = os.Remove(copied.Name())
-}
-
-// mendHeader changes what libsystemd checks before it reads a file of size bytes, and returns the
-// size the file is to have.
-func mendHeader(b []byte, size uint64) (full uint64, err error) {
-	wrong := 0
-	for i := range len(headerSignature) {
-		if b[i] != headerSignature[i] {
-			wrong++
-		}
-	}
-	if wrong > 1 {
-		return 0, fmt.Errorf("%w: it begins with %q", errNoJournal, b[:8])
-	}
-	copy(b, headerSignature)
-	h, err := parseHeader(b)
-	if err != nil {
-		return 0, err
-	}
-	if h.State > stateArchived {
-		b[offState] = stateArchived
-	}
-	if h.Size < headerMin || h.Size > 4096 || h.Size%8 != 0 {
-		h.Size = 264
-		le.PutUint64(b[offHeaderSize:], h.Size)
-	}
-	// Objects beyond the end must read as zeros, not as nothing: libsystemd's search stops at
-	// nothing. A file is allocated in steps of 8 MiB.
-	full = max(size, min(h.promises(), size+64<<20))
-	le.PutUint64(b[offArena:], full-h.Size)
-	if h.TailObject > full {
-		le.PutUint64(b[offTailObject:], h.Size)
-	}
-	for _, off := range []int{offDataTable, offFieldTable, offTailObject, offEntryArray} {
-		le.PutUint64(b[off:], le.Uint64(b[off:])&^7) // objects are aligned
-	}
-	return full, nil
 }

@@ -78,8 +78,8 @@ func TestDamage(t *testing.T) {
 		})
 	}
 	f("nothing", 1, 1, func(_ *rand.Rand, b []byte, _ int) []byte { return b })
-	f("bit of the header", 60, 0.9, flip(at(0), at(headerMax)))
-	f("bit of the hash tables", 20, 1, flip(at(headerMax), begin))
+	f("bit of the header", 60, 0.9, flip(at(0), at(headerShared)))
+	f("bit of the hash tables", 20, 1, flip(at(headerShared), begin))
 	f("bit of an object", 200, 0.999, flip(begin, end))
 	f("bits of objects", 100, 0.98, flip(begin, end).times(12))
 	f("cut", 60, 0.4, func(r *rand.Rand, b []byte, objects int) []byte { return b[:objects+r.IntN(len(b)-objects)] })
@@ -151,7 +151,7 @@ func TestUnknownFlag(t *testing.T) {
 	equal(t, "files.unreadable", m.files.unreadable.Get(), 1)
 
 	_, err := openReader(logger, testOptions(paths[0]), readerMetrics(t), position{})
-	want := `cannot read journal file "` + paths[0] + `": incompatible flag 0x4000 is unknown (known are compressed-xz, compressed-lz4, keyed-hash, compressed-zstd, compact): a newer systemd has written it`
+	want := `cannot read journal file "` + paths[0] + `": cannot read a journal file with incompatible flags bit 14 (known are compressed-xz, compressed-lz4, keyed-hash, compressed-zstd, compact): a newer systemd has written it`
 	if err == nil || err.Error() != want {
 		t.Errorf("error is %v, want %s", err, want)
 	}
@@ -175,6 +175,21 @@ func TestNoJournal(t *testing.T) {
 	equal(t, "read", ns(gs), "1-5")
 	equal(t, "files.corrupt", m.files.corrupt.Get(), 3)
 	equal(t, "gaps.available", m.gapsKnown.Get(), true)
+}
+
+// An entry of no boot has no cursor: it is counted, and left out.
+func TestNoBoot(t *testing.T) {
+	dir := t.TempDir()
+	path := makeJournal(t, dir, series(1, 10))[0]
+	b, err := os.ReadFile(path)
+	must(t, err)
+	boot := entryOffset(t, b, 5) + 40
+	for i := range 16 {
+		patch(t, path, boot+i, b[boot+i])
+	}
+	gs, m := readAll(t, testOptions(dir))
+	equal(t, "read", ns(gs), "1-4 6-10")
+	equal(t, "missing", m.gaps.Get()+m.skippedCorrupt.Get(), 1)
 }
 
 // Reading goes on at any place near a damaged entry.

@@ -4,9 +4,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/elastic/beats/v7/libbeat/common"
 )
 
 // ecsFields says where the journal's fields go with `schema: ecs`. The names are Filebeat 7.17's,
@@ -181,15 +178,13 @@ var places = func() map[string]*place {
 func (c *converter) beginECS(e *Entry) {
 	event := c.group(gEvent)
 	event["kind"] = "event"
-	if now := c.now().UTC().Truncate(time.Millisecond); c.createdAs == nil || now != c.created {
-		c.created, c.createdAs = now, common.Time(now)
-	}
+	c.tick()
 	event["created"] = c.createdAs
 	if e.Seqnum <= math.MaxInt64 {
 		event["sequence"] = int64(e.Seqnum)
 	}
-	if e.Cursor != "" {
-		c.group(gJournald)["cursor"] = e.Cursor
+	if cursor := e.cursor(); cursor != "" {
+		c.group(gJournald)["cursor"] = cursor
 	}
 }
 

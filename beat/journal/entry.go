@@ -1,21 +1,29 @@
 package journal
 
-// An Entry is one entry of the journal as its file has it. What a reader hands out is the
-// caller's: nothing in it changes afterwards.
+import (
+	"slices"
+
+	"github.com/podbeat/podbeat/journal"
+)
+
+// An Entry is one entry of the journal as its file has it. What a reader hands out holds until the reader is asked
+// for more; clone keeps it. Values never change.
 type Entry struct {
-	Cursor    string // systemd's text form: s=…;i=…;b=…;m=…;t=…;x=…
+	Cursor    string // as whoever made the entry states it; of one that was read from a file see place
 	SeqnumID  string // the chain of sequence numbers, 32 hexadecimal digits
 	Seqnum    uint64 // its number in the chain, from 1, without holes in an undamaged journal
 	BootID    string // 32 hexadecimal digits
 	Realtime  uint64 // when journald received it, microseconds since 1970 UTC
 	Monotonic uint64 // the same since BootID's boot, microseconds
 	Fields    []Field
+
+	xor    uint64 // of its fields' hashes, the last part of its cursor
+	placed bool   // it was read from a file, which tells its place
+	shape  *shape // nil: it is none of those that are known
 }
 
 // A Field is one FIELD=value of an entry. Values may hold any bytes; names may repeat.
-type Field struct {
-	Name, Value string
-}
+type Field = journal.Field
 
 // Get returns the value of the first field called name, or "".
 func (e *Entry) Get(name string) string {
@@ -25,6 +33,27 @@ func (e *Entry) Get(name string) string {
 		}
 	}
 	return ""
+}
+
+// place is where an entry that was read from a file has its place.
+func (e *Entry) place() cursor {
+	return cursor{SeqnumID: e.SeqnumID, Seqnum: e.Seqnum, BootID: e.BootID, Monotonic: e.Monotonic, Realtime: e.Realtime, Xor: e.xor}
+}
+
+// cursor is the text of the entry's cursor, "" if it has none.
+func (e *Entry) cursor() string {
+	if e.Cursor == "" && e.placed {
+		at := e.place()
+		return at.String()
+	}
+	return e.Cursor
+}
+
+// clone is an entry of the caller's own.
+func (e *Entry) clone() *Entry {
+	own := *e
+	own.Fields = slices.Clone(e.Fields)
+	return &own
 }
 
 // bytes is the size of the fields, as the export format counts it.

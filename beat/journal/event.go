@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/base64"
 	"fmt"
-	"hash/maphash"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +34,10 @@ type converter struct {
 	target  []string // of the legacy fields, "journal" → "journal.hostname"
 
 	fields    map[string]*field // by the journal's name
-	boxes     boxes
+	shapes    *shapes
+	slabs     slabs
+	exclude   []exclusion
+	entries   uint64 // read
 	indexHost string
 	indexed   any // the index of indexHost
 	created   time.Time
@@ -72,20 +74,24 @@ func newConverter(o *options, m *metrics, agentBeat string) *converter {
 		ecs:    o.Schema != "legacy",
 		legacy: o.Schema != "ecs",
 		fields: make(map[string]*field, 2*len(places)),
-		boxes:  boxes{seed: maphash.MakeSeed(), slots: make([]box, 2048)},
-		maps:   make([]common.MapStr, len(groups)),
+		shapes: newShapes(), exclude: exclusions(o),
+		maps: make([]common.MapStr, len(groups)),
 	}
 	if o.MoveMetadataToField != "" {
 		c.target = strings.Split(o.MoveMetadataToField, ".")
 	} else if c.ecs {
 		c.target = []string{"journal"}
 	}
+	for name := range places { // there is room for them, whatever names programs make up
+		c.field(name)
+	}
 	return c
 }
 
 // A field is what is known of a journal field by its name alone.
 type field struct {
-	name   string // as the journal has it, and safe to be written
+	key    string // as the journal has it
+	name   string // the same, safe to be written
 	place  *place // nil: below journald.custom
 	custom string // its name there
 	old    string // its name with schema: legacy
@@ -93,6 +99,16 @@ type field struct {
 	role   role
 	plain  bool   // it may become a number: no id, no name, no message
 	seen   uint64 // number of the event that had it last
+
+	id     uint64 // no other field has it, and no value; 0 if the field is not kept
+	hole   bool   // entries are of one shape whatever its values
+	fixed  bool   // other things than its place follow from its value
+	values uint64 // that many entries have, seen so far
+}
+
+// isLong says whether the field wants a number.
+func (f *field) isLong() bool {
+	return f.place != nil && (f.place.kind == long || f.place.kind == counter)
 }
 
 // role is what else a field is good for.
@@ -129,6 +145,7 @@ func (c *converter) field(name string) *field {
 		return f
 	}
 	f := &field{
+		key:   strings.Clone(name),
 		name:  safeName(name),
 		place: places[name],
 		own:   strings.HasPrefix(name, "_"),
@@ -137,10 +154,22 @@ func (c *converter) field(name string) *field {
 	}
 	f.custom = c.nameOf(f)
 	f.old = c.legacyName(f)
+	f.hole = f.role == roleMessage || f.place != nil && (f.place.kind == unique || f.place.kind == counter)
+	f.fixed = f.role != roleNone && f.role != roleMessage || fixedNames[name]
 	if len(c.fields) < maxKnownFields {
-		c.fields[strings.Clone(name)] = f
+		c.fields[f.key] = f
+		f.id = 1<<63 | uint64(len(c.fields))
+	} else {
+		f.hole = false
 	}
 	return f
+}
+
+// fixedNames are further fields whose values say more than the fields' own: what the entry is a part of, what is
+// missing, who wrote it.
+var fixedNames = map[string]bool{
+	"CONTAINER_ID": true, "CONTAINER_TAG": true, "IMAGE_NAME": true, "CONTAINER_LOG_EPOCH": true,
+	"_STREAM_ID": true, "_COMM": true, "_TRANSPORT": true, "MESSAGE_ID": true, "N_DROPPED": true,
 }
 
 // nameOf returns the name of a field that is not mapped. A name that a program made up does not
@@ -190,7 +219,7 @@ func safeName(name string) string {
 
 // event makes the event of a message, but for Private.
 func (c *converter) event(m *message) beat.Event {
-	e := &m.Entry
+	e := m.Entry
 	c.number++
 	clear(c.maps)
 	c.host, c.container, c.cut, c.binary = "", false, false, nil
@@ -214,16 +243,10 @@ func (c *converter) event(m *message) beat.Event {
 		Timestamp: timeOf(e),
 		Fields:    root,
 		Meta: common.MapStr{
-			events.FieldMetaID: eventID(e),
+			events.FieldMetaID: string(appendID(nil, e)),
 			k8sname.IndexKey:   c.index(),
 		},
 	}
-}
-
-// eventID is the same whenever and wherever the entry is read.
-func eventID(e *Entry) string {
-	var b [64]byte
-	return string(strconv.AppendUint(append(append(b[:0], e.SeqnumID...), '-'), e.Seqnum, 10))
 }
 
 // index returns the name of the index without the day. Most entries have the host of the one before.
@@ -247,7 +270,7 @@ func (c *converter) addFields(m *message) {
 	own, others := 0, 0
 	for i := range fields {
 		value := fields[i].Value
-		f := c.field(fields[i].Name)
+		f, s := c.fieldOf(&fields[i])
 		if f.own {
 			own++
 		} else {
@@ -284,7 +307,7 @@ func (c *converter) addFields(m *message) {
 		case roleContainer:
 			c.container = true
 		}
-		boxed, number := c.box(f, value)
+		boxed, number := c.box(f, s, value)
 		if c.ecs {
 			c.addECS(f, value, boxed, number, again)
 		}
@@ -370,55 +393,24 @@ func (c *converter) cutOne() {
 	c.metrics.cut.Inc()
 }
 
-// box returns a value as an interface, and the number it is if the field wants one. Most values are
-// the same in thousands of entries: they are kept, which saves checking them and an allocation each.
-func (c *converter) box(f *field, value string) (boxed, number any) {
-	kind := keyword
-	if f.place != nil {
-		kind = f.place.kind
-	}
-	if kind == counter {
+// box returns a value as an interface, and the number it is if the field wants one.
+func (c *converter) box(f *field, s *shared, value string) (boxed, number any) {
+	switch {
+	case s != nil:
+		boxed, number = s.boxed, s.number
+	case f.isLong():
 		if n, ok := parseLong(value); ok {
 			number = n
 		}
-		if number != nil && !c.legacy {
-			return nil, number // nobody wants the text
-		}
-		return c.tidy(f, value), number
 	}
-	if len(value) > maxBoxed || kind == unique {
-		return c.tidy(f, value), nil
+	if number != nil && !c.legacy && f.place.kind == counter {
+		return nil, number // nobody wants the text
 	}
-	slot := &c.boxes.slots[maphash.String(c.boxes.seed, value)%uint64(len(c.boxes.slots))]
-	if slot.boxed == nil || slot.value != value {
-		tidy := c.tidy(f, value)
-		if tidy != value {
-			return tidy, nil
-		}
-		*slot = box{value: strings.Clone(value)}
-		slot.boxed = slot.value
+	if boxed == nil {
+		boxed = c.tidy(f, value)
 	}
-	if kind == long && slot.number == nil {
-		if n, ok := parseLong(value); ok {
-			slot.number = n
-		}
-	}
-	return slot.boxed, slot.number
+	return boxed, number
 }
-
-// boxes keep values by their hash. All of them are valid UTF-8 and short.
-type boxes struct {
-	seed  maphash.Seed
-	slots []box
-}
-
-type box struct {
-	value  string
-	boxed  any
-	number any // once a field asked for it, and if it is one
-}
-
-const maxBoxed = 256
 
 // parseLong reads a number that Elasticsearch's long can hold.
 func parseLong(s string) (int64, bool) {

@@ -43,7 +43,7 @@ func entryOf(t testing.TB, path string) Entry {
 			}
 		}
 		if name != "__CURSOR" {
-			e.Fields = append(e.Fields, Field{name, value})
+			e.Fields = append(e.Fields, Field{Name: name, Value: value})
 			continue
 		}
 		c, err := parseCursor(value)
@@ -57,8 +57,16 @@ func entryOf(t testing.TB, path string) Entry {
 
 func dockerEntry(t testing.TB) Entry { return entryOf(t, "testdata/events/docker.txt") }
 
+// fieldsOf are the fields of names and values.
+func fieldsOf(pairs ...string) (out []Field) {
+	for i := 0; i < len(pairs); i += 2 {
+		out = append(out, Field{Name: pairs[i], Value: pairs[i+1]})
+	}
+	return out
+}
+
 // single is a message that was not split.
-func single(e Entry) *message { return &message{Entry: e, Text: e.Get("MESSAGE"), Parts: 1} }
+func single(e Entry) *message { return &message{Entry: &e, Text: e.Get("MESSAGE"), Parts: 1} }
 
 // documentOf is the event as outputs write it, with @metadata.
 func documentOf(t testing.TB, event beat.Event) []byte {
@@ -146,7 +154,7 @@ func fieldOf(t *testing.T, config, path string, fields ...string) any {
 	e := Entry{SeqnumID: chainA, Seqnum: 7, Realtime: 1_700_000_000_000_000}
 	for _, f := range fields {
 		name, value, _ := strings.Cut(f, "=")
-		e.Fields = append(e.Fields, Field{name, value})
+		e.Fields = append(e.Fields, Field{Name: name, Value: value})
 	}
 	v, err := testConverter(t, config).event(single(e)).Fields.GetValue(path)
 	if err != nil {
@@ -202,7 +210,7 @@ func TestECS(t *testing.T) {
 func TestTidy(t *testing.T) {
 	f := func(config, in, want, flags string) {
 		t.Helper()
-		e := Entry{SeqnumID: chainA, Seqnum: 1, Fields: []Field{{"MESSAGE", in}, {"X", in}}}
+		e := Entry{SeqnumID: chainA, Seqnum: 1, Fields: []Field{{Name: "MESSAGE", Value: in}, {Name: "X", Value: in}}}
 		event := testConverter(t, config).event(single(e)).Fields.Flatten()
 		if got := fmt.Sprintf("%v%v", event["log.flags"], event["journald.binary"]); event["message"] != want || event["journald.custom.x"] != want || got != flags {
 			t.Errorf("%q: got %q, %q and %s, want %q and %s", in, event["message"], event["journald.custom.x"], got, want, flags)
@@ -226,9 +234,9 @@ func TestEventFieldsBounded(t *testing.T) {
 	for i := range 20 {
 		e := Entry{SeqnumID: chainA, Seqnum: uint64(i)}
 		for k := range 2 * maxClientFields {
-			e.Fields = append(e.Fields, Field{fmt.Sprintf("F%d_%d", i, k), "v"})
+			e.Fields = append(e.Fields, Field{Name: fmt.Sprintf("F%d_%d", i, k), Value: "v"})
 		}
-		e.Fields = append(e.Fields, Field{"_HOSTNAME", "n"})
+		e.Fields = append(e.Fields, Field{Name: "_HOSTNAME", Value: "n"})
 		event := c.event(single(e))
 		custom, _ := event.Fields.GetValue("journald.custom")
 		if n := len(custom.(common.MapStr)); n != maxClientFields {
@@ -253,7 +261,7 @@ func TestEventAddress(t *testing.T) {
 		}
 		documentOf(t, event)
 	}
-	f(Entry{SeqnumID: "s", Seqnum: 1, Realtime: 1494323963862751, Fields: []Field{{"_HOSTNAME", "kvm-009660.novalocal"}}},
+	f(Entry{SeqnumID: "s", Seqnum: 1, Realtime: 1494323963862751, Fields: []Field{{Name: "_HOSTNAME", Value: "kvm-009660.novalocal"}}},
 		"2017-05-09T09:59:23.862751Z", "s-1", "logstash-podbeat-kvm-009660_novalocal")
 	f(Entry{SeqnumID: chainA, Seqnum: math.MaxUint64, Realtime: math.MaxUint64, Monotonic: math.MaxUint64},
 		"9999-12-31T23:59:59.999999Z", chainA+"-18446744073709551615", "logstash-podbeat-unknown")
@@ -271,7 +279,7 @@ func FuzzEvent(f *testing.F) {
 			Binary: []string{"replace", "base64"}[choice>>4%2], MaxMessageBytes: 100, ParsePriority: true}
 		c := newConverter(o, m, "podbeat")
 		e := Entry{SeqnumID: chainA, Seqnum: realtime, Realtime: realtime, Monotonic: realtime,
-			Fields: []Field{{n1, v1}, {n2, v2}, {n3, v3}, {"_MACHINE_ID", "own"}, {n1, v2}}}
+			Fields: fieldsOf(n1, v1, n2, v2, n3, v3, "_MACHINE_ID", "own", n1, v2)}
 		msg := single(e)
 		msg.Partial = choice&32 == 0
 		doc := documentOf(t, c.event(msg))
@@ -311,7 +319,7 @@ func BenchmarkEvent(b *testing.B) {
 						f.Value = fmt.Sprint(i) + f.Value
 					}
 				}
-				messages[i] = message{Entry: e, Text: e.Get("MESSAGE"), Parts: 1}
+				messages[i] = message{Entry: &e, Text: e.Get("MESSAGE"), Parts: 1}
 			}
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {

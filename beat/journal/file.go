@@ -1,13 +1,15 @@
 package journal
 
 import (
+	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/podbeat/podbeat/journal"
 )
 
 // A file is one journal file on its way through the reader: waiting until the entries before its
@@ -22,18 +24,21 @@ type file struct {
 	chain   *chain    // nil as long as the file has no entry: only then is its seqnum_id certain
 
 	handle *os.File // to see the header, the size and the deletion; nil when done
-	copied *os.File // what is read instead of a damaged file
-	rd     *fileReader
-	queue  []Entry // read ahead, in order
-	ready  bool    // may have more to fetch
+	mended []byte   // a header in place of the file's own, which makes no sense
+	rd     fileReader
+	ahead  []Entry // read ahead, in order: ahead[taken:]. The others' memory is used again
+	taken  int
+	next   Entry // what is being read
+	ready  bool  // may have more to fetch
 	done   bool
 
-	last     uint64 // number of the last entry read; at the beginning the one before the head's …
-	known    bool   // … if the head's is certain: a greater one comes after a hole
-	sought   bool   // no entry has been read since the last seek
-	lastBoot string // its boot …
-	lastMono uint64 // … and time in it
-	size     int64  // of the file, to see it shrink
+	stuck    time.Time // since when what comes next is not all there
+	last     uint64    // number of the last entry read; at the beginning the one before the head's …
+	known    bool      // … if the head's is certain: a greater one comes after a hole
+	sought   bool      // no entry has been read since the last seek
+	lastBoot string    // its boot …
+	lastMono uint64    // … and time in it
+	size     int64     // of the file, to see it shrink
 	reads    int
 
 	missed   time.Time // since when no path of the selection leads to it …
@@ -48,7 +53,7 @@ type file struct {
 	probes   int // jumps looked into, kept to a share of them
 	repeats  bool
 	refused  error           // why it is not to be read at all
-	liars    map[string]bool // cursors of entries whose numbers were taken for wrong
+	liars    map[cursor]bool // entries whose numbers were taken for wrong
 	via      string          // the damaged array of entries is gone around by this field's
 	around   matchGroup      // the field's values
 	detour   int             // index of the next field to try so
@@ -72,7 +77,7 @@ const (
 
 // final says whether nothing will be added to the file.
 func (f *file) final() bool {
-	return f.hdr.State == stateArchived || strings.HasSuffix(f.path, "~") || f.unlisted || f.copied != nil
+	return f.hdr.State == journal.StateArchived || strings.HasSuffix(f.path, "~") || f.unlisted || f.mended != nil
 }
 
 // hides says whether the file promises numbers beyond the last that came out of it.
@@ -124,7 +129,7 @@ func (f *file) open(now time.Time) bool {
 		return false
 	}
 	f.damage(err)
-	if err = f.openCopy(); err != nil {
+	if err = f.openMended(); err != nil {
 		f.r.log.Errorf("Cannot read journal file %q: %v", f.path, err)
 		f.finish()
 		return false
@@ -133,12 +138,15 @@ func (f *file) open(now time.Time) bool {
 	return true
 }
 
-// openCopy begins to read a copy of the file that libsystemd takes.
-func (f *file) openCopy() (err error) {
-	if f.copied != nil {
-		return errors.New("its mended copy cannot be read either")
+// openMended begins to read the file with a header that makes sense.
+func (f *file) openMended() (err error) {
+	if f.mended != nil {
+		return errors.New("it cannot be read with its header mended either")
 	}
-	if f.copied, err = repairedCopy(f.handle); err != nil {
+	if f.mended, err = f.mendedHeader(); err != nil {
+		return err
+	}
+	if f.hdr, err = readHeader(bytes.NewReader(f.mended)); err != nil {
 		return err
 	}
 	if err = f.reopen(""); err != nil {
@@ -147,18 +155,14 @@ func (f *file) openCopy() (err error) {
 	return f.seek()
 }
 
-// reopen opens the file anew, through our descriptor: its name may be another file's by now.
+// reopen opens the file anew.
 func (f *file) reopen(via string) error {
 	f.closeReader()
-	from := f.handle
-	if f.copied != nil {
-		from = f.copied
-	}
 	fl := f.r.filter
 	if via != "" {
 		fl = append(fl[:len(fl):len(fl)], f.around)
 	}
-	rd, err := openFile(fmt.Sprintf("/proc/self/fd/%d", from.Fd()), fl, f.r.threshold)
+	rd, err := f.r.open(f.handle, f.mended, fl, f.r.threshold)
 	if err != nil {
 		return err
 	}
@@ -198,7 +202,7 @@ func (f *file) seekVerified(c cursor) error {
 	}
 	var e Entry
 	ok, err := f.rd.next(&e)
-	if ok && f.rd.at(c) {
+	if ok && e.place() == c {
 		f.lastBoot, f.lastMono = c.BootID, c.Monotonic
 		return nil
 	}
@@ -212,28 +216,34 @@ func (f *file) seekVerified(c cursor) error {
 
 // fetch reads ahead until there is an entry to hand out; false means that there is none now.
 func (f *file) fetch(now time.Time) bool {
-	for bad := 0; ; {
-		if len(f.queue) > 0 {
+	for lost := 0; ; {
+		if f.readAhead() {
 			return true
 		}
 		if f.rd == nil || !f.sound() {
 			return false
 		}
-		if bad > 100 {
+		if lost > 100 {
 			return f.recover(now)
 		}
-		var e Entry
-		ok, err := f.rd.next(&e)
+		e := &f.next
+		ok, err := f.rd.next(e)
+		if err != nil && mayChange(err) {
+			if f.beingWritten(now) {
+				return false
+			}
+			f.rd.skip()
+		}
 		switch {
 		case ok && err == nil && len(e.Fields) == 0:
-			f.skip(&e, errors.New("none of an entry's fields can be read"))
+			f.skip(e, errors.New("none of an entry's fields can be read"))
 			continue
 		case err != nil && ok: // without a field that cannot be read
 			f.r.metrics.errors.Inc()
 			f.damage(err)
 		case err != nil:
-			if f.skip(&e, err); e.Cursor == "" {
-				bad++
+			if f.skip(e, err); !e.placed {
+				lost++
 			}
 			continue
 		case !ok:
@@ -247,37 +257,87 @@ func (f *file) fetch(now time.Time) bool {
 		}
 		switch {
 		case e.Seqnum > f.limit(e.Seqnum):
-			if !f.lie(e) {
-				bad++
+			if !f.lie(*e.clone()) {
+				lost++
 			}
 		case f.known && e.Seqnum > f.last+1 && f.mayProbe():
-			f.probe(e)
+			f.probe(*e.clone())
 		default:
-			f.push(e)
+			f.pushNext()
 		}
+	}
+}
+
+// mayChange says whether the same may be read otherwise later: it is not all there, or reading has failed.
+func mayChange(err error) bool {
+	var bad *journal.EntryError
+	return errors.As(err, &bad) && bad.Again
+}
+
+// beingWritten says whether what the file lacks may come yet: whoever writes it may be in the middle of it.
+func (f *file) beingWritten(now time.Time) bool {
+	if f.stuck.IsZero() {
+		f.stuck = now
+	}
+	settle := settleTime
+	switch info, err := f.handle.Stat(); {
+	case slices.ContainsFunc(f.chain.files, func(g *file) bool { return g != f && g.hdr.HeadSeqnum > f.last }):
+		settle = 0 // the writer is done with it, and what it has written since waits for this
+	case f.final() && err == nil && now.Sub(info.ModTime()) > settleTime:
+		settle = 0
+	case f.final():
+		settle = settleFinal
+	}
+	if now.Sub(f.stuck) < settle {
+		return true
+	}
+	f.stuck = time.Time{}
+	return false
+}
+
+// readAhead says whether there is an entry that has been read and not taken: head.
+func (f *file) readAhead() bool { return f.taken < len(f.ahead) }
+
+func (f *file) head() *Entry { return &f.ahead[f.taken] }
+
+// take hands head out, in exchange for memory that the caller needs no more.
+func (f *file) take(e *Entry) {
+	h := f.head()
+	*e, *h = *h, *e
+	if f.taken++; f.taken == len(f.ahead) {
+		f.ahead, f.taken = f.ahead[:0], 0
 	}
 }
 
 // push puts an entry where the reader takes it from.
 func (f *file) push(e Entry) {
 	f.passed(&e)
-	f.queue = append(f.queue, e)
+	f.ahead = append(f.ahead, e)
+}
+
+// pushNext does so with the entry that was read last, and leaves memory for another.
+func (f *file) pushNext() {
+	f.passed(&f.next)
+	n := len(f.ahead)
+	if n == cap(f.ahead) {
+		f.ahead = append(f.ahead, Entry{})
+	}
+	f.ahead = f.ahead[:n+1]
+	f.ahead[n], f.next = f.next, f.ahead[n]
 }
 
 // passed notes how far reading has come.
 func (f *file) passed(e *Entry) {
 	f.passes++
-	f.sought = false
+	f.sought, f.stuck = false, time.Time{}
 	f.last, f.known, f.lastMono = e.Seqnum, true, e.Monotonic
-	if f.lastBoot != e.BootID {
-		f.lastBoot = strings.Clone(e.BootID)
-	}
+	f.lastBoot = e.BootID
 }
 
-// skip counts an entry that cannot be read. If its number is known, it is no gap.
+// skip counts an entry that cannot be read. If its number is known, and can be believed, it is no gap.
 func (f *file) skip(e *Entry, cause error) {
 	f.damage(cause)
-	if e.Cursor == "" || e.Seqnum <= f.last {
+	if !e.placed || e.Seqnum <= f.last || e.Seqnum > f.limit(e.Seqnum) || f.known && e.Seqnum > f.last+1 && f.hdr.contiguous() {
 		f.r.metrics.errors.Inc()
 		return
 	}
@@ -290,7 +350,7 @@ func (f *file) skip(e *Entry, cause error) {
 // an archived file, trimmed, from a damaged one.
 func (f *file) sound() bool {
 	f.reads++
-	if f.copied != nil || f.reads%16 != 1 {
+	if f.mended != nil || f.reads%16 != 1 {
 		return true
 	}
 	info, err := f.handle.Stat()
@@ -340,11 +400,11 @@ func (f *file) end(now time.Time) bool {
 
 // refresh reads the header again.
 func (f *file) refresh() bool {
-	if f.handle == nil || f.copied != nil {
+	if f.handle == nil || f.mended != nil {
 		return false
 	}
 	h, err := readHeader(f.handle)
-	if err != nil || f.chain != nil && h.SeqnumID != f.chain.id {
+	if err != nil || f.chain != nil && h.SeqnumID != f.chain.seqnumID {
 		return false
 	}
 	f.hdr = h
@@ -380,7 +440,7 @@ func (f *file) nameless() bool {
 	return ok && st.Nlink == 0
 }
 
-// closeReader lets go of what libsystemd holds.
+// closeReader lets go of what reads the file.
 func (f *file) closeReader() {
 	if f.rd != nil {
 		f.rd.close()
@@ -394,10 +454,6 @@ func (f *file) release() {
 	if f.handle != nil {
 		_ = f.handle.Close()
 		f.handle = nil
-	}
-	if f.copied != nil {
-		discard(f.copied)
-		f.copied = nil
 	}
 }
 

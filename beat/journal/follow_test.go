@@ -475,6 +475,7 @@ func TestNoRights(t *testing.T) {
 		}
 		equal(t, "gaps.available", m.gapsKnown.Get(), false)
 		equal(t, "files.unreadable", m.files.unreadable.Get(), 1)
+		equal(t, "now.files.unreadable", m.files.now.Get(), 1)
 	}()
 	<-done
 }

@@ -156,8 +156,26 @@ const (
 	missedID     = "e9bf28e6e834481bb6f48f548ad13606" // the kernel's buffer was overrun
 )
 
+// countedOf is what an entry says of the count of its container's lines, but for the number. Values of one shape of
+// entries all say the same.
+func countedOf(e *Entry) counted {
+	container := e.Get("CONTAINER_ID_FULL")
+	if container == "" {
+		container = e.Get("CONTAINER_ID")
+	}
+	return counted{container: container, epoch: e.Get("CONTAINER_LOG_EPOCH")}
+}
+
+func isNotice(id string) bool { return id == suppressedID || id == missedID }
+
 // read looks into an entry for what tells of losses before the journal.
 func (g *gaps) read(e *Entry) {
+	if k := e.shape; k != nil && !k.notice {
+		if k.ordinal >= 0 {
+			g.count(k.counted.container, k.counted.epoch, e.Fields[k.ordinal].Value)
+		}
+		return
+	}
 	var container, short, epoch, ordinal, id, dropped, message, transport string
 	for i := range e.Fields {
 		f := &e.Fields[i]
@@ -180,16 +198,11 @@ func (g *gaps) read(e *Entry) {
 			transport = f.Value
 		}
 	}
-	if ordinal != "" && g.known {
-		if container == "" {
-			container = short
-		}
-		if n, err := strconv.ParseUint(ordinal, 10, 63); err == nil && container != "" {
-			g.ordinals.see(container, epoch, n)
-			g.metrics.gapsOrdinal.Set(g.ordinals.missing)
-		}
+	if container == "" {
+		container = short
 	}
-	if id != suppressedID && id != missedID || transport != "" && transport != "driver" {
+	g.count(container, epoch, ordinal)
+	if !isNotice(id) || transport != "" && transport != "driver" {
 		return // only journald writes with the transport driver
 	}
 	n, ok := parseCount(dropped)
@@ -203,6 +216,17 @@ func (g *gaps) read(e *Entry) {
 		g.metrics.suppressed.Add(n)
 	} else {
 		g.metrics.missed.Add(n)
+	}
+}
+
+// count takes note of a line's number in its container's own count.
+func (g *gaps) count(container, epoch, ordinal string) {
+	if ordinal == "" || container == "" || !g.known {
+		return
+	}
+	if n, err := strconv.ParseUint(ordinal, 10, 63); err == nil {
+		g.ordinals.see(container, epoch, n)
+		g.metrics.gapsOrdinal.Set(g.ordinals.missing)
 	}
 }
 

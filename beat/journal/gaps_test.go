@@ -136,7 +136,7 @@ func TestOrdinals(t *testing.T) {
 		for _, line := range lines {
 			var container, epoch, ordinal string
 			fmt.Sscan(line, &container, &epoch, &ordinal)
-			g.read(&Entry{Fields: []Field{{"CONTAINER_LOG_ORDINAL", ordinal}, {"CONTAINER_LOG_EPOCH", epoch}, {"CONTAINER_ID_FULL", container}}})
+			g.read(&Entry{Fields: fieldsOf("CONTAINER_LOG_ORDINAL", ordinal, "CONTAINER_LOG_EPOCH", epoch, "CONTAINER_ID_FULL", container)})
 		}
 		equal(t, fmt.Sprintf("ordinal gaps of %q", lines), m.gapsOrdinal.Get(), want)
 	}

@@ -153,13 +153,17 @@ func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 		return fmt.Errorf("cannot connect to the publisher: %w", err)
 	}
 	// Closing waits for what is on its way; it also ends a Publish that waits for room.
-	stop, stopped := ctxtool.FromCanceller(ctx.Cancelation), make(chan struct{})
+	stop, end := context.WithCancel(ctxtool.FromCanceller(ctx.Cancelation))
+	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		<-stop.Done()
 		client.Close()
 	}()
-	defer func() { <-stopped }()
+	defer func() {
+		end() // whatever has ended this run
+		<-stopped
+	}()
 
 	converter := newConverter(&in.opts, metrics, ctx.Agent.Beat)
 	converter.self = ctx.Agent.Name
@@ -225,7 +229,8 @@ func (in *input) read(ctx context.Context, log *logp.Logger, p *publisher) {
 	if p.done.empty() {
 		p.begin(r.began())
 	}
-	joiner := newJoiner(in.opts.Join, p.metrics, int(in.opts.MaxMessageBytes), p.done)
+	r.know = p.converter.know
+	joiner := newJoiner(in.opts.Join, p.metrics, int(in.opts.MaxMessageBytes), r.place(p.done))
 	batch := make([]Entry, batchSize)
 	for {
 		n, err := r.Read(ctx, batch)

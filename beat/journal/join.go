@@ -13,7 +13,7 @@ import (
 // A message is what an application wrote as one line: mostly one entry, or the parts of it that a
 // joiner has put together.
 type message struct {
-	Entry    Entry    // of the first part: the event's time, id and fields
+	Entry    *Entry   // of the first part: the event's time, id and fields
 	Text     string   // MESSAGE of all parts
 	Parts    int      // entries it is made of
 	Partial  bool     // not all of what was written as one: a piece of it, or parts are missing
@@ -24,13 +24,12 @@ type message struct {
 //
 // What must hold, so that every message arrives once whatever happens: reading again from the
 // Position of any message that has come out gives all messages that came out after it, each with
-// the same first part and the same text, and none of those before it under another id. So
+// the same first part and the same text, and none of those before it. So
 //   - a position never passes the first part of a message that still waits;
-//   - messages that began before a position and ended behind it have come out, and their rest is
-//     not to be read again: the position lists them (see joined);
+//   - what came out although it lies behind a position is not to come out again: the position says
+//     what was read by then, and which of it still waited (see ahead);
 //   - which entries become one message depends on these entries, and on the entries between them
-//     in the order of reading: on their realtime, not on the clock of the wall, and on messages
-//     that began later, never earlier, which reading again may not see.
+//     in the order of reading: on their realtime, not on the clock of the wall.
 //
 // What remains is expire, which uses the clock of the wall when no newer entry comes. The part
 // that came too late is then a message of its own; but if podbeat is killed after the first event
@@ -46,18 +45,20 @@ type joiner struct {
 	now      func() time.Time
 
 	last      position // behind the entry that was added last
-	order     uint64   // its running number
-	delivered []joined // messages that came out before reading started, as far as they are still ahead; never changed in place
+	latest    uint64   // realtime of all that were, here or before
+	delivered []joined // messages that came out and are still ahead; never changed in place
 	waiting   map[string]*split
 	head      *split // the waiting ones, by their first part
 	tail      *split
-	bytes     int    // of all waiting ones
-	calm      window // entries within it end none of the waiting ones by their age
+	waits     []begun // what positions say of them; nil: to be made. Never changed in place
+	again     *again  // what was read before reading started, while it is ahead
+	bytes     int     // of all waiting ones
+	calm      window  // entries within it end none of the waiting ones by their age
 	done      []message
 }
 
-// joined says that a message which began before a position and ended behind it has come out:
-// entries with its key up to Last are left out when reading starts from there.
+// joined says that a message ended behind a position and has come out: entries with its key up to Last are left out
+// when reading starts from there. Of those that came out whole, positions know by ahead.
 type joined struct {
 	Key      string `json:"key" struct:"key"`
 	SeqnumID string `json:"seqnum_id" struct:"seqnum_id"`
@@ -68,23 +69,16 @@ type joined struct {
 // A split message waits for its next part.
 type split struct {
 	key        string
-	entry      Entry // the first part
+	entry      *Entry // the first part
 	parts      []part
 	bytes      int
 	ended      bool      // the last part is there
 	piece      bool      // what it goes on from was cut off
-	first      uint64    // running number of the first part
 	before     position  // behind the entry before the first part
-	skip       []joined  // to be left out when reading starts from before
-	ends       []newest  // of each chain of sequence numbers
+	chain      string    // of the newest part …
+	last       uint64    // … and its number
 	arrived    time.Time // when the first part was added, by the clock of the wall
 	prev, next *split
-}
-
-// newest is the newest part of a split message in one chain.
-type newest struct {
-	joined
-	order uint64 // its running number
 }
 
 // window is a span of realtimes.
@@ -100,8 +94,6 @@ const (
 	skew = uint64(time.Minute / time.Microsecond)
 	// maxParts bounds a message of parts that have no text.
 	maxParts = 1 << 16
-	// maxSkip bounds what a position lists. What it had to leave out arrives twice after a restart.
-	maxSkip = 4096
 )
 
 // newJoiner makes a joiner for reading on from a position. No message gets longer than maxMessage.
@@ -113,7 +105,10 @@ func newJoiner(o joinOptions, m *metrics, maxMessage int, from position) *joiner
 		delivered: from.Joined,
 		waiting:   map[string]*split{},
 	}
-	j.last.Joined = nil
+	j.last.Joined, j.last.ahead, j.last.Ahead = nil, nil, ""
+	if j.again = againFrom(&from); j.again != nil {
+		j.latest = j.again.latest
+	}
 	j.settle()
 	return j
 }
@@ -122,10 +117,11 @@ func newJoiner(o joinOptions, m *metrics, maxMessage int, from position) *joiner
 // by it, oldest first. They are valid until the next call.
 func (j *joiner) add(e *Entry, behind position) []message {
 	j.done = j.done[:0]
-	j.order++
 	j.expireBy(e)
 	p := partOf(e)
 	switch {
+	case j.again != nil && j.again.is(e, &p):
+		j.metrics.again.Inc()
 	case !j.opts.Enabled:
 		j.single(e, p, p.more || p.ordinal > 1)
 	case p.kind == 0 || !p.more && p.kind != byID && len(j.waiting) == 0 && len(j.delivered) == 0:
@@ -133,8 +129,9 @@ func (j *joiner) add(e *Entry, behind position) []message {
 	default:
 		j.join(e, p)
 	}
-	j.last = behind
+	j.last, j.latest = behind, max(j.latest, e.Realtime)
 	j.passDelivered(e)
+	j.passAgain(e)
 	if n := len(j.done); n > 0 {
 		j.done[n-1].Position = j.position()
 	}
@@ -163,7 +160,7 @@ func (j *joiner) join(e *Entry, p part) {
 	switch {
 	case s != nil:
 		j.metrics.joined.Inc()
-		s.append(e, p, j.order)
+		s.append(e, p)
 		j.bytes += len(p.text)
 	case !p.more:
 		j.single(e, p, piece || p.ordinal > 1)
@@ -172,7 +169,7 @@ func (j *joiner) join(e *Entry, p part) {
 		for len(j.waiting) >= j.opts.MaxOpen {
 			j.end(j.head, true, nil)
 		}
-		s = j.open(key, e, p, piece)
+		s = j.open(key, e, p, piece || j.again.piece(key))
 	}
 	if !p.more {
 		s.ended = true
@@ -188,12 +185,16 @@ func (j *joiner) single(e *Entry, p part, partial bool) {
 	if partial {
 		j.metrics.truncated.Inc()
 	}
-	j.done = append(j.done, message{Entry: *e, Text: p.text, Parts: 1, Partial: partial, Position: j.position()})
+	if j.again != nil && p.kind != 0 {
+		j.outAgain(p.key(), e.SeqnumID, e.Seqnum)
+	}
+	j.done = append(j.done, message{Entry: e, Text: p.text, Parts: 1, Partial: partial, Position: j.position()})
 }
 
 func (j *joiner) open(key string, e *Entry, p part, piece bool) *split {
-	s := &split{key: key, entry: *e, piece: piece, first: j.order, before: j.last, skip: slices.Clip(j.delivered), arrived: j.now(), prev: j.tail}
-	s.append(e, p, j.order)
+	s := &split{key: key, entry: e.clone(), piece: piece, before: j.last, arrived: j.now(), prev: j.tail}
+	s.append(e, p)
+	j.waits = nil
 	j.bytes += len(p.text)
 	if j.tail != nil {
 		j.tail.next = s
@@ -206,16 +207,10 @@ func (j *joiner) open(key string, e *Entry, p part, piece bool) *split {
 	return s
 }
 
-func (s *split) append(e *Entry, p part, order uint64) {
+func (s *split) append(e *Entry, p part) {
 	s.parts = append(s.parts, p)
 	s.bytes += len(p.text)
-	for i := range s.ends {
-		if s.ends[i].SeqnumID == e.SeqnumID {
-			s.ends[i].Last, s.ends[i].order = e.Seqnum, order
-			return
-		}
-	}
-	s.ends = append(s.ends, newest{joined{Key: s.key, SeqnumID: e.SeqnumID, Last: e.Seqnum}, order})
+	s.chain, s.last = e.SeqnumID, e.Seqnum
 }
 
 // end lets a message out. If it was cut at its length, next is the part it goes on with.
@@ -233,23 +228,15 @@ func (j *joiner) end(s *split, partial bool, next *Entry) {
 	delete(j.waiting, s.key)
 	j.bytes -= s.bytes
 
+	j.waits = nil
+	j.outAgain(s.key, s.chain, s.last)
 	if next != nil {
-		i := slices.IndexFunc(s.ends, func(n newest) bool { return n.SeqnumID == next.SeqnumID })
-		if i < 0 {
-			i = len(s.ends)
-			s.ends = append(s.ends, newest{joined: joined{Key: s.key, SeqnumID: next.SeqnumID}})
+		d := joined{Key: s.key, SeqnumID: next.SeqnumID, Next: next.Seqnum} // for the piece that begins now
+		if s.chain == next.SeqnumID {
+			d.Last = s.last
 		}
-		s.ends[i].Next, s.ends[i].order = next.Seqnum, j.order
-		j.delivered = append(slices.Clip(j.delivered), s.ends[i].joined) // for the piece that begins now
+		j.delivered = append(slices.Clip(j.delivered), d)
 	}
-	for later := j.tail; later != nil && later.first > s.first; later = later.prev {
-		for _, n := range s.ends {
-			if n.order > later.first && len(later.skip) < maxSkip {
-				later.skip = append(later.skip, n.joined)
-			}
-		}
-	}
-
 	text, whole := s.text()
 	partial = partial || !whole || s.piece
 	if partial {
@@ -280,11 +267,14 @@ func (s *split) text() (text string, whole bool) {
 
 // position is where to read on from once all that has come out is delivered.
 func (j *joiner) position() position {
-	p, skip := j.last, j.delivered
+	p := j.last
 	if j.head != nil {
-		p, skip = j.head.before, j.head.skip
+		p = j.head.before
 	}
-	p.Joined = slices.Clip(skip)
+	p.Joined = slices.Clip(j.delivered)
+	if j.head != nil || j.again != nil {
+		p.ahead = j.ahead()
+	}
 	return p
 }
 
@@ -376,6 +366,13 @@ const (
 // left when the container closed its output.
 func partOf(e *Entry) part {
 	var p part
+	if k := e.shape; k != nil {
+		p = k.part
+		if k.text >= 0 {
+			p.text = e.Fields[k.text].Value
+		}
+		return p
+	}
 	var partial, lineMax, tagged bool
 	var full, short, name, priority, id, last, stream, comm string
 	hasText := false

@@ -26,8 +26,8 @@ func (c *converter) beginLegacy(e *Entry) {
 	root["@realtime_timestamp"] = realtime
 	c.old = c.descend(root, len(e.Fields)+4)
 	cursor, at, monotonic := addressNames(c.opts.CleanFieldNames)
-	if e.Cursor != "" {
-		c.old[cursor] = e.Cursor
+	if text := e.cursor(); text != "" {
+		c.old[cursor] = text
 	}
 	c.old[at] = realtime
 	c.old[monotonic] = int64(min(e.Monotonic, math.MaxInt64))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -107,12 +108,15 @@ func journalFiles(t testing.TB, dir string) []string {
 	return paths
 }
 
+// testReaderName is the option reader of the tests: all of them hold for each.
+var testReaderName = flag.String("reader", "journal", "read by `journal` or sdjournal")
+
 var logger = logp.NewLogger("test")
 
 // testOptions are the defaults, for paths, with a short poll_interval.
 func testOptions(paths ...string) *options {
 	return &options{
-		Paths: paths, Seek: seek{Mode: "cursor"}, CursorSeekFallback: "head", Boot: "all",
+		Paths: paths, Reader: *testReaderName, Seek: seek{Mode: "cursor"}, CursorSeekFallback: "head", Boot: "all",
 		MaxMessageBytes: 1 << 20, PollInterval: 20 * time.Millisecond,
 	}
 }
@@ -157,9 +161,9 @@ func (r *reader) state() string {
 	defer r.mu.Unlock()
 	var b strings.Builder
 	for _, f := range r.files {
-		fmt.Fprintf(&b, "\n%s: %d to %d, state %d, last %d, queue %d, ready %t, done %t, open %t, waiting %t, hidden %+v, retry %v, failed %v, missed %v, copied %t",
-			filepath.Base(f.path), f.hdr.HeadSeqnum, f.hdr.TailSeqnum, f.hdr.State, f.last, len(f.queue), f.ready, f.done, f.rd != nil,
-			slices.Contains(r.queue, f), f.hidden, f.retry, f.failed, f.missed, f.copied != nil)
+		fmt.Fprintf(&b, "\n%s: %d to %d, state %d, last %d, queue %d, ready %t, done %t, open %t, waiting %t, hidden %+v, retry %v, failed %v, missed %v, mended %t",
+			filepath.Base(f.path), f.hdr.HeadSeqnum, f.hdr.TailSeqnum, f.hdr.State, f.last, len(f.ahead)-f.taken, f.ready, f.done, f.rd != nil,
+			slices.Contains(r.queue, f), f.hidden, f.retry, f.failed, f.missed, f.mended != nil)
 	}
 	return b.String()
 }
@@ -178,7 +182,7 @@ func readN(t testing.TB, r *reader, n int) []got {
 
 func readUntil(t testing.TB, r *reader, done func(gs []got, idle bool) bool) []got {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second) // the writer may be slow
 	defer cancel()
 	var gs []got
 	batch := make([]Entry, 16)
@@ -188,7 +192,7 @@ func readUntil(t testing.TB, r *reader, done func(gs []got, idle bool) bool) []g
 			t.Fatalf("Read after entries %s: %v; it has %s", ns(gs), err, r.state())
 		}
 		for i := range batch[:n] {
-			gs = append(gs, got{batch[i], r.position(&batch[i])})
+			gs = append(gs, got{*batch[i].clone(), r.position(&batch[i])})
 			if done(gs, false) && i == n-1 {
 				return gs
 			}
@@ -230,7 +234,7 @@ func ns(gs []got) string {
 // An entry as journalctl and we print it alike.
 func (e *Entry) lines() string {
 	lines := []string{
-		"__CURSOR=" + e.Cursor,
+		"__CURSOR=" + e.place().String(),
 		fmt.Sprintf("__REALTIME_TIMESTAMP=%d", e.Realtime),
 		fmt.Sprintf("__MONOTONIC_TIMESTAMP=%d", e.Monotonic),
 	}
@@ -357,6 +361,13 @@ func entryOffset(t testing.TB, b []byte, n int) int {
 	}
 	t.Fatal("there is no such entry")
 	return 0
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 func mkfifo(path string) error { return syscall.Mkfifo(path, 0o644) }

@@ -1,17 +1,20 @@
 package journal
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/podbeat/podbeat/journal"
 )
 
-// A filter is what libsystemd is told to leave out: an entry passes if it passes every group; a
+// A filter says what is left out while reading: an entry passes if it passes every group; a
 // group, if any of its terms; a term, if for every field it names one of that field's matches
 // holds. Each match is FIELD=value. The empty filter passes everything.
-type filter []matchGroup
-type matchGroup []term
-type term []string
+type (
+	filter     = journal.Filter
+	matchGroup = journal.Group
+	term       = journal.Term
+)
 
 // coredumpID is the MESSAGE_ID of systemd-coredump's report.
 const coredumpID = "fc2e22bc6ee647b6b90729ab34a250b1"
@@ -46,18 +49,11 @@ func matches(o *options, bootID string) (filter, error) {
 	var out filter
 	for _, g := range f {
 		g = slices.DeleteFunc(g, func(t term) bool { return len(t) == 0 })
-		for _, t := range g {
-			for _, m := range t {
-				if name, _, ok := strings.Cut(m, "="); !ok || !isFieldName(name) {
-					return nil, fmt.Errorf("cannot use match %q: want FIELD=value, with a field name of A-Z, 0-9 and _", m)
-				}
-			}
-		}
 		if len(g) > 0 {
 			out = append(out, g)
 		}
 	}
-	return out, nil
+	return out, out.Check()
 }
 
 // unitTerms are journalctl -u's alternatives: what the unit writes, what systemd and other
@@ -93,19 +89,6 @@ func fieldTerm(field string, values []string) term {
 	return t
 }
 
-// isFieldName says whether libsystemd takes s as the name of a field to match.
-func isFieldName(s string) bool {
-	if s == "" || strings.HasPrefix(s, "__") {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; c != '_' && (c < 'A' || c > 'Z') && (c < '0' || c > '9') {
-			return false
-		}
-	}
-	return true
-}
-
 // An exclusion is a FIELD=value that an entry must not have.
 type exclusion struct{ name, value string }
 
@@ -120,6 +103,9 @@ func exclusions(o *options) []exclusion {
 
 // excluded says whether any field of e is one of out.
 func excluded(e *Entry, out []exclusion) bool {
+	if e.shape != nil {
+		return e.shape.excluded
+	}
 	for i := range out {
 		for j := range e.Fields {
 			if e.Fields[j].Name == out[i].name && e.Fields[j].Value == out[i].value {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// String is a filter as journalctl prints it at debug level.
-func (f filter) String() string {
+// textOf is a filter as journalctl prints it at debug level.
+func textOf(f filter) string {
 	var groups []string
 	for _, g := range f {
 		var terms []string
@@ -29,7 +29,7 @@ func TestMatches(t *testing.T) {
 			equal(t, "error", err.Error(), want)
 			return
 		}
-		equal(t, "filter", have.String(), want)
+		equal(t, "filter", textOf(have), want)
 	}
 	f("", options{Boot: "all"})
 	f("_BOOT_ID=b0", options{Boot: "current"})

@@ -9,13 +9,14 @@ import (
 )
 
 // metrics count what one input has done since it was started. They add up: every entry read is
-// filtered, joined into another's event, waiting for its message's last part, or published; every
+// filtered, joined into another's event, waiting for its message's last part, known from before, or published; every
 // published event is acked or in flight. Field names are the ones in /stats, below podbeat.journal.<input>.
 type metrics struct {
 	read      *monitoring.Uint // entries the reader has handed out
 	bytes     *monitoring.Uint // their fields' bytes
 	filtered  *monitoring.Uint // entries left out by exclude_matches
 	joined    *monitoring.Uint // entries that became a further part of another's event
+	again     *monitoring.Uint // entries read again from behind a message that waited, which had come out before
 	published *monitoring.Uint // events given to libbeat
 	acked     *monitoring.Uint // events that have left for good: delivered, dead-lettered or dropped by a processor
 
@@ -44,6 +45,7 @@ type metrics struct {
 type skippedFiles struct {
 	unreadable *monitoring.Uint // no right to open them
 	corrupt    *monitoring.Uint // damaged beyond reading on
+	now        *monitoring.Uint // that are left out now, but for corrupt ones
 }
 
 var inputs struct {
@@ -62,10 +64,10 @@ func newMetrics(id string) *metrics {
 	r := inputs.registry.NewRegistry(id)
 	n := func(name string) *monitoring.Uint { return monitoring.NewUint(r, name) }
 	m := &metrics{
-		read: n("read"), bytes: n("bytes"), filtered: n("filtered"), joined: n("joined"),
+		read: n("read"), bytes: n("bytes"), filtered: n("filtered"), joined: n("joined"), again: n("again"),
 		published: n("published"), acked: n("acked"),
 		skippedCorrupt: n("skipped.corrupt"), skippedOther: n("skipped.other"),
-		files: skippedFiles{unreadable: n("files.unreadable"), corrupt: n("files.corrupt")},
+		files: skippedFiles{unreadable: n("files.unreadable"), corrupt: n("files.corrupt"), now: n("now.files.unreadable")},
 		gaps:  n("gaps.seqnum"), gapsOrdinal: n("gaps.ordinal"),
 		suppressed: n("journald.suppressed"), missed: n("journald.missed"),
 		gapsKnown: monitoring.NewBool(r, "gaps.available"),

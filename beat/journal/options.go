@@ -15,6 +15,8 @@ import (
 type options struct {
 	// Journal files, directories or globs to read; empty means this machine's own journal.
 	Paths []string `config:"paths" alias:"journal_paths"`
+	// What reads the files: `journal`, which is podbeat's own, or `sdjournal`, which is libsystemd and needs a podbeat built with cgo.
+	Reader string `config:"reader" default:"journal"`
 	// Where to start: `cursor` (after what was delivered last), or a section with `since: -24h` (also a date
 	// such as 2024-05-17T12:00:00Z) for a first start: later ones go on after what was delivered. `head` and
 	// `tail` hold at every start, whatever was delivered before.
@@ -153,8 +155,11 @@ func (o *options) Validate() error {
 		return errors.New("cannot use `+` in exclude_matches: every line of it excludes by itself")
 	}
 	for _, m := range slices.Concat(o.IncludeMatches, o.ExcludeMatches) {
-		if name, _, ok := strings.Cut(m, "="); m != "+" && (!ok || !isFieldName(name)) {
-			return fmt.Errorf("cannot use match %q: want FIELD=value, with a field name of A-Z, 0-9 and _", m)
+		if m == "+" {
+			continue
+		}
+		if err := (filter{{{m}}}).Check(); err != nil {
+			return err
 		}
 	}
 	for name, list := range map[string][]string{"paths": o.Paths, "units": o.Units, "identifiers": o.Identifiers, "transports": o.Transports} {
@@ -173,7 +178,11 @@ func (o *options) Validate() error {
 	if strings.ContainsAny(o.Namespace, "/ ") {
 		return fmt.Errorf("cannot use namespace %q: want a name as in journalctl --namespace", o.Namespace)
 	}
+	if o.Reader == "sdjournal" && !sdjournalBuilt {
+		return errors.New("cannot use reader sdjournal: this podbeat was built without cgo, which libsystemd needs; want journal, or a podbeat built with CGO_ENABLED=1")
+	}
 	return errors.Join(
+		oneOf("reader", o.Reader, "journal", "sdjournal"),
 		oneOf("schema", o.Schema, "ecs", "legacy", "both"),
 		oneOf("boot", o.Boot, "all", "current"),
 		oneOf("binary", o.Binary, "replace", "base64"),

@@ -1,17 +1,18 @@
 package journal
 
 import (
-	"fmt"
 	"maps"
 	"strconv"
 	"strings"
+
+	"github.com/podbeat/podbeat/journal"
 )
 
 // A position says which entries are done. Each chain of sequence numbers (each journald's, each
 // remote host's) is read in the order of its numbers, so one number a chain is all there is to know.
 // The zero position is: nothing is done.
 type position struct {
-	// The last entry that is done, as systemd writes it.
+	// The last entry that is done, as systemd writes it: as it was stored, or another program has it.
 	Cursor string `json:"cursor,omitempty" struct:"cursor,omitempty"`
 	// Last number that is done of every other chain, by seqnum_id. Never changed once it is here:
 	// positions share it.
@@ -21,10 +22,41 @@ type position struct {
 	Whole bool `json:"whole,omitempty" struct:"whole,omitempty"`
 	// Messages that have come out and of which parts lie behind this position. Set by the joiner.
 	Joined []joined `json:"joined,omitempty" struct:"joined,omitempty"`
+	// The field ahead as JSON, in a position that is stored: were it a structure there, a podbeat that does not know it could
+	// not read the position, for libbeat's registry cannot pass over one.
+	Ahead string `json:"ahead,omitempty" struct:"ahead,omitempty"`
+
+	ahead *ahead // what is done although it lies behind this position; never changed. Set by the joiner
+	at    cursor // the last entry of a position that was made here; its text is made when it is asked for
 }
 
 // empty says that nothing is done.
-func (p position) empty() bool { return p.Cursor == "" && len(p.Chains) == 0 }
+func (p *position) empty() bool { return p.Cursor == "" && p.at.Seqnum == 0 && len(p.Chains) == 0 }
+
+// cursor is the text form of the last entry that is done; "" is none.
+func (p *position) cursor() string {
+	if p.Cursor == "" && p.at.Seqnum > 0 {
+		return p.at.String()
+	}
+	return p.Cursor
+}
+
+// written is the position as it is stored.
+func (p *position) written() position {
+	return position{Cursor: p.cursor(), Chains: p.Chains, Whole: p.Whole, Joined: p.Joined, Ahead: p.beyond().text()}
+}
+
+// numbers are the last ones that are done, by chain.
+func (p *position) numbers() map[string]uint64 {
+	all := make(map[string]uint64, len(p.Chains)+1)
+	maps.Copy(all, p.Chains)
+	if at := p.at; p.Cursor == "" && at.Seqnum > 0 {
+		all[at.SeqnumID] = at.Seqnum
+	} else if at, err := parseCursor(p.Cursor); err == nil {
+		all[at.SeqnumID] = at.Seqnum
+	}
+	return all
+}
 
 // maxChains bounds what a position remembers. Beyond it chains whose files are gone are forgotten.
 const maxChains = 1024
@@ -41,67 +73,26 @@ type cursor struct {
 
 // String is the form libsystemd writes and reads.
 func (c cursor) String() string {
-	b := make([]byte, 0, 160)
+	var b [192]byte
+	return string(c.append(b[:0]))
+}
+
+func (c *cursor) append(b []byte) []byte {
 	b = append(append(b, "s="...), c.SeqnumID...)
 	b = strconv.AppendUint(append(b, ";i="...), c.Seqnum, 16)
 	b = append(append(b, ";b="...), c.BootID...)
 	b = strconv.AppendUint(append(b, ";m="...), c.Monotonic, 16)
 	b = strconv.AppendUint(append(b, ";t="...), c.Realtime, 16)
-	b = strconv.AppendUint(append(b, ";x="...), c.Xor, 16)
-	return string(b)
+	return strconv.AppendUint(append(b, ";x="...), c.Xor, 16)
 }
 
-// parseCursor reads s=…;i=…;b=…;m=…;t=…;x=…, in any order, each exactly once: what libsystemd has
-// written since systemd 188. It is stricter than libsystemd's own reading, which takes half a cursor
-// for a whole one. The ids it returns are parts of text.
+// parseCursor reads the text form, all six parts of it.
 func parseCursor(text string) (cursor, error) {
-	var c cursor
-	var seen [6]bool
-	fail := func(format string, args ...any) (cursor, error) {
-		return cursor{}, fmt.Errorf("cannot read cursor %q: %s", clip(text), fmt.Sprintf(format, args...))
+	c, err := journal.ParseCursor(text)
+	if err != nil {
+		return cursor{}, err
 	}
-	const keys = "sibmtx"
-	for rest, more := text, true; more; {
-		var item string
-		item, rest, more = strings.Cut(rest, ";")
-		if len(item) < 3 || item[1] != '=' {
-			return fail("%q is not KEY=value", clip(item))
-		}
-		k := strings.IndexByte(keys, item[0])
-		if k < 0 {
-			return fail("there is no key %q", item[:1])
-		}
-		if seen[k] {
-			return fail("key %q is there twice", item[:1])
-		}
-		seen[k] = true
-		value := item[2:]
-		var ok bool
-		switch item[0] {
-		case 's':
-			c.SeqnumID, ok = value, isID(value)
-		case 'b':
-			c.BootID, ok = value, isID(value)
-		case 'i':
-			c.Seqnum, ok = parseHex(value)
-			ok = ok && c.Seqnum > 0
-		case 'm':
-			c.Monotonic, ok = parseHex(value)
-		case 't':
-			c.Realtime, ok = parseHex(value)
-		case 'x':
-			c.Xor, ok = parseHex(value)
-		}
-		if !ok {
-			return fail("%q is no value of %q", clip(value), item[:1])
-		}
-	}
-	for k, ok := range seen {
-		if !ok {
-			return fail("key %q is missing", keys[k:k+1])
-		}
-	}
-	return c, nil
+	return cursor{c.SeqnumID.String(), c.Seqnum, c.BootID.String(), c.Monotonic, c.Realtime, c.Xor}, nil
 }
 
 // isID says whether s is a 128-bit id as systemd prints it: 32 lower-case digits, not all zero.
@@ -117,35 +108,6 @@ func isID(s string) bool {
 		zero = zero && s[i] == '0'
 	}
 	return !zero
-}
-
-// parseHex reads what %PRIx64 has written.
-func parseHex(s string) (uint64, bool) {
-	if len(s) == 0 || len(s) > 16 {
-		return 0, false
-	}
-	var n uint64
-	for i := range len(s) {
-		c := s[i]
-		switch {
-		case c >= '0' && c <= '9':
-			c -= '0'
-		case c >= 'a' && c <= 'f':
-			c -= 'a' - 10
-		default:
-			return 0, false
-		}
-		n = n<<4 | uint64(c)
-	}
-	return n, true
-}
-
-// clip shortens text that others wrote for messages.
-func clip(s string) string {
-	if len(s) > 200 {
-		return s[:200] + "…"
-	}
-	return s
 }
 
 // A tracker turns entries, in the order they are read, into positions.
@@ -176,5 +138,9 @@ func (t *tracker) position(e *Entry, forget func(chain string) bool) position {
 		t.others, t.own = others, strings.Clone(e.SeqnumID)
 	}
 	t.last = e.Seqnum
-	return position{Cursor: e.Cursor, Chains: t.others, Whole: true}
+	p := position{Cursor: e.Cursor, Chains: t.others, Whole: true}
+	if e.placed {
+		p.at = e.place()
+	}
+	return p
 }

@@ -71,8 +71,9 @@ func (p *positions) acker() beat.ACKer {
 		p.mu.Lock()
 		p.acked += uint64(len(private))
 		for i := len(private) - 1; i >= 0; i-- {
-			if pos, ok := private[i].(*position); ok && pos != nil {
-				p.newest = pos
+			if m, ok := private[i].(*mark); ok {
+				at := m.position // without the rest of its slab
+				p.newest = &at
 				break
 			}
 		}
@@ -127,7 +128,7 @@ func (p *positions) flush() {
 	if pos == nil {
 		return
 	}
-	if err := p.store.Set(p.key, stored{*pos, time.Now()}); err != nil {
+	if err := p.store.Set(p.key, stored{pos.written(), time.Now()}); err != nil {
 		p.metrics.errors.Inc()
 		p.log.Errorf("Cannot store position %q, after a restart events are sent again: %v", p.key, err)
 		p.mu.Lock()

@@ -29,6 +29,7 @@ func (p *publisher) begin(at position) {
 	if at.empty() {
 		return
 	}
+	at.ahead, at.Ahead = p.done.ahead, p.done.Ahead
 	p.done = at
 	p.positions.mu.Lock()
 	defer p.positions.mu.Unlock()
@@ -42,13 +43,10 @@ func (p *publisher) begin(at position) {
 func (p *publisher) publish(messages []message) bool {
 	for i := range messages {
 		m := &messages[i]
-		event := p.converter.event(m)
-		pos := m.Position
-		event.Private = &pos
-		if !p.send(event) {
+		if !p.send(p.converter.eventOf(m)) {
 			return false
 		}
-		p.done = pos
+		p.done = m.Position
 	}
 	return true
 }
@@ -66,7 +64,7 @@ func (p *publisher) send(event beat.Event) bool {
 // takeOver reads what journalbeat has left: its position, when podbeat has none of its own, and
 // its undelivered events, which are sent before anything else.
 func (in *input) takeOver(log *logp.Logger, p *publisher) error {
-	if file := in.opts.CursorStateFile; file != "" && p.done.Cursor == "" {
+	if file := in.opts.CursorStateFile; file != "" && p.done.cursor() == "" {
 		cursor, err := journalbeat.ReadCursor(file)
 		switch {
 		case errors.Is(err, os.ErrNotExist):

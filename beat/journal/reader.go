@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/elastic/beats/v7/libbeat/logp"
+
+	"github.com/podbeat/podbeat/journal"
 )
 
 // A reader yields the entries of a set of journal files, each once: those of one chain of sequence
@@ -29,9 +31,11 @@ type reader struct {
 	sel       selection
 	filter    filter
 	exclude   []exclusion
+	open      opener
 	threshold uint64 // compressed fields are cut there
 	poll      time.Duration
 	tracker   tracker
+	know      func(*Entry) // finds out an entry's shape; nil: nobody asks
 
 	grace time.Duration // deletedGrace
 
@@ -53,19 +57,21 @@ type reader struct {
 	denied  map[string]bool    // paths that are counted as unreadable
 
 	savedBoot  string    // the saved position's
+	resumed    bool      // reading goes on at the saved position
 	complained time.Time // when complain last did
 	foreign    bool      // said that the directories are another machine's
 }
 
 // A chain is the entries under one seqnum_id.
 type chain struct {
-	id      string
-	last    uint64  // done or handed out
-	horizon uint64  // all files with lower numbers are known and have been asked after this number was written
-	verify  *cursor // the saved position's entry, until it has been looked at
-	numbers numbers
-	files   []*file // not done
-	waiting int     // of them, in the queue
+	id       string
+	seqnumID journal.ID // the same
+	last     uint64     // done or handed out
+	horizon  uint64     // all files with lower numbers are known and have been asked after this number was written
+	verify   *cursor    // the saved position's entry, until it has been looked at
+	numbers  numbers
+	files    []*file // not done
+	waiting  int     // of them, in the queue
 }
 
 // pollTick is how often the end of the files is looked at. journald's own notice, a file event, is
@@ -93,7 +99,7 @@ func openSelection(log *logp.Logger, o *options, m *metrics, after position, sel
 		log.Warnf("There is no journal file %q; it is read if it comes.", path)
 	}
 	r := &reader{
-		log: log, metrics: m, gaps: newGaps(m, len(f) == 0), sel: sel, filter: f, exclude: exclusions(o),
+		log: log, metrics: m, gaps: newGaps(m, len(f) == 0), sel: sel, filter: f, exclude: exclusions(o), open: openers[o.Reader],
 		threshold: uint64(o.MaxMessageBytes) + 256, // longer than any field's name
 		poll:      o.PollInterval, grace: deletedGrace,
 		stop: make(chan struct{}), stopped: make(chan struct{}),
@@ -242,12 +248,10 @@ func (r *reader) next(e *Entry, now time.Time) bool {
 			return false
 		}
 		c := f.chain
-		if f.queue[0].Seqnum > c.horizon && r.sync(c, f.queue[0].Seqnum, now) {
+		if n := f.head().Seqnum; n > c.horizon && r.sync(c, n, now) {
 			continue
 		}
-		*e = f.queue[0]
-		f.queue[0] = Entry{}
-		f.queue = f.queue[1:]
+		f.take(e)
 		if e.Seqnum <= c.last {
 			// Another file of the chain had the number: a copy of it.
 			r.metrics.skippedOther.Inc()
@@ -258,6 +262,9 @@ func (r *reader) next(e *Entry, now time.Time) bool {
 			continue
 		}
 		r.gaps.see(&c.numbers, e.Seqnum, e.BootID)
+		if r.know != nil {
+			r.know(e)
+		}
 		r.gaps.read(e)
 		if c.verify != nil {
 			r.report(c, e)
@@ -286,17 +293,17 @@ func (r *reader) first(now time.Time) *file {
 		var best *file
 		for i := 0; i < len(r.active); i++ {
 			f := r.active[i]
-			if len(f.queue) == 0 && f.ready && !f.fetch(now) {
+			if !f.readAhead() && f.ready && !f.fetch(now) {
 				f.ready = false
 			}
-			if len(f.queue) == 0 {
+			if !f.readAhead() {
 				if f.done || f.rd == nil {
 					r.active = slices.Delete(r.active, i, i+1)
 					i--
 				}
 				continue
 			}
-			if best == nil || before(&f.queue[0], &best.queue[0]) {
+			if best == nil || before(f.head(), best.head()) {
 				best = f
 			}
 		}
@@ -328,11 +335,11 @@ func (r *reader) due(best *file, now time.Time) *file {
 			continue
 		}
 		switch {
-		case best == nil, f.hdr.HeadRealtime <= best.queue[0].Realtime,
-			f.chain == best.chain && f.hdr.HeadSeqnum <= best.queue[0].Seqnum:
+		case best == nil, f.hdr.HeadRealtime <= best.head().Realtime,
+			f.chain == best.chain && f.hdr.HeadSeqnum <= best.head().Seqnum:
 			return f
 		}
-		if f.hdr.HeadRealtime > best.queue[0].Realtime && f.chain != best.chain && best.chain.waiting == 0 {
+		if f.hdr.HeadRealtime > best.head().Realtime && f.chain != best.chain && best.chain.waiting == 0 {
 			return nil // the queue is in the order of time
 		}
 	}
@@ -398,7 +405,7 @@ func (r *reader) sync(c *chain, next uint64, now time.Time) bool {
 		changed = r.queued != before
 	}
 	for _, f := range files {
-		if f.rd == nil || len(f.queue) > 0 {
+		if f.rd == nil || f.readAhead() {
 			continue
 		}
 		if f.fetch(now) {

@@ -1,3 +1,5 @@
+//go:build cgo && linux
+
 package journal
 
 /*
@@ -104,7 +106,11 @@ var libsystemd = sync.OnceValues(func() (*C.pb_calls, error) {
 })
 
 // An entryReader copies entries out of libsystemd. Its owner calls close.
-type entryReader struct{ buffer C.pb_buffer }
+type entryReader struct {
+	buffer C.pb_buffer
+	chain  string // the last entry's, to be kept once
+	boot   string
+}
 
 func (r *entryReader) close() {
 	C.free(unsafe.Pointer(r.buffer.data))
@@ -132,12 +138,18 @@ func (r *entryReader) read(j *sdjournal.Journal, longest uint64, e *Entry) error
 	if bad != nil {
 		return bad
 	}
-	*e = Entry{Cursor: text, SeqnumID: c.SeqnumID, Seqnum: c.Seqnum, BootID: c.BootID, Realtime: c.Realtime, Monotonic: c.Monotonic}
-	e.Fields = make([]Field, 0, 32)
+	if r.chain != c.SeqnumID {
+		r.chain = strings.Clone(c.SeqnumID)
+	}
+	if r.boot != c.BootID {
+		r.boot = strings.Clone(c.BootID)
+	}
+	e.SeqnumID, e.Seqnum, e.BootID, e.Realtime, e.Monotonic = r.chain, c.Seqnum, r.boot, c.Realtime, c.Monotonic
+	e.xor, e.placed = c.Xor, true
 	for rest != "" {
 		text, rest = piece(rest)
 		if name, value, ok := strings.Cut(text, "="); ok {
-			e.Fields = append(e.Fields, Field{name, value})
+			e.Fields = append(e.Fields, Field{Name: name, Value: value})
 		}
 	}
 	return err

@@ -1,48 +1,65 @@
+//go:build cgo && linux
+
 package journal
 
 import (
-	"errors"
 	"fmt"
-	"strings"
-	"syscall"
+	"io"
+	"os"
+	"path/filepath"
 
 	"github.com/coreos/go-systemd/v22/sdjournal"
 )
 
-// A fileReader yields the entries of one journal file, by libsystemd. It is all that the reader
-// knows of libsystemd: whatever reads a file can take its place. One file at a time, because
-// libsystemd merges several by time, and there passes over entries that come late (from another
-// host, or after the clock was set back), and drops a file that is damaged without a word.
-//
-// It is not safe for concurrent use. Its owner calls close.
-type fileReader struct {
+// sdjournalBuilt says whether this program can read by libsystemd.
+const sdjournalBuilt = true
+
+// maxCopy bounds how large a damaged file may be.
+const maxCopy = 1 << 30
+
+// An sdReader reads one journal file by libsystemd. One at a time, because libsystemd merges several by time, and
+// there passes over entries that come late (from another host, or after the clock was set back), and
+// drops a file that is damaged without a word.
+type sdReader struct {
 	j         *sdjournal.Journal
 	entry     entryReader
 	threshold uint64
-	sized     bool // the file system says how much space the file takes
-	torn      bool // the file has been cut under us: it must be opened anew
+	sized     bool     // the file system says how much space the file takes
+	torn      bool     // the file has been cut under us: it must be opened anew
+	copied    *os.File // what is read instead of the file, or nil
 }
 
-// openFile opens the journal file at path for the entries that pass f. Fields are cut at threshold
-// bytes, name included.
-func openFile(path string, f filter, threshold uint64) (*fileReader, error) {
+// openSDJournal opens a journal file through our descriptor of it: its name may be another file's by now. With another
+// header a copy is opened.
+func openSDJournal(from *os.File, header []byte, f filter, threshold uint64) (_ fileReader, err error) {
+	var copied *os.File
+	if header != nil {
+		if copied, err = repairedCopy(from, header); err != nil {
+			return nil, err
+		}
+		from = copied
+		defer func() {
+			if err != nil {
+				discard(copied)
+			}
+		}()
+	}
 	var j *sdjournal.Journal
-	var err error
-	whole := guard(func() { j, err = sdjournal.NewJournalFromFiles(path) })
+	whole := guard(func() { j, err = sdjournal.NewJournalFromFiles(fmt.Sprintf("/proc/self/fd/%d", from.Fd())) })
 	if err != nil {
 		return nil, err
 	}
-	r := &fileReader{j: j, threshold: threshold, torn: !whole}
+	r := &sdReader{j: j, threshold: threshold, torn: !whole, copied: copied}
 	n, err := j.GetUsage()
 	r.sized = err == nil && n > 0
-	if err := r.prepare(f, threshold); err != nil {
-		r.close()
+	if err = r.prepare(f, threshold); err != nil {
+		_ = j.Close()
 		return nil, err
 	}
 	return r, nil
 }
 
-func (r *fileReader) prepare(f filter, threshold uint64) error {
+func (r *sdReader) prepare(f filter, threshold uint64) error {
 	if err := r.j.SetDataThreshold(threshold); err != nil {
 		return err
 	}
@@ -68,65 +85,48 @@ func (r *fileReader) prepare(f filter, threshold uint64) error {
 	return nil
 }
 
-func (r *fileReader) close() {
+func (r *sdReader) close() {
 	_ = r.j.Close()
 	r.entry.close()
+	if r.copied != nil {
+		discard(r.copied)
+	}
 }
 
-// dropped says whether libsystemd has given the file up as damaged: next yields nothing more then,
-// and says nothing. It shows by the space that all its files take.
-func (r *fileReader) dropped() bool {
+// dropped shows by the space that all of libsystemd's files take.
+func (r *sdReader) dropped() bool {
 	n, err := r.j.GetUsage()
 	return r.torn || r.sized && (err != nil || n == 0)
 }
 
-// isDamage says whether opening a file has failed for what is in it, and not for want of memory or
-// descriptors. The binding gives libsystemd's error as text only.
-func isDamage(err error) bool {
-	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN, syscall.EINTR} {
-		if strings.HasSuffix(err.Error(), errno.Error()) {
-			return false
-		}
-	}
-	return true
-}
+// skip has nothing to do: libsystemd says nothing of what is not written yet.
+func (r *sdReader) skip() {}
 
-// seekHead and the other seeks take effect with next, which then yields the place sought or, if
-// that is not there, the one after it.
-func (r *fileReader) seekHead() error { return r.j.SeekHead() }
+// salvage is nothing that libsystemd can do.
+func (r *sdReader) salvage() bool { return false }
 
-func (r *fileReader) seekCursor(c cursor) error { return r.j.SeekCursor(c.String()) }
+func (r *sdReader) seekHead() error { return r.j.SeekHead() }
 
-func (r *fileReader) seekSeqnum(chain string, n uint64) error {
+func (r *sdReader) seekCursor(c cursor) error { return r.j.SeekCursor(c.String()) }
+
+func (r *sdReader) seekSeqnum(chain string, n uint64) error {
 	return r.j.SeekCursor(fmt.Sprintf("s=%s;i=%x", chain, n))
 }
 
-func (r *fileReader) seekMonotonic(bootID string, usec uint64) error {
+func (r *sdReader) seekMonotonic(bootID string, usec uint64) error {
 	return r.j.SeekCursor(fmt.Sprintf("b=%s;m=%x", bootID, usec))
 }
 
-func (r *fileReader) seekRealtime(usec uint64) error { return r.j.SeekRealtimeUsec(usec) }
+func (r *sdReader) seekRealtime(usec uint64) error { return r.j.SeekRealtimeUsec(usec) }
 
-// at says whether the entry that next has yielded last is the one c names.
-func (r *fileReader) at(c cursor) (at bool) {
-	whole := guard(func() { at = r.j.TestCursor(c.String()) == nil })
-	return at && whole
-}
-
-// unique returns the values that a field has in the file; it needs no entry for that.
-func (r *fileReader) unique(field string) []string {
+func (r *sdReader) unique(field string) []string {
 	var values []string
 	r.torn = !guard(func() { values, _ = r.j.GetUniqueValues(field) }) || r.torn
 	return values
 }
 
-// errEntry says that there is an entry which cannot be read; next goes on after it.
-var errEntry = errors.New("cannot read journal entry")
-
-// next yields the next entry; false says that there is none now: more may come. Of a damaged entry
-// it yields the fields that can be read, with errEntry; e has the entry's place if that could be read.
-func (r *fileReader) next(e *Entry) (ok bool, err error) {
-	*e = Entry{}
+func (r *sdReader) next(e *Entry) (ok bool, err error) {
+	*e = Entry{Fields: e.Fields[:0]}
 	if r.torn {
 		return false, nil
 	}
@@ -139,11 +139,54 @@ func (r *fileReader) next(e *Entry) (ok bool, err error) {
 	})
 	if !whole {
 		r.torn = true
-		*e = Entry{}
+		*e = Entry{Fields: e.Fields[:0]}
 		return false, nil
 	}
 	if err != nil {
 		return len(e.Fields) > 0, fmt.Errorf("%w: %w", errEntry, err)
 	}
 	return ok, nil
+}
+
+// repairedCopy makes what libsystemd takes of a file that it refuses: the same bytes, with zeros in place
+// of the missing ones, under a header that fits. The copy keeps its name, for libsystemd refuses files
+// without, until its owner discards it.
+func repairedCopy(from *os.File, header []byte) (_ *os.File, err error) {
+	info, err := from.Stat()
+	if err != nil {
+		return nil, err
+	}
+	size := info.Size()
+	if size < headerMin || size > maxCopy {
+		return nil, fmt.Errorf("cannot mend a file of %d bytes", size)
+	}
+	st := keyOf(info)
+	name := filepath.Join(os.TempDir(), fmt.Sprintf("podbeat-journal-%d-%d", st.dev, st.ino))
+	_ = os.Remove(name) // of a podbeat that was killed
+	to, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot copy a damaged file: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			discard(to)
+		}
+	}()
+	if _, err := io.Copy(to, io.NewSectionReader(from, 0, size)); err != nil {
+		return nil, fmt.Errorf("cannot copy a damaged file: %w", err)
+	}
+	if _, err := to.WriteAt(header, 0); err != nil {
+		return nil, err
+	}
+	h, err := readHeader(to)
+	if err != nil {
+		return nil, err
+	}
+	return to, to.Truncate(int64(max(uint64(size), h.promises())))
+}
+
+// discard closes and deletes a copy.
+func discard(copied *os.File) {
+	_ = copied.Close()
+	_ = os.Remove(copied.Name())
 }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -38,12 +40,27 @@ func (r *reader) start(o *options, after position, boot string) error {
 	return nil
 }
 
+// place is what of a saved position holds for what is read now: what lies ahead of it has come out only if reading
+// goes on there, in chains that have got at least as far.
+func (r *reader) place(saved position) position {
+	if !r.resumed {
+		saved.Joined, saved.ahead, saved.Ahead = nil, nil, ""
+		return saved
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return saved.without(func(chain string, until uint64) bool {
+		c := r.chains[chain]
+		return c != nil && c.tail() < until
+	})
+}
+
 // fallBack starts where cursor_seek_fallback says.
 func (r *reader) fallBack(o *options, why string) error {
 	for _, c := range r.chains {
 		c.set(0)
 	}
-	r.saved = nil
+	r.saved, r.resumed = nil, false
 	switch o.CursorSeekFallback {
 	case "none":
 		return fmt.Errorf("cannot go on reading the journal: %s, and cursor_seek_fallback is none: set it to head or tail", why)
@@ -60,7 +77,7 @@ func (r *reader) resume(o *options, after position, boot string) error {
 	if r.saved == nil {
 		r.saved = map[string]uint64{}
 	}
-	cur, err := parseCursor(after.Cursor)
+	cur, err := parseCursor(after.cursor())
 	if err != nil {
 		if after.Cursor != "" {
 			r.log.Warnf("The saved position counts as gone: %v", err)
@@ -72,6 +89,7 @@ func (r *reader) resume(o *options, after position, boot string) error {
 		r.saved[cur.SeqnumID] = cur.Seqnum
 		r.savedBoot = cur.BootID
 	}
+	r.resumed = true
 	known := false
 	for id, n := range r.saved {
 		c := r.chains[id]
@@ -115,6 +133,7 @@ func (r *reader) resume(o *options, after position, boot string) error {
 
 // resumeTime goes on with the first entries after a saved position's time.
 func (r *reader) resumeTime(o *options, cur cursor, boot, what string) error {
+	r.resumed = false
 	var first, last uint64
 	for _, f := range r.files {
 		if h := &f.hdr; h.TailRealtime > cur.Realtime {
@@ -180,14 +199,14 @@ func (c *chain) before(usec uint64, exempt string) uint64 {
 	})
 	var n uint64
 	for _, f := range files {
-		if exempt != "" && f.hdr.BootID == exempt {
+		if exempt != "" && f.hdr.BootID.String() == exempt {
 			return max(n, f.hdr.HeadSeqnum-1)
 		}
 		if f.hdr.TailRealtime < usec {
 			n = max(n, f.hdr.TailSeqnum)
 			continue
 		}
-		first, err := firstSince(f.path, usec)
+		first, err := f.firstSince(usec)
 		if err != nil {
 			first = f.hdr.HeadSeqnum
 		}
@@ -197,8 +216,13 @@ func (c *chain) before(usec uint64, exempt string) uint64 {
 }
 
 // firstSince is the number of the file's first entry that is not older than usec.
-func firstSince(path string, usec uint64) (uint64, error) {
-	rd, err := openFile(path, nil, 1)
+func (f *file) firstSince(usec uint64) (uint64, error) {
+	from, err := os.OpenFile(f.path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer from.Close()
+	rd, err := f.r.open(from, nil, nil, 1)
 	if err != nil {
 		return 0, err
 	}

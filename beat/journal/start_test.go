@@ -38,7 +38,7 @@ func TestResume(t *testing.T) {
 	equal(t, "read after the last", have, "")
 
 	// Another program's position is a cursor alone.
-	have, _ = rest(t, testOptions(dir), position{Cursor: gs[44].Cursor})
+	have, _ = rest(t, testOptions(dir), position{Cursor: gs[44].place().String()})
 	equal(t, "read after a cursor", have, "46-70")
 
 	// Filters do not change where reading goes on.
@@ -47,6 +47,36 @@ func TestResume(t *testing.T) {
 	have, m := rest(t, o, gs[44].after)
 	equal(t, "read with a match", have, "51 59 67")
 	equal(t, "gaps.available", m.gapsKnown.Get(), false)
+}
+
+// What lies ahead of a position has come out only if reading goes on there, and the journal has got as far.
+func TestPlace(t *testing.T) {
+	dir := t.TempDir()
+	makeJournal(t, dir, series(1, 40))
+	saved := after(t, dir, 10)
+	chain := saved.at.SeqnumID
+	f := func(mode, dir string, until uint64, want int) {
+		t.Helper()
+		o, from := testOptions(dir), saved
+		o.Seek.Mode, o.CursorSeekFallback = mode, "head"
+		from.ahead = &ahead{Until: map[string]uint64{chain: until}}
+		r, _ := testReader(t, o, from)
+		defer r.Close()
+		place := r.place(from)
+		have := 0
+		if a := place.beyond(); a != nil {
+			have = len(a.until())
+		}
+		equal(t, fmt.Sprintf("chains ahead of a position with %s, %d", mode, until), have, want)
+	}
+	f("cursor", dir, 30, 1)
+	f("cursor", dir, 40, 1)
+	f("cursor", dir, 41, 0)
+	f("head", dir, 30, 0)
+	f("tail", dir, 30, 0)
+	other := t.TempDir()
+	makeJournal(t, other, series(1, 5))
+	f("cursor", other, 30, 0) // its chain is gone: reading goes on by time
 }
 
 // The saved position's entry is gone: the next number of its chain follows, and what is missing is counted.
@@ -181,7 +211,7 @@ func TestForeignPosition(t *testing.T) {
 	dir := t.TempDir()
 	makeJournal(t, dir, series(1, 40), series(41, 50))
 	gs, _ := readAll(t, testOptions(dir))
-	c, err := parseCursor(gs[19].Cursor)
+	c, err := parseCursor(gs[19].place().String())
 	must(t, err)
 	f := func(name, want string, pos position) {
 		t.Helper()
@@ -189,7 +219,7 @@ func TestForeignPosition(t *testing.T) {
 		equal(t, "read after "+name, have, want)
 	}
 	f("garbage", "1-50", position{Cursor: "garbage"})
-	f("half a cursor", "1-50", position{Cursor: gs[19].Cursor[:60]})
+	f("half a cursor", "1-50", position{Cursor: gs[19].place().String()[:60]})
 	f("garbage and numbers", "31-50", position{Cursor: "garbage", Chains: map[string]uint64{c.SeqnumID: 30}})
 	other := c
 	other.Xor++

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/podbeat/podbeat/journal"
 )
 
 // A refusal is why a file is not read; it is tried again when the file has changed.
@@ -54,7 +57,7 @@ func (r *reader) refresh(now time.Time) {
 			r.attach(f)
 		case slow:
 			f.keep(now)
-		case !f.ready && f.copied == nil && f.grown():
+		case !f.ready && f.mended == nil && (f.grown() || !f.stuck.IsZero()):
 			f.ready = true
 		}
 	}
@@ -62,12 +65,12 @@ func (r *reader) refresh(now time.Time) {
 
 // keep looks after an open file.
 func (f *file) keep(now time.Time) {
-	f.ready = f.ready || f.grown()
+	f.ready = f.ready || f.grown() || !f.stuck.IsZero()
 	f.refresh()
 	if f.deleted.IsZero() && f.nameless() {
 		f.deleted = now
 	}
-	idle := !f.ready && len(f.queue) == 0 && !f.hides()
+	idle := !f.ready && !f.readAhead() && !f.hides()
 	if idle && (f.final() || !f.deleted.IsZero()) {
 		f.finish()
 		return
@@ -114,6 +117,18 @@ func (r *reader) scan() {
 	for path, err := range r.listed.denied {
 		r.deny(fileKey{}, path, err)
 	}
+	denied := len(r.listed.denied)
+	for key, refused := range r.refused {
+		if key != (fileKey{}) && errors.Is(refused.err, fs.ErrPermission) {
+			denied++
+		}
+	}
+	for _, f := range r.files {
+		if f.refused != nil {
+			denied++
+		}
+	}
+	r.metrics.files.now.Set(uint64(denied))
 	for key, l := range r.listed.beside {
 		if !r.beside[key] && r.files[key] == nil {
 			r.lookBeside(key, l.path)
@@ -197,7 +212,7 @@ func (r *reader) admit(key fileKey, path string) {
 		return
 	}
 	f.hdr, err = readHeader(f.handle)
-	var flags *flagsError
+	var flags *journal.FlagsError
 	switch {
 	case err == nil:
 	case errors.As(err, &flags):
@@ -209,7 +224,11 @@ func (r *reader) admit(key fileKey, path string) {
 		f.release()
 		return // being made
 	default:
-		if f.hdr, err = f.mendedHeader(); err != nil {
+		b, err := f.mendedHeader()
+		if err == nil {
+			f.hdr, err = readHeader(bytes.NewReader(b))
+		}
+		if err != nil {
 			if !refused {
 				r.metrics.files.corrupt.Inc()
 				r.log.Errorf("Cannot read journal file %q: %v", path, err)
@@ -273,20 +292,17 @@ func (r *reader) hold(f *file, now time.Time) bool {
 	return false
 }
 
-// mendedHeader is the header that a copy of the file would be read with.
-func (f *file) mendedHeader() (header, error) {
+// mendedHeader is a header that the file may be read with, if its own makes no sense.
+func (f *file) mendedHeader() ([]byte, error) {
 	b := make([]byte, headerMin)
 	if _, err := f.handle.ReadAt(b, 0); err != nil {
-		return header{}, errNoJournal
+		return nil, journal.ErrNoJournal
 	}
 	info, err := f.handle.Stat()
-	if err != nil {
-		return header{}, err
+	if err == nil {
+		_, err = mendHeader(b, uint64(info.Size()))
 	}
-	if _, err := mendHeader(b, uint64(info.Size())); err != nil {
-		return header{}, err
-	}
-	return parseHeader(b)
+	return b, err
 }
 
 // attach gives a file to its chain once it has an entry; before, its seqnum_id may still change. Until
@@ -298,10 +314,10 @@ func (r *reader) attach(f *file) {
 		}
 		return
 	}
-	id := f.hdr.SeqnumID
+	id := f.hdr.SeqnumID.String()
 	c := r.chains[id]
 	if c == nil {
-		c = &chain{id: id}
+		c = &chain{id: id, seqnumID: f.hdr.SeqnumID}
 		c.set(r.saved[id])
 		r.chains[id] = c
 	}
@@ -367,7 +383,7 @@ func (r *reader) lookBeside(key fileKey, path string) {
 		return
 	}
 	shares, _ := sharesCounter(path, &hdr)
-	if r.chains[hdr.SeqnumID] != nil || shares && r.fams[filepath.Dir(path)] != nil {
+	if r.chains[hdr.SeqnumID.String()] != nil || shares && r.fams[filepath.Dir(path)] != nil {
 		r.gaps.unknown()
 		r.log.Infof("Gaps cannot be counted: %q belongs to what is read, and is not among the paths.", path)
 	}
