@@ -33,7 +33,9 @@ var discarded = monitoring.NewUint(monitoring.Default, "podbeat.output.dead_lett
 func (f File) Append(lines []byte) error {
 	fileLock.Lock()
 	defer fileLock.Unlock()
-	if err := f.write(lines); err != nil {
+	err := f.write(lines)
+	f.note(len(lines), err)
+	if err != nil {
 		return fmt.Errorf("cannot write dead letters to %q: %w", f.Path, err)
 	}
 	return nil
@@ -78,12 +80,13 @@ func (f File) write(lines []byte) error {
 		return errors.Join(err, file.Truncate(size))
 	}
 	if size == 0 {
-		return syncDir(filepath.Dir(f.Path))
+		return SyncDir(filepath.Dir(f.Path))
 	}
 	return nil
 }
 
-func syncDir(name string) error {
+// SyncDir makes the names in a folder survive a power cut.
+func SyncDir(name string) error {
 	dir, err := os.Open(name)
 	if err != nil {
 		return err

@@ -19,7 +19,14 @@ type Letter struct {
 	Code   int       // HTTP status of the refusal
 	ID     string    // of the event
 	Index  string    // of Elasticsearch, that the event was for
-	Topic  string    // of Kafka, that the event was for
+	Topic  string    // of Kafka, that the event was for or came from
+	Source *Source   // where in Topic it came from; nil if it came from elsewhere
+}
+
+// A Source is where a message is in a topic of Kafka.
+type Source struct {
+	Partition int32
+	Offset    int64
 }
 
 type document struct {
@@ -37,7 +44,9 @@ type document struct {
 		Index string `json:"index"`
 	} `json:"document,omitzero"`
 	Kafka struct {
-		Topic string `json:"topic"`
+		Topic     string `json:"topic"`
+		Partition *int32 `json:"partition,omitempty"`
+		Offset    *int64 `json:"offset,omitempty"`
 	} `json:"kafka,omitzero"`
 }
 
@@ -50,6 +59,9 @@ func (l *Letter) Append(b []byte) []byte {
 		d.Error.Code = strconv.Itoa(l.Code)
 	}
 	d.Event.ID, d.Document.Index, d.Kafka.Topic = valid(l.ID), valid(l.Index), valid(l.Topic)
+	if l.Source != nil {
+		d.Kafka.Partition, d.Kafka.Offset = &l.Source.Partition, &l.Source.Offset
+	}
 	buf := bytes.NewBuffer(b)
 	enc := json.NewEncoder(buf)
 	enc.SetEscapeHTML(false)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"time"
 	"unsafe"
 
 	"github.com/Shopify/sarama"
@@ -24,22 +23,9 @@ func (c *client) takeOver(theirs outputs.Client) error {
 	if err != nil {
 		return err
 	}
-	makePartitioner := c.config.Producer.Partitioner
-	if c.message, err = findMessage(makePartitioner("")); err != nil {
-		return err
-	}
-	c.config.Producer.Partitioner = func(topic string) sarama.Partitioner { return partitioner{makePartitioner(topic)} }
-
-	// Trying again is our business. sarama's tries are few (1000 with max_retries: -1), and between
-	// them, and after each message that it fails, it waits for a moment that Close ends.
-	retry := &c.config.Producer.Retry
-	retry.Max = min(retry.Max, 3)
-	c.backoff = retry.BackoffFunc
-	retry.BackoffFunc = func(int, int) time.Duration {
-		c.wait(0)
-		return 0
-	}
-	return nil
+	c.backoff = c.config.Producer.Retry.BackoffFunc
+	c.message, err = findMessage(c.config.Producer.Partitioner(""))
+	return err
 }
 
 // take sets *into to the field of libbeat's struct.
@@ -83,27 +69,17 @@ func findMessage(p sarama.Partitioner) (t messageType, err error) {
 	return t, nil
 }
 
-// of makes libbeat's message for an event. Its partition is the one that it went to before, else -1;
-// libbeat's partitioner reads it, and notes there which one it chooses.
-func (t messageType) of(ev *publisher.Event, key []byte) (theirs any, partition *int32) {
+// of makes libbeat's message for an event, in which its partitioner sees the key, and the partition that
+// the event was sent to before, if it was.
+func (t messageType) of(ev *publisher.Event, key []byte) any {
 	v := reflect.New(t.Type)
 	p := v.UnsafePointer()
-	(*publisher.Event)(unsafe.Add(p, t.event)).Content = ev.Content // not the cache: sarama's goroutines write to it
+	(*publisher.Event)(unsafe.Add(p, t.event)).Content = ev.Content // not the cache, which it writes to
 	*(*[]byte)(unsafe.Add(p, t.key)) = key
-	partition = (*int32)(unsafe.Add(p, t.partition))
+	partition := (*int32)(unsafe.Add(p, t.partition))
 	*partition = -1
 	if before, err := ev.Cache.GetValue("partition"); err == nil {
 		*partition, _ = before.(int32)
 	}
-	return v.Interface(), partition
-}
-
-// A partitioner is libbeat's, which is shown libbeat's message.
-type partitioner struct{ sarama.Partitioner }
-
-func (p partitioner) Partition(m *sarama.ProducerMessage, partitions int32) (int32, error) {
-	ours := m.Metadata.(*message)
-	m.Metadata = ours.theirs
-	defer func() { m.Metadata = ours }()
-	return p.Partitioner.Partition(m, partitions)
+	return v.Interface()
 }

@@ -1,18 +1,19 @@
 // Package kafka is podbeat's output.kafka: importing it puts it in the place of libbeat's output of
 // that name. It takes libbeat's options, connects as libbeat's does and publishes itself, so that each
 // event ends in exactly one of three places: in Kafka, in the dead-letter file with the reason, or
-// back in the queue. What 7.17's own client does instead is in docs/decisions/006-kafka-output.md.
+// back in the queue; and so that a partition has its events in the order of the queue, whatever fails
+// meanwhile. What 7.17's own client does instead is in docs/decisions/006-kafka-output.md.
 //
-//	queue → message: topic, key, JSON → send → what sarama says of each
-//	           │                         ↑        │
-//	           │                         └────────┤ refused with others: halve and send
-//	           │                                  ├ delivered
-//	           └── cannot be sent ── dead letter ─┤ refused alone
-//	queue ← wait ─────────────────────────────────┘ any other error
+//	batch → message: topic, key, headers, JSON → queue of its partition → chunk → leader's answer
+//	           │                                       │  ↑                ↑        ├ has it
+//	           │                                       │  │                └────────┤ unknown: wait, again as it is
+//	           │                                       │  └─────────────────────────┤ refused with others: halve
+//	           └── cannot be sent ── dead letter ──────┴── at Close, to libbeat     └ refused alone ── dead letter
 package kafka
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 	_ "unsafe" // for go:linkname
@@ -33,6 +34,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/testing"
 
 	"github.com/podbeat/podbeat/beat/deadletter"
+	"github.com/podbeat/podbeat/beat/encode"
 )
 
 // outputReg is libbeat's table of outputs. outputs.RegisterType panics on a name that is taken.
@@ -58,20 +60,34 @@ var (
 
 // makeOutput is an outputs.Factory.
 func makeOutput(im outputs.IndexManager, info beat.Info, observer outputs.Observer, cfg *common.Config) (outputs.Group, error) {
-	group, err := libbeatOutput(im, info, observer, cfg)
+	o, libbeats, err := unpack(cfg)
 	if err != nil {
 		return outputs.Fail(err)
 	}
+	group, err := libbeatOutput(im, info, observer, libbeats)
+	if err != nil {
+		return outputs.Fail(fmt.Errorf("%s: %w", what, err))
+	}
 	for i, theirs := range group.Clients {
-		if group.Clients[i], err = newClient(theirs, info, observer); err != nil {
+		c := newClient(info, observer)
+		c.libbeat = theirs
+		c.ownCodec = cfg.HasField("codec")
+		if err := c.takeOver(theirs); err != nil {
 			return outputs.Fail(fmt.Errorf("%s: %w", what, err))
 		}
+		if !c.config.Version.IsAtLeast(sarama.V0_11_0_0) {
+			return outputs.Fail(fmt.Errorf("%s: option \"version\" must be 0.11 or later, not %s: take it away, brokers understand versions older than their own", what, o.Version))
+		}
+		c.setHeaders(o.Headers)
+		c.idempotent = c.config.Producer.RequiredAcks == sarama.WaitForAll
+		group.Clients[i] = c
 	}
 	return group, nil
 }
 
-// A client publishes one batch at a time. libbeat's pipeline calls Connect and Publish from one
-// goroutine, Close from another.
+// A client publishes one batch at a time. libbeat's pipeline calls Publish from one goroutine, Close from
+// another. It has no Connect: libbeat would hand back the first batch before it calls that, and with luck send the
+// second first.
 type client struct {
 	libbeat  outputs.Client // never connected
 	log      *logp.Logger
@@ -79,49 +95,56 @@ type client struct {
 	hosts    []string
 	config   sarama.Config
 	topic    outil.Selector
-	key      *fmtstr.EventFormatString // nil for none
-	codec    codec.Codec               // of messages
-	letters  codec.Codec               // of the events in dead letters
+	key      *fmtstr.EventFormatString // nil for ours
+	headers  []*sarama.RecordHeader    // of all messages
+	idHeader bool                      // each has its event's id beside them
+	codec    codec.Codec               // libbeat's
+	ownCodec bool                      // use it rather than encoder
+	encoder  encode.Encoder
+	buf      []byte // of encoder
 	index    string
+	version  string
 	message  messageType
 	file     deadletter.File
+	dial     func(hosts []string, config *sarama.Config) (cluster, error)
 
 	backoff  func(failures, _ int) time.Duration // of libbeat's options
 	failures int                                 // in a row
 	proven   bool                                // an event has been delivered: see bury
 
-	mu       sync.Mutex           // held while producer is used, so Close waits for that
-	producer sarama.AsyncProducer // nil unless connected
-	closing  sync.Once
-	done     chan struct{} // closed by Close: ends every wait
+	partitioners map[string]sarama.Partitioner
+	idempotent   bool // an identity is wanted
+	by           identity
+	sequences    map[slot]int32 // of the next message
+
+	mu      sync.Mutex // held by Publish, so Close waits for that
+	cluster cluster    // nil unless connected
+	closing sync.Once
+	done    chan struct{} // closed by Close: ends every wait
 }
 
-// newClient makes a client of the parts that libbeat has made for its own from the options.
-func newClient(theirs outputs.Client, info beat.Info, observer outputs.Observer) (*client, error) {
+// newClient makes a client without options, which takeOver and setHeaders give it.
+func newClient(info beat.Info, observer outputs.Observer) *client {
 	c := &client{
-		libbeat: theirs, log: logp.NewLogger("kafka"), observer: observer,
-		letters: json.New(info.Version, json.Config{}),
-		file:    deadletter.File{Path: paths.Resolve(paths.Data, "dead-letter.ndjson"), MaxBytes: 64 << 20, Files: 8},
-		done:    make(chan struct{}),
+		log: logp.NewLogger("kafka"), observer: observer, version: info.Version, idHeader: true, dial: dial,
+		file:         deadletter.File{Path: paths.Resolve(paths.Data, "dead-letter.ndjson"), MaxBytes: 64 << 20, Files: 8},
+		partitioners: map[string]sarama.Partitioner{}, by: nobody, sequences: map[slot]int32{},
+		done: make(chan struct{}),
 	}
-	err := c.takeOver(theirs)
-	return c, err
+	c.file.Use()
+	return c
 }
 
-// Connect makes the producer, which sees to its connections by itself from then on.
-func (c *client) Connect() error {
-	producer, err := sarama.NewAsyncProducer(c.hosts, &c.config)
-	if err != nil {
-		c.fail()
-		return fmt.Errorf("%s: cannot connect to %q: %w", what, c.hosts, err)
+// setHeaders takes the headers of the options, and adds the kind of the value unless it is named there.
+func (c *client) setHeaders(headers []header) {
+	_, isJSON := c.codec.(*json.Encoder)
+	if isJSON && !slices.ContainsFunc(headers, func(h header) bool { return h.Key == "content-type" }) {
+		headers = append(headers, header{"content-type", "application/json"})
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed() {
-		return producer.Close()
+	for _, h := range headers {
+		c.headers = append(c.headers, &sarama.RecordHeader{Key: []byte(h.Key), Value: []byte(h.Value)})
+		c.idHeader = c.idHeader && h.Key != "id"
 	}
-	c.producer = producer
-	return nil
 }
 
 // Close ends every wait. What is on its way to Kafka then has a moment to arrive: see grace.
@@ -129,9 +152,9 @@ func (c *client) Close() error {
 	c.closing.Do(func() { close(c.done) })
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.producer != nil {
-		go c.producer.Close() // returns when sarama has given up what Publish has: nobody waits for that any more
-		c.producer = nil
+	if c.cluster != nil {
+		go c.cluster.Close() // returns when sarama has given up what Publish has: nobody waits for that any more
+		c.cluster = nil
 	}
 	return nil
 }
@@ -163,9 +186,22 @@ func (c *client) wait(failures int) {
 
 func (c *client) String() string { return fmt.Sprint(c.libbeat) }
 
-// Test is `test output`'s.
+// Test is `test output`'s. libbeat's own opens connections, and no more.
 func (c *client) Test(d testing.Driver) {
 	if t, ok := c.libbeat.(testing.Testable); ok {
 		t.Test(d)
 	}
+	d.Run("Kafka: ask for its topics", func(d testing.Driver) { d.Fatal("answer", c.Reach()) })
+}
+
+// Reach returns nil when some broker has accepted podbeat, with TLS and user if there are any, and answered. It may
+// take a minute; Close does not end it.
+func (c *client) Reach() error {
+	config := c.config
+	config.Metadata.Full = true // asks at once
+	cluster, err := c.dial(c.hosts, &config)
+	if err != nil {
+		return fmt.Errorf("%s: no answer from %q: %w", what, c.hosts, err)
+	}
+	return cluster.Close()
 }

@@ -1,15 +1,17 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,10 +21,11 @@ import (
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/outputs"
 	_ "github.com/elastic/beats/v7/libbeat/outputs/codec/format"
-	"github.com/elastic/beats/v7/libbeat/outputs/codec/json"
 	"github.com/elastic/beats/v7/libbeat/outputs/outest"
 	"github.com/elastic/beats/v7/libbeat/paths"
 	"github.com/elastic/beats/v7/libbeat/publisher"
+
+	"github.com/podbeat/podbeat/beat/encode"
 )
 
 var testInfo = beat.Info{Beat: "podbeat", IndexPrefix: "podbeat", Version: "0.1.0"}
@@ -51,42 +54,75 @@ func load(t *testing.T, yaml string) *client {
 	return c
 }
 
-// A producer stands for sarama: it notes the events it gets, and says of each what outcome says; on errSilent nothing.
-type producer struct {
-	seen      string
-	outcome   func(id string) error
-	input     chan *sarama.ProducerMessage
-	successes chan *sarama.ProducerMessage
-	errors    chan *sarama.ProducerError
+// A fake stands for Kafka: topics of one partition, and outcome says what becomes of each message. It notes the ids of
+// those that it has taken, and of each request whose it was and the first number.
+type fake struct {
+	sync.Mutex
+	outcome  func(id string) error
+	refuse   func(ids string) error // instead
+	taken    string
+	requests []string
+	names    int                // identities given
+	unknown  map[string][]error // what it says of topics, in turn
+	nameless error
+	asked    chan<- string // told before produce waits for silent
+	silent   chan struct{}
 }
 
-var errSilent = errors.New("silent")
+func (f *fake) Close() error { return nil }
 
-func (p *producer) AsyncClose()                               { close(p.input) }
-func (p *producer) Close() error                              { p.AsyncClose(); return nil }
-func (p *producer) Input() chan<- *sarama.ProducerMessage     { return p.input }
-func (p *producer) Successes() <-chan *sarama.ProducerMessage { return p.successes }
-func (p *producer) Errors() <-chan *sarama.ProducerError      { return p.errors }
+func (f *fake) partitions(topic string, _ bool) ([]int32, error) {
+	return []int32{0}, first(f.unknown)(topic)
+}
 
-// with gives the client a producer.
-func with(c *client, outcome func(id string) error) *producer {
-	p := &producer{outcome: outcome, input: make(chan *sarama.ProducerMessage),
-		successes: make(chan *sarama.ProducerMessage), errors: make(chan *sarama.ProducerError)}
-	go func() { // until the client closes it
-		for m := range p.input {
-			id := id(&m.Metadata.(*message).event.Content)
-			p.seen += id
-			switch err := p.outcome(id); err {
-			case nil:
-				p.successes <- m
-			case errSilent:
-			default:
-				p.errors <- &sarama.ProducerError{Msg: m, Err: err}
+func (f *fake) identify() (identity, error) {
+	f.names++
+	return identity{int64(f.names), 0}, f.nameless
+}
+
+func (f *fake) produce(chunks []*chunk) {
+	if f.silent != nil {
+		f.asked <- ""
+		<-f.silent
+	}
+	f.Lock()
+	defer f.Unlock()
+	for _, c := range chunks {
+		c.err = nil
+		ids := ""
+		for _, m := range c.messages {
+			ids += id(&m.event.Content)
+			if f.refuse == nil {
+				c.err = cmp.Or(c.err, f.outcome(id(&m.event.Content)))
 			}
 		}
-	}()
-	c.producer = p
-	return p
+		if f.refuse != nil {
+			c.err = f.refuse(ids)
+		}
+		if c.err == nil {
+			f.taken += ids
+		}
+		f.requests = append(f.requests, fmt.Sprintf("%s/%d:%d", ids, c.by.id, c.sequence))
+	}
+}
+
+// with gives the client a Kafka of these outcomes.
+func with(c *client, outcome func(id string) error) *fake {
+	f := &fake{outcome: outcome}
+	c.cluster = f
+	return f
+}
+
+// first are outcomes that an id has in turn, and then none.
+func first(outcomes map[string][]error) func(id string) error {
+	return func(id string) error {
+		left := outcomes[id]
+		if len(left) == 0 {
+			return nil
+		}
+		outcomes[id] = left[1:]
+		return left[0]
+	}
 }
 
 func taken(string) error { return nil }
@@ -106,7 +142,7 @@ func event(t *testing.T, id string, size int) beat.Event {
 		Fields: common.MapStr{"message": ""},
 	}
 	if size > 0 {
-		b, err := json.New(testInfo.Version, json.Config{}).Encode(testInfo.IndexPrefix, &ev)
+		b, err := encode.Encoder{}.Message(nil, &ev, testInfo.IndexPrefix, testInfo.Version)
 		if err != nil || len(b) > size {
 			t.Fatal(len(b), err)
 		}
@@ -160,8 +196,8 @@ func TestRegistered(t *testing.T) {
 		if err != nil {
 			got = err.Error()
 		} else if c, ok := group.Clients[0].(*client); ok && len(group.Clients) == 1 {
-			got = fmt.Sprintf("%v limit %d, batch %d, retry %d, sarama's %d, key %v, codec %T, %v", c, c.config.Producer.MaxMessageBytes,
-				group.BatchSize, group.Retry, c.config.Producer.Retry.Max, c.key != nil, c.codec, c.config.Net.SASL.User)
+			got = fmt.Sprintf("%v limit %d, batch %d, retry %d, key %v, codec %T, acks %d %v, %v", c, c.config.Producer.MaxMessageBytes,
+				group.BatchSize, group.Retry, c.key != nil, c.codec, c.config.Producer.RequiredAcks, c.idempotent, c.config.Net.SASL.User)
 			if want := filepath.Join(paths.Resolve(paths.Data, ""), "dead-letter.ndjson"); c.file.Path != want {
 				t.Errorf("got file %s, want %s", c.file.Path, want)
 			}
@@ -170,11 +206,16 @@ func TestRegistered(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", yaml, got, want)
 		}
 	}
-	f("{hosts: [h], topic: t}", "kafka(h) limit 1000000, batch 2048, retry 0, sarama's 3, key false, codec *json.Encoder, ")
-	f("{hosts: [h], topic: t, max_message_bytes: 7, key: k, codec.format.string: x, max_retries: -1, username: u, password: p}",
-		"kafka(h) limit 7, batch 2048, retry -1, sarama's 3, key true, codec *format.Encoder, u")
-	f("{topic: t}", "missing required field")
-	f("{hosts: [h]}", "topic")
+	f("{hosts: [h]}", "kafka(h) limit 1000000, batch 2048, retry 0, key false, codec *json.Encoder, acks -1 true, ")
+	f("{hosts: [h], topic: t, max_message_bytes: 7, key: k, codec.format.string: x, max_retries: -1, username: u, password: p, required_acks: 1, headers: [{key: a, value: b}]}",
+		"kafka(h) limit 7, batch 2048, retry -1, key true, codec *format.Encoder, acks 1 false, u")
+	f("{topic: t}", "kafka output: missing required field")
+	f("{hosts: [h], topics: [{topic: x, when.equals.a: b}], partition.round_robin.group_events: 5, ssl.enabled: false, sasl.mechanism: PLAIN, worker: 1, channel_buffer_size: 1, bulk_flush_frequency: 1s}",
+		"kafka(h) limit 1000000, batch 2048, retry 0, key false, codec *json.Encoder, acks -1 true, ")
+	f("{hosts: [h], topik: t}", `kafka output: unknown option "topik", did you mean "topic"?`)
+	f("{hosts: [h], headers: [{value: b}]}", "kafka output: a header has no key")
+	f("{hosts: [h], version: 0.10.2.1}", `kafka output: option "version" must be 0.11 or later, not 0.10.2.1`)
+	f("{hosts: [h], required_acks: -2}", "kafka output: ")
 }
 
 // Another libbeat is refused in words, whatever it lacks.
@@ -193,39 +234,6 @@ func TestTake(t *testing.T) {
 	f(7, "libbeat's int has no hosts")
 }
 
-// The partition is chosen as libbeat chooses it, and stays when an event is sent again.
-func TestPartition(t *testing.T) {
-	const partitions = 1000
-	f := func(yaml string, ev beat.Event, want int32) {
-		t.Helper()
-		c := load(t, "{topic: t, "+yaml)
-		p := c.config.Producer.Partitioner("t")
-		event := publisher.Event{Content: ev}
-		got := int32(-2)
-		for range 3 { // the first time, libbeat's partitioner does not know how many there are
-			m := &message{event: &event}
-			c.prepare(m)
-			n, err := p.Partition(&m.ProducerMessage, partitions)
-			if err != nil || want >= 0 && n != want || got >= 0 && n != got || m.Metadata != m {
-				t.Errorf("%s: got partition %d, %v, want %d, before it was %d", yaml, n, err, want, got)
-			}
-			got = n
-			_, _ = event.Cache.Put("partition", *m.partition)
-		}
-	}
-	sum := func(s string) int32 {
-		h := fnv.New32a()
-		h.Write([]byte(s))
-		return int32(h.Sum32()&0x7fffffff) % partitions
-	}
-	ev := event(t, "a", 0)
-	f("key: '%{[message]}x'}", ev, sum("x"))
-	ev.Fields["app"] = "shop"
-	f("partition.hash: {hash: [app], random: false}}", ev, sum("shop"))
-	f("partition.random: {group_events: 1}}", ev, -1)
-	f("partition.round_robin: {group_events: 1}}", ev, -1)
-}
-
 // mockBroker takes whatever it gets, and has the topic t.
 func mockBroker(t *testing.T) *sarama.MockBroker {
 	broker := sarama.NewMockBroker(t, 1)
@@ -236,16 +244,13 @@ func mockBroker(t *testing.T) *sarama.MockBroker {
 	return broker
 }
 
-// What sarama refuses, with its overhead of 36 bytes and the key counted, is in the file; the rest is sent.
+// What is too large, with what a record has beside its key, value and headers, is in the file; the rest is sent.
 func TestTooLarge(t *testing.T) {
 	broker := mockBroker(t)
 	defer broker.Close()
 	f := func(yaml string, sizes []int, buried string) {
 		t.Helper()
-		c := load(t, fmt.Sprintf("{hosts: [%q], topic: t, %s}", broker.Addr(), yaml))
-		if err := c.Connect(); err != nil {
-			t.Fatal(err)
-		}
+		c := load(t, fmt.Sprintf("{hosts: [%q], topic: t, required_acks: 1, %s}", broker.Addr(), yaml))
 		defer c.Close()
 		before := deadLetter.Get()
 		var events []beat.Event
@@ -266,91 +271,103 @@ func TestTooLarge(t *testing.T) {
 			t.Errorf("%s %d: counted %d", yaml, sizes, n)
 		}
 	}
-	f("", []int{200, 0, 999_964}, "")
-	f("", []int{200, 999_965, 999_964}, "b")
+	const most = 1_000_000 - overhead - len("content-typeapplication/json") - 10 - len("ida") - 10
+	f("", []int{200, 0, most}, "")
+	f("", []int{200, most + 1, most}, "b")
 	f("", []int{1 << 20, 2 << 20}, "ab")
 	f("", []int{1 << 20, 200, 2 << 20, 300, 1 << 20}, "ace")
-	f("max_message_bytes: 2000", []int{1964, 1965}, "b")
-	f("max_message_bytes: 2000, key: 12345", []int{1959, 1960}, "b")
+	const less = most - 1_000_000 + 2000
+	f("max_message_bytes: 2000", []int{less, less + 1}, "b")
+	f("max_message_bytes: 2000, key: 12345", []int{less - 5, less - 4}, "b")
+	f("max_message_bytes: 2000, headers: [{key: abc, value: de}]", []int{less - 15, less - 14}, "b")
 	f("max_message_bytes: 20000, key: '%{[message]}'", []int{9500, 11000}, "b") // the key is long too
-	f("max_message_bytes: 2000, key: '%{[none]}'", []int{1964, 1965}, "b")      // sent without a key
+	f("max_message_bytes: 2000, key: '%{[none]}'", []int{less, less + 1}, "b")  // sent without a key
 	f("max_message_bytes: 2000, codec.format.string: '%{[message]}'", []int{2000, 2200}, "b")
-	f("max_message_bytes: 2000, codec.json.pretty: true", []int{1900, 1964}, "b")
+	f("max_message_bytes: 2000, codec.json.pretty: true", []int{1850, 1964}, "b")
 }
 
-// A broker refuses a request for what is in it, or for its size: each message is sent alone before it is given up.
-func TestDeliver(t *testing.T) {
-	f := func(messages string, most int, want string) {
+// A broker refuses a request for what is in it, or for its size: each message is sent alone before it is given up. The
+// numbers go on after what it has taken, and only after that.
+func TestHalves(t *testing.T) {
+	f := func(messages string, most int, want, buried string) {
 		t.Helper()
-		var ms []*message
+		c := load(t, "{}")
+		c.proven = true
+		k := with(c, nil)
+		k.refuse = func(ids string) error {
+			switch {
+			case strings.Contains(ids, "X"):
+				return sarama.ErrInvalidMessage
+			case len(ids) > most:
+				return sarama.ErrMessageSizeTooLarge
+			}
+			return nil
+		}
+		var events []beat.Event
 		for _, r := range messages {
-			ms = append(ms, &message{err: errUnsent, event: &publisher.Event{Content: event(t, string(r), 0)}})
+			events = append(events, event(t, string(r), 0))
 		}
-		sent := 0
-		deliver(ms, func(ms []*message) {
-			sent++
-			text := ""
-			for _, m := range ms {
-				text += id(&m.event.Content)
-			}
-			for _, m := range ms {
-				switch m.err = nil; {
-				case strings.Contains(text, "X"):
-					m.err = sarama.ErrInvalidMessage
-				case len(text) > most:
-					m.err = sarama.ErrMessageSizeTooLarge
-				case id(&m.event.Content) == "e":
-					m.err = sarama.ErrOutOfBrokers
-				}
-			}
-		})
-		got := fmt.Sprintf("%d requests:", sent)
-		for _, m := range ms {
-			if m.err != nil {
-				got += fmt.Sprintf(" %s %s", id(&m.event.Content), m.kind)
+		before := split.Get()
+		if got := publish(t, c, events...); got != "ack" {
+			t.Errorf("%s: got %s", messages, got)
+		}
+		if got := strings.Join(k.requests, " "); got != want || letters(t, c) != buried {
+			t.Errorf("%s: got %s, letters %s, want %s, %s", messages, got, letters(t, c), want, buried)
+		}
+		refused := 0
+		for _, r := range k.requests {
+			ids, _, _ := strings.Cut(r, "/")
+			if k.refuse(ids) != nil && len(ids) > 1 {
+				refused++
 			}
 		}
-		if got != want {
-			t.Errorf("%s: got %s, want %s", messages, got, want)
+		if n := int(split.Get() - before); n != refused {
+			t.Errorf("%s: %d requests were split, counted %d", messages, refused, n)
 		}
 	}
-	f("", 9, "0 requests:")
-	f("abcd", 9, "1 requests:")
-	f("abed", 9, "1 requests: e ")
-	f("abcd", 1, "7 requests:")
-	f("abcd", 2, "3 requests:")
-	f("aXcd", 9, "5 requests: X invalid_message")
-	f("X", 9, "1 requests: X invalid_message")
-	f("ab", 0, "3 requests: a message_too_large b message_too_large")
+	f("", 9, "", "")
+	f("abcd", 9, "abcd/1:0", "")
+	f("abcd", 1, "abcd/1:0 ab/1:0 a/1:0 bc/1:1 b/1:1 cd/1:2 c/1:2 d/1:3", "")
+	f("abcd", 2, "abcd/1:0 ab/1:0 cd/1:2", "")
+	f("aXcd", 9, "aXcd/1:0 aX/1:0 a/1:0 Xc/1:1 X/1:1 c/1:1 d/1:2", "X:invalid_message")
+	f("X", 9, "X/1:0", "X:invalid_message")
+	f("ab", 0, "ab/1:0 a/1:0 b/1:0", "a:message_too_large b:message_too_large")
 }
 
 func TestLetter(t *testing.T) {
 	c := load(t, "topic: logs")
 	with(c, func(string) error { return sarama.ErrMessageSizeTooLarge })
-	publish(t, c, event(t, "a", 0))
+	ev := event(t, "a", 0)
+	told := 0
+	ev.Private = noted(func() { told++ })
+	publish(t, c, ev)
 	text, err := os.ReadFile(c.file.Path)
-	want := `{"@timestamp":"2024-05-17T12:00:00.000001Z","message":"{\"@timestamp\":\"2024-05-17T12:00:00.000Z\",\"@metadata\":` +
+	want := `{"@timestamp":"2024-05-17T12:00:00.000001Z","message":"{\"@timestamp\":\"2024-05-17T12:00:00.000001Z\",\"@metadata\":` +
 		`{\"beat\":\"podbeat\",\"type\":\"_doc\",\"version\":\"0.1.0\",\"_id\":\"a\"},\"message\":\"\"}",` +
-		`"error":{"type":"message_too_large","message":"127 bytes: ` + sarama.ErrMessageSizeTooLarge.Error() + `"},"event":{"id":"a"},"kafka":{"topic":"logs"}}` + "\n"
-	if string(text) != want {
-		t.Errorf("got %s %v, want %s", text, err, want)
+		`"error":{"type":"message_too_large","message":"217 bytes: ` + sarama.ErrMessageSizeTooLarge.Error() + `"},"event":{"id":"a"},"kafka":{"topic":"logs"}}` + "\n"
+	if string(text) != want || told != 1 {
+		t.Errorf("got %s %v, want %s; the event was told of it %d times", text, err, want, told)
 	}
 }
+
+type noted func()
+
+func (n noted) DeadLettered() { n() }
 
 // What has no topic or no encoding is put aside. When nothing has been delivered yet, it is held.
 func TestNotSendable(t *testing.T) {
 	f := func(yaml, fields, settled, seen, buried string) {
 		t.Helper()
 		c := load(t, yaml)
-		p := with(c, taken)
+		k := with(c, taken)
 		var events []beat.Event
 		for i, field := range strings.Fields(fields) {
 			ev := event(t, string(rune('a'+i)), 0)
 			maps.Copy(ev.Fields, common.MapStr{"x": map[string]any{"is": "is", "chan": make(chan int)}[field], field: field})
 			events = append(events, ev)
 		}
-		if got := publish(t, c, events...); got != settled || p.seen != seen || letters(t, c) != buried {
-			t.Errorf("%s: got %s, %q sent, letters %s", yaml, got, p.seen, letters(t, c))
+		if got := publish(t, c, events...); got != settled || k.taken != seen || letters(t, c) != buried {
+			t.Errorf("%s: got %s, %q sent, letters %s", yaml, got, k.taken, letters(t, c))
 		}
 	}
 	f("topic: '%{[is]}'", "is not is", "ack", "ac", "b:not_sendable")
@@ -363,38 +380,89 @@ func TestNotSendable(t *testing.T) {
 	f("topic: t", "is chan", "ack", "a", "b:not_sendable")
 }
 
-// Each event ends in one place, whatever Kafka says of it, and has a time that Kafka can have.
+// Each event ends in one place, whatever Kafka says of it, and nothing overtakes what has to be sent again.
 func TestSettled(t *testing.T) {
-	f := func(answers map[string]error, want, buried string) {
+	f := func(answers map[string][]error, want, taken, buried string) {
 		t.Helper()
 		c := load(t, "topic: t")
-		with(c, func(id string) error { return answers[id] })
-		old := event(t, "c", 0)
-		old.Timestamp = time.Unix(-1, 0)
-		if m := (&message{event: &publisher.Event{Content: old}}); !c.prepare(m) || !m.Timestamp.IsZero() {
-			t.Errorf("got time %v", m.Timestamp)
-		}
-		if got := publish(t, c, event(t, "a", 0), event(t, "b", 0), old); got != want || letters(t, c) != buried {
-			t.Errorf("got %s, want %s; letters %s", got, want, letters(t, c))
+		k := with(c, first(answers))
+		if got := publish(t, c, event(t, "a", 0), event(t, "b", 0), event(t, "c", 0)); got != want || letters(t, c) != buried || k.taken != taken {
+			t.Errorf("got %s, want %s; letters %s, want %s; taken %s, want %s", got, want, letters(t, c), buried, k.taken, taken)
 		}
 	}
-	f(nil, "ack", "")
-	f(map[string]error{"b": sarama.ErrOutOfBrokers}, "retry b", "")
-	f(map[string]error{"a": sarama.ErrUnknownTopicOrPartition, "b": sarama.ErrMessageSizeTooLarge}, "retry a", "b:message_too_large")
-	f(map[string]error{"a": sarama.ErrInvalidMessage, "b": sarama.KError(87)}, "ack", "a:invalid_message b:invalid_message")
-	f(map[string]error{"a": sarama.ErrInvalidMessage, "b": sarama.KError(32), "c": sarama.ErrNotEnoughReplicas}, "retry cab", "") // Kafka has taken none
-	f(map[string]error{"c": sarama.PacketEncodingError{}}, "ack", "c:invalid_message")
+	away, long, bad := sarama.ErrOutOfBrokers, sarama.ErrMessageSizeTooLarge, sarama.ErrInvalidMessage
+	f(nil, "ack", "abc", "")
+	f(map[string][]error{"b": {away, away, sarama.ErrNotEnoughReplicasAfterAppend}}, "ack", "abc", "")
+	f(map[string][]error{"a": {away, errors.New("i/o timeout")}, "b": {long, long, long}}, "ack", "abc", "") // as one after the other
+	f(map[string][]error{"a": {bad, bad, bad, bad}, "b": {sarama.KError(87), sarama.KError(87), sarama.KError(87), sarama.KError(87)}}, "ack", "c", "a:invalid_message b:invalid_message")
+	f(map[string][]error{"c": {sarama.PacketEncodingError{}, sarama.PacketEncodingError{}, sarama.PacketEncodingError{}}}, "ack", "ab", "c:invalid_message")
+	endless := make([]error, 99)
+	for i := range endless {
+		endless[i] = sarama.KError(32)
+	}
+	f(map[string][]error{"a": endless, "b": endless, "c": endless}, "retry abc", "", "") // Kafka has taken none
+}
+
+// A chunk of which nobody knows whether Kafka has it is sent again as it was, by the same producer and with the same
+// numbers. Who is forgotten begins anew.
+func TestIdentity(t *testing.T) {
+	f := func(yaml string, nameless error, answers map[string][]error, want string) {
+		t.Helper()
+		c := load(t, yaml)
+		k := with(c, first(answers))
+		k.nameless = nameless
+		for _, ids := range []string{"ab", "cd"} {
+			if got := publish(t, c, event(t, ids[:1], 0), event(t, ids[1:], 0)); got != "ack" {
+				t.Errorf("got %s", got)
+			}
+		}
+		if got := strings.Join(k.requests, " "); got != want {
+			t.Errorf("%s: got %s, want %s", yaml, got, want)
+		}
+	}
+	lost, forgotten := errors.New("i/o timeout"), sarama.ErrOutOfOrderSequenceNumber
+	f("{}", nil, nil, "ab/1:0 cd/1:2")
+	f("{}", nil, map[string][]error{"c": {lost, lost}}, "ab/1:0 cd/1:2 cd/1:2 cd/1:2")
+	f("{}", nil, map[string][]error{"c": {lost, forgotten}}, "ab/1:0 cd/1:2 cd/1:2 cd/2:0")
+	f("{}", nil, map[string][]error{"a": {sarama.ErrUnknownProducerID}, "d": {sarama.ErrInvalidProducerEpoch}}, "ab/1:0 ab/2:0 cd/2:2 cd/3:0")
+	f("{}", sarama.ErrClusterAuthorizationFailed, map[string][]error{"c": {lost}}, "ab/-1:-1 cd/-1:-1 cd/-1:-1")
+	f("{required_acks: 1}", nil, nil, "ab/-1:-1 cd/-1:-1")
+
+	c := load(t, "{}")
+	c.sequences[slot{"logstash-journal", 0}] = math.MaxInt32 - 1
+	c.by = identity{7, 0}
+	k := with(c, taken)
+	publish(t, c, event(t, "a", 0), event(t, "b", 0), event(t, "c", 0))
+	if publish(t, c, event(t, "d", 0)); strings.Join(k.requests, " ") != "abc/7:2147483646 d/7:1" {
+		t.Errorf("got %s", k.requests)
+	}
+}
+
+// Topics of which nothing can be told wait, in their order, and hold up no others of the batch.
+func TestTopicAway(t *testing.T) {
+	c := load(t, "topic: '%{[topic]}'")
+	k := with(c, taken)
+	k.unknown = map[string][]error{"x": {sarama.ErrUnknownTopicOrPartition, sarama.ErrUnknownTopicOrPartition}}
+	var events []beat.Event
+	for i, topic := range []string{"x", "y", "x", "y"} {
+		ev := event(t, string(rune('a'+i)), 0)
+		ev.Fields["topic"] = topic
+		events = append(events, ev)
+	}
+	if got := publish(t, c, events...); got != "ack" || k.taken != "bdac" {
+		t.Errorf("got %s, taken %s", got, k.taken)
+	}
 }
 
 func TestFileBroken(t *testing.T) {
 	c := load(t, "topic: t")
-	p := with(c, func(id string) error { return map[string]error{"b": sarama.ErrMessageSizeTooLarge}[id] })
+	with(c, func(id string) error { return map[string]error{"b": sarama.ErrMessageSizeTooLarge}[id] })
 	if err := os.Mkdir(c.file.Path, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	before := deadLetter.Get()
-	if got := publish(t, c, event(t, "a", 0), event(t, "b", 0)); got != "retry b" || p.seen != "abb" || deadLetter.Get() != before {
-		t.Errorf("got %s, sent %q", got, p.seen)
+	if got := publish(t, c, event(t, "a", 0), event(t, "b", 0)); got != "retry b" || deadLetter.Get() != before {
+		t.Errorf("got %s", got)
 	}
 	if err := os.Remove(c.file.Path); err != nil {
 		t.Fatal(err)
@@ -406,51 +474,91 @@ func TestFileBroken(t *testing.T) {
 
 // Close ends the wait for Kafka, which is silent or away; the events are handed back.
 func TestClose(t *testing.T) {
-	f := func(yaml string, answer error, want string) {
+	f := func(silent bool, answer error) {
 		t.Helper()
-		c := load(t, yaml)
+		c := load(t, "{topic: t, backoff: {init: 1h, max: 1h}}")
 		asked := make(chan string, 9)
-		with(c, func(id string) error { asked <- id; return answer })
+		k := with(c, func(id string) error { asked <- id; return answer })
+		if silent {
+			k.silent = make(chan struct{})
+			defer close(k.silent)
+			k.asked = asked
+		}
 		batch, back := outest.NewBatch(event(t, "a", 0)), make(chan string, 1)
 		batch.OnSignal = func(s outest.BatchSignal) { back <- fmt.Sprint(s.Tag, ids(s.Events)) }
 		done := make(chan error)
 		go func() { done <- c.Publish(context.Background(), batch) }()
 		<-asked
-		if answer != errSilent { // it is the wait that Close has to end
-			back <- <-back
-		}
 		if err := errors.Join(c.Close(), <-done, c.Close()); err != nil {
 			t.Error(err)
 		}
-		if got := <-back; got != want {
+		if got, want := <-back, fmt.Sprint(outest.BatchCancelledEvents, "a"); got != want {
 			t.Errorf("handed back %s, want %s", got, want)
 		}
 		if got := publish(t, c, event(t, "b", 0)); got != "cancelled b" || len(asked) > 0 {
 			t.Errorf("after Close: got %s, %d more sent", got, len(asked))
 		}
 	}
-	f("{topic: t, backoff: {init: 1h, max: 1h}}", errSilent, fmt.Sprint(outest.BatchCancelledEvents, "a"))
-	f("{topic: t, backoff: {init: 1h, max: 1h}}", sarama.ErrOutOfBrokers, fmt.Sprint(outest.BatchRetryEvents, "a"))
+	f(true, nil)
+	f(false, sarama.ErrOutOfBrokers)
 }
 
-// Without brokers nothing is acknowledged, though sarama soon answers with its circuit breaker only.
+// Without brokers nothing is acknowledged, and Close ends the tries.
 func TestBrokerAway(t *testing.T) {
 	broker := mockBroker(t)
-	c := load(t, fmt.Sprintf("{hosts: [%q], topic: t, metadata.retry: {max: 1, backoff: 1ms}}", broker.Addr()))
-	if err := c.Connect(); err != nil {
-		t.Fatal(err)
-	}
+	c := load(t, fmt.Sprintf("{hosts: [%q], topic: t, required_acks: 1, metadata.retry: {max: 1, backoff: 1ms}}", broker.Addr()))
 	if got := publish(t, c, event(t, "a", 0)); got != "ack" {
 		t.Errorf("got %s", got)
 	}
 	broker.Close()
-	for range 8 {
-		if got := publish(t, c, event(t, "b", 0)); got != "retry b" {
-			t.Errorf("got %s", got)
+	tries := make(chan int, 99)
+	backoff := c.backoff
+	c.backoff = func(failures, most int) time.Duration { tries <- failures; return backoff(failures, most) }
+	batch, back := outest.NewBatch(event(t, "b", 0)), make(chan string, 1)
+	batch.OnSignal = func(s outest.BatchSignal) { back <- fmt.Sprint(s.Tag, ids(s.Events)) }
+	go c.Publish(context.Background(), batch) // ends before back is sent to
+	for i := range 8 {
+		if n := <-tries; n != i {
+			t.Errorf("waited as after %d failures, want %d", n, i)
 		}
 	}
-	c = load(t, fmt.Sprintf("{hosts: [%q], topic: t, metadata: {full: true, retry.max: 0}}", broker.Addr()))
-	if err := c.Connect(); err == nil || c.failures != 1 {
-		t.Error("connected to nothing")
+	c.Close()
+	if got, want := <-back, fmt.Sprint(outest.BatchCancelledEvents, "b"); got != want {
+		t.Errorf("handed back %s, want %s", got, want)
+	}
+}
+
+// A partition's leader is looked for anew when a broker says that it is not, or is gone; the other partition goes on.
+func TestLeaderMoves(t *testing.T) {
+	old, other := sarama.NewMockBroker(t, 1), sarama.NewMockBroker(t, 2)
+	defer other.Close()
+	metadata := func(leader int32) sarama.MockResponse {
+		return sarama.NewMockMetadataResponse(t).SetBroker(old.Addr(), 1).SetBroker(other.Addr(), 2).SetLeader("t", 0, leader).SetLeader("t", 1, 2)
+	}
+	produce := func(err sarama.KError) sarama.MockResponse {
+		return sarama.NewMockProduceResponse(t).SetVersion(3).SetError("t", 0, err)
+	}
+	moving := sarama.NewMockSequence(metadata(1), metadata(1), metadata(2))
+	old.SetHandlerByMap(map[string]sarama.MockResponse{"MetadataRequest": moving, "ProduceRequest": produce(sarama.ErrNotLeaderForPartition)})
+	other.SetHandlerByMap(map[string]sarama.MockResponse{"MetadataRequest": moving, "ProduceRequest": produce(sarama.ErrNoError)})
+	c := load(t, fmt.Sprintf("{hosts: [%q], topic: t, required_acks: 1, key: '%%{[@metadata._id]}'}", old.Addr()))
+	defer c.Close()
+	if got := publish(t, c, event(t, "a", 0), event(t, "b", 0), event(t, "c", 0), event(t, "d", 0)); got != "ack" {
+		t.Errorf("got %s", got)
+	}
+	sent := func(b *sarama.MockBroker) (n int) {
+		for _, r := range b.History() {
+			if _, ok := r.Request.(*sarama.ProduceRequest); ok {
+				n++
+			}
+		}
+		return n
+	}
+	if sent(old) == 0 || sent(other) < 2 {
+		t.Errorf("%d requests to the old leader, %d to the new", sent(old), sent(other))
+	}
+	old.Close()
+	if got := publish(t, c, event(t, "a", 0), event(t, "b", 0)); got != "ack" {
+		t.Errorf("without the old leader: got %s", got)
 	}
 }

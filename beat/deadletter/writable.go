@@ -1,0 +1,93 @@
+package deadletter
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+)
+
+// inUse are the paths of the files that outputs have, or had, for their dead letters.
+var inUse struct {
+	sync.Mutex
+	paths []string
+	wants map[string]int // bytes that could not be written to a path last, so that a disk may be full
+}
+
+// note has Unwritable try for as much as could not be written; err is what came of it.
+func (f File) note(bytes int, err error) {
+	inUse.Lock()
+	defer inUse.Unlock()
+	if inUse.wants == nil {
+		inUse.wants = map[string]int{}
+	}
+	if delete(inUse.wants, f.Path); err != nil {
+		inUse.wants[f.Path] = bytes
+	}
+}
+
+// Use has Unwritable look at the file from now on. An output calls it when it is made.
+func (f File) Use() {
+	inUse.Lock()
+	defer inUse.Unlock()
+	if !slices.Contains(inUse.paths, f.Path) {
+		inUse.paths = append(inUse.paths, f.Path)
+	}
+}
+
+// Unwritable says which of the files in use could not be written to, and why. Where there is no such file yet, another
+// one is made beside its place for a moment: libbeat's system call filter does not let access(2) through.
+func Unwritable() (problems []error) {
+	inUse.Lock()
+	paths, wants := slices.Clone(inUse.paths), maps.Clone(inUse.wants)
+	inUse.Unlock()
+	for _, path := range paths {
+		if err := writable(path, wants[path]); err != nil {
+			problems = append(problems, fmt.Errorf("cannot write dead letters to %q: %w", path, err))
+		}
+	}
+	return problems
+}
+
+func writable(path string, bytes int) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0)
+	if err == nil {
+		if err = file.Close(); err == nil && bytes > 0 {
+			err = room(filepath.Dir(path), bytes)
+		}
+		return err
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	dir := filepath.Dir(path)
+	for { // the nearest folder that is there
+		file, err := os.CreateTemp(dir, ".writable-*")
+		if err == nil {
+			return errors.Join(file.Close(), os.Remove(file.Name()))
+		}
+		up := filepath.Dir(dir)
+		if !errors.Is(err, fs.ErrNotExist) || up == dir {
+			return err
+		}
+		dir = up
+	}
+}
+
+// room says whether so many bytes can be written in a folder.
+func room(dir string, bytes int) error {
+	file, err := os.CreateTemp(dir, ".writable-*")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(make([]byte, bytes))
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close(), os.Remove(file.Name()))
+}
