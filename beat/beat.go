@@ -1,12 +1,16 @@
 // Package beat is podbeat's beater: it reads the inputs' configuration, runs the inputs, and
 // joins them to libbeat's processors, queue and outputs. The way of an event is Run's, in order:
 //
-//	podbeat.inputs, config.inputs ──► input ──► its processors ──► libbeat's processors ─┐
-//	                                    ▲                                                ▼
-//	                       registry: position ◄── acknowledgement ◄── output ◄──────── queue
+//	podbeat.inputs, config.inputs ─► input ─► receipt: read ─► delivery level: memory, disk ─► receipt: filtered, pending ─┐
+//	                                   ▲                                                                                ▼
+//	                       registry: position ◄─ acknowledgement ◄─ output ◄─ queue ◄─ processing: the input's processors, all the others
+//	                                                                                        │
+//	                                                                                        └─► tap
 //
 // An event carries its position; the position is stored once the output has acknowledged the
 // event, in order. Whatever stops in between, the next start reads on from what was delivered.
+//
+// Inputs, processing and output are replaced while events flow when the configuration changes: see beat/reload.
 package beat
 
 import (
@@ -26,7 +30,6 @@ import (
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/cfgfile"
 	"github.com/elastic/beats/v7/libbeat/common"
-	"github.com/elastic/beats/v7/libbeat/common/reload"
 	"github.com/elastic/beats/v7/libbeat/logp"
 	"github.com/elastic/beats/v7/libbeat/paths"
 	"github.com/elastic/beats/v7/libbeat/publisher/pipetool"
@@ -35,6 +38,11 @@ import (
 	"github.com/elastic/go-concert/unison"
 
 	"github.com/podbeat/podbeat/beat/control"
+	"github.com/podbeat/podbeat/beat/observe"
+	"github.com/podbeat/podbeat/beat/processing"
+	"github.com/podbeat/podbeat/beat/receipt"
+	"github.com/podbeat/podbeat/beat/reload"
+	"github.com/podbeat/podbeat/beat/tap"
 	"github.com/podbeat/podbeat/option"
 )
 
@@ -44,15 +52,21 @@ type options struct {
 	Inputs []*common.Config `config:"inputs"`
 	// Further inputs in files of their own.
 	Config configOptions `config:"config"`
+	// Changes of the configuration while podbeat runs; see docs/reload.md.
+	Reload reload.Options `config:"reload"`
 	// Where positions are kept.
 	Registry registryOptions `config:"registry"`
+	// When /readyz and /healthz say that something is wrong.
+	Health observe.Options `config:"health"`
+	// The socket through which `podbeat tap` and `podbeat top` look into podbeat.
+	Tap tap.Options `config:"tap"`
 	// How long a stop waits for events on their way to be acknowledged. What is not by then is sent again after the next start.
 	ShutdownTimeout time.Duration `config:"shutdown_timeout" default:"5s"`
 }
 
 type configOptions struct {
 	// Files with inputs, watched for changes.
-	Inputs inputFiles `config:"inputs"`
+	Inputs reload.Files `config:"inputs"`
 }
 
 type registryOptions struct {
@@ -66,41 +80,40 @@ type registryOptions struct {
 
 type beater struct {
 	opts     options
+	global   global
 	mode     os.FileMode
 	registry *registry
 	plugins  []v2.Plugin
 	control  *control.Control // nil without a section control
+	observer *observe.Observer
+	tap      *tap.Tap
 	done     chan struct{}
 	stop     sync.Once
 }
 
+// global is what is of the configuration as a whole, and what is needed to read it again.
+type global struct {
+	overrides  []cfgfile.ConditionalOverride
+	secrets    *reload.Secrets
+	processing *processing.Processing
+	start      *start
+}
+
 // newBeater makes the beater from its configuration section and the section `control:`, which may be nil. It refuses
 // unknown options, unknown input types, and inputs whose own options are wrong, so that `podbeat test config` tells.
-func newBeater(b *beat.Beat, cfg, controlled *common.Config) (beat.Beater, error) {
-	bt := &beater{done: make(chan struct{})}
-	if err := option.Unpack(cfg, &bt.opts, "podbeat"); err != nil {
+func newBeater(b *beat.Beat, cfg, controlled *common.Config, observer *observe.Observer, global global) (beat.Beater, error) {
+	bt := &beater{observer: observer, global: global, registry: &registry{name: b.Info.Beat}, done: make(chan struct{})}
+	bt.plugins = inputs(b.Info, logp.NewLogger("podbeat"), bt.registry)
+	var err error
+	if err = reload.CheckFiles(); err != nil {
 		return nil, err
 	}
-	mode, err := strconv.ParseUint(bt.opts.Registry.FilePermissions, 8, 9)
-	if err != nil || mode&0o600 != 0o600 {
-		return nil, fmt.Errorf("podbeat: cannot use registry.file_permissions %q: want an octal number such as 0600, which lets podbeat itself read and write", bt.opts.Registry.FilePermissions)
+	if bt.opts, bt.mode, err = unpack(bt.plugins, cfg); err != nil {
+		return nil, err
 	}
-	bt.mode = os.FileMode(mode)
-	bt.registry = &registry{name: b.Info.Beat, cleanup: bt.opts.Registry.CleanupInterval}
-	bt.plugins = inputs(b.Info, logp.NewLogger("podbeat"), bt.registry)
-	if bt.opts.ShutdownTimeout < 0 {
-		return nil, fmt.Errorf("podbeat: shutdown_timeout is %v: want 0 or more", bt.opts.ShutdownTimeout)
-	}
-	for i, c := range bt.opts.Inputs {
-		if err := check(bt.plugins, c); err != nil {
-			return nil, fmt.Errorf("podbeat.inputs.%d: %w", i, err)
-		}
-	}
-	if err := distinct(bt.plugins, bt.opts.Inputs); err != nil {
-		return nil, fmt.Errorf("podbeat.inputs: %w", err)
-	}
-	if len(bt.opts.Inputs) == 0 && bt.opts.Config.Inputs.Path == "" {
-		return nil, fmt.Errorf("podbeat: no inputs are configured: give podbeat.inputs, or podbeat.config.inputs.path")
+	bt.registry.cleanup = bt.opts.Registry.CleanupInterval
+	if bt.tap, err = tap.New(bt.opts.Tap, b.Info, global.processing.Watch, logp.NewLogger("podbeat")); err != nil {
+		return nil, err
 	}
 	if controlled != nil {
 		if bt.control, err = control.New(controlled, b.Info); err != nil {
@@ -110,12 +123,32 @@ func newBeater(b *beat.Beat, cfg, controlled *common.Config) (beat.Beater, error
 	return bt, nil
 }
 
+// unpack reads the section `podbeat:`, and refuses anything that is wrong in it or its inputs.
+func unpack(plugins []v2.Plugin, cfg *common.Config) (opts options, mode os.FileMode, err error) {
+	if err := option.Unpack(cfg, &opts, "podbeat"); err != nil {
+		return opts, 0, err
+	}
+	bits, err := strconv.ParseUint(opts.Registry.FilePermissions, 8, 9)
+	if err != nil || bits&0o600 != 0o600 {
+		return opts, 0, fmt.Errorf("podbeat: cannot use registry.file_permissions %q: want an octal number such as 0600, which lets podbeat itself read and write", opts.Registry.FilePermissions)
+	}
+	if opts.ShutdownTimeout < 0 {
+		return opts, 0, fmt.Errorf("podbeat: shutdown_timeout is %v: want 0 or more", opts.ShutdownTimeout)
+	}
+	if err := checkAll(plugins, opts.Inputs, "podbeat.inputs"); err != nil {
+		return opts, 0, err
+	}
+	if len(opts.Inputs) == 0 && opts.Config.Inputs.Path == "" {
+		return opts, 0, fmt.Errorf("podbeat: no inputs are configured: give podbeat.inputs, or podbeat.config.inputs.path")
+	}
+	return opts, os.FileMode(bits), nil
+}
+
 // Run runs the inputs until Stop.
 func (bt *beater) Run(b *beat.Beat) error {
 	log := logp.NewLogger("podbeat")
-
-	// Standard output is output.console's, which has it by now: libbeat's cgroup figures print to it too.
-	os.Stdout = os.Stderr
+	bt.global.start.end()
+	stdout := silence()
 
 	// 1. The registry, which outlives every input.
 	if err := bt.openRegistry(log, b.Info.Beat); err != nil {
@@ -124,88 +157,139 @@ func (bt *beater) Run(b *beat.Beat) error {
 	defer bt.registry.Close()
 
 	// 2. The kinds of inputs, with their tidying in the background.
-	plugins, on := bt.plugins, func(string) bool { return true }
-	var states *states
-	if bt.control != nil {
-		bt.control.Open()
-		states, on = newStates(b.Config.Output.Name(), nameOf(plugins), bt.control.Soon), bt.control.On
-		plugins = states.watch(plugins)
-	}
-	loader, err := v2.NewLoader(log, plugins, "type", "")
+	changed, on := bt.switches()
+	book := receipt.NewBook()
+	states := newStates(b.Config.Output.Name(), nameOf(bt.plugins), changed, book)
+	states.waitClose = bt.opts.ShutdownTimeout
+	book.Delivery(held)
+	var background unison.TaskGroup
+	defer func() { _ = background.Stop() }()
+	loader, err := bt.loader(log, states, &background)
 	if err != nil {
 		return err
 	}
-	var background unison.TaskGroup
-	defer func() { _ = background.Stop() }()
-	if err := loader.Init(&background, v2.ModeRun); err != nil {
-		return fmt.Errorf("cannot start the inputs: %w", err)
-	}
 
 	// 3. The way from an input to libbeat: nothing is dropped for want of room, and a stop waits.
-	var inFlight inFlight
-	pipeline := pipetool.WithACKer(b.Publisher, &inFlight)
-	pipeline = pipetool.WithClientConfigEdit(pipeline, func(c beat.ClientConfig) (beat.ClientConfig, error) {
+	pipeline := pipetool.WithClientConfigEdit(b.Publisher, func(c beat.ClientConfig) (beat.ClientConfig, error) {
 		c.PublishMode = beat.GuaranteedSend
-		c.WaitClose = bt.opts.ShutdownTimeout
 		return normalized(c), nil
 	})
 	factory := checked{bt.plugins, states, channel.RunnerFactoryWithCommonInputSettings(b.Info, compat.RunnerFactory(log, b.Info, loader))}
 
-	// 4. The inputs of the configuration itself.
-	newCrew := func(name string) *crew {
-		return &crew{cfgfile.NewRunnerList(name, factory, pipeline), name, states, on, make(chan struct{}, 1)}
+	// 4. The inputs, those in files of their own too, which come and go with the configuration.
+	runners := &crew{cfgfile.NewRunnerList("inputs", factory, pipeline), states, on}
+	reloader, err := bt.reloader(b, runners, stdout)
+	if err != nil {
+		return err
 	}
-	runners, files := newCrew(crewOfConfig), newCrew(crewOfFiles)
-	var list []*reload.ConfigWithMeta
-	for _, c := range bt.opts.Inputs {
-		if c.Enabled() {
-			list = append(list, &reload.ConfigWithMeta{Config: c})
-		}
-	}
-	if err := runners.Reload(list); err != nil {
+	if err := reloader.Start(); err != nil {
 		runners.Stop()
 		return err
 	}
-	var all sync.WaitGroup
-	all.Go(func() { runners.run(bt.done, list, log) })
+	var reloading, all sync.WaitGroup
+	reloading.Go(func() { reloader.Run(bt.done) })
 
-	// 5. The inputs in files of their own, which come and go.
-	if bt.opts.Config.Inputs.Path != "" {
-		all.Go(func() {
-			bt.opts.Config.Inputs.run(bt.done, files, factory.CheckConfig, func(more []*common.Config) error {
-				return distinct(bt.plugins, append(more, bt.opts.Inputs...))
-			})
-		})
-	}
-
-	// 6. What is told of them all, and who may switch them off and on.
+	// 5. What is told of them all, and who may switch them off and on.
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if bt.control != nil {
-		all.Go(func() {
-			bt.control.Run(ctx, states.describe, func() {
-				runners.poke()
-				files.poke()
-			})
-		})
+		all.Go(func() { bt.control.Run(ctx, states.describe, reloader.Poke) })
 	}
+
+	// 6. What is told of it all over HTTP.
+	parts := observe.Parts{
+		Book: book, Inputs: states.inputs, OutputType: outputType, Options: bt.opts.Health, Spills: states.spills,
+		Reload: func() observe.Reload { return reloaded(reloader.Status()) }, DiskQueue: has(bt.global.processing.Root(), "queue.disk"),
+		Data: paths.Resolve(paths.Data, ""), Registry: bt.registryFolder(b.Info.Beat), Version: b.Info.Version, Log: log,
+	}
+	all.Go(func() { bt.observer.Start(parts, bt.done) })
+
+	// 7. A look into it all through a socket.
+	for path, answer := range bt.observer.Handlers() {
+		bt.tap.Handle(path, answer)
+	}
+	all.Go(func() { bt.tap.Run(bt.done) })
 
 	<-bt.done
 	cancel()
+	bt.observer.Stopping()
 	started := time.Now()
 	bt.await(log, func() {
-		runners.Stop() // while the goroutines above stop their own
+		reloading.Wait() // nothing starts any more
+		runners.Stop()
 		all.Wait()
 	})
-	inFlight.report(log, time.Since(started))
+	report(log, book, time.Since(started))
+	observe.LogReceipt(log, book)
 	closePipeline(log, b.Publisher)
 	return nil
+}
+
+// loader makes what makes inputs, which states are told of.
+func (bt *beater) loader(log *logp.Logger, states *states, background *unison.TaskGroup) (*v2.Loader, error) {
+	loader, err := v2.NewLoader(log, states.watch(bt.plugins), "type", "")
+	if err != nil {
+		return nil, err
+	}
+	if err := loader.Init(background, v2.ModeRun); err != nil {
+		return nil, fmt.Errorf("cannot start the inputs: %w", err)
+	}
+	return loader, nil
+}
+
+// switches are the control's, if there is one: whom to tell of a change, and whether a kind of inputs is to run.
+func (bt *beater) switches() (changed func(), on func(inputType string) bool) {
+	if bt.control == nil {
+		return func() {}, func(string) bool { return true }
+	}
+	bt.control.Open()
+	return bt.control.Soon, bt.control.On
+}
+
+// silence returns the standard output, which is output.console's, and has what others print go nowhere: libbeat's cgroup
+// figures print a line with each look at them.
+func silence() (stdout *os.File) {
+	stdout = os.Stdout
+	if nowhere, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0); err == nil {
+		os.Stdout = nowhere
+	}
+	return stdout
+}
+
+// reloader makes what follows the configuration from its present state on.
+func (bt *beater) reloader(b *beat.Beat, runners *crew, stdout *os.File) (*reload.Reloader, error) {
+	return reload.New(bt.opts.Reload, reload.Parts{
+		Info: b.Info, Fields: b.Fields, Stdout: stdout,
+		Overrides: bt.global.overrides, Secrets: bt.global.secrets, Processing: bt.global.processing,
+		Files: bt.opts.Config.Inputs, Hangup: bt.global.start.hup,
+		Section: func(cfg *common.Config) ([]*common.Config, reload.Options, error) {
+			opts, _, err := unpack(bt.plugins, cfg)
+			return opts.Inputs, opts.Reload, err
+		},
+		CheckInputs: func(list []*common.Config) error { return checkAll(bt.plugins, list, "inputs") },
+		Inputs:      runners.run,
+	})
+}
+
+// reloaded is what health goes by of a reload.
+func reloaded(s reload.Status) observe.Reload {
+	r := observe.Reload{Applied: s.Applied, Status: s}
+	if s.Refused != nil {
+		r.Refused, r.Reason = s.Refused.At, s.Refused.Reason
+	}
+	for _, f := range s.Files {
+		r.Files = append(r.Files, f.File+": "+f.Reason)
+		if f.At.After(r.Refused) {
+			r.Refused = f.At
+		}
+	}
+	return r
 }
 
 // openRegistry opens the registry, whose folder it makes if it is missing.
 func (bt *beater) openRegistry(log *logp.Logger, name string) error {
 	root := paths.Resolve(paths.Data, bt.opts.Registry.Path)
-	if err := folder(filepath.Join(root, name)); err != nil {
+	if err := folder(bt.registryFolder(name)); err != nil {
 		return err
 	}
 	backend, err := memlog.New(log, memlog.Settings{Root: root, FileMode: bt.mode})
@@ -214,6 +298,11 @@ func (bt *beater) openRegistry(log *logp.Logger, name string) error {
 	}
 	bt.registry.Registry = statestore.NewRegistry(backend)
 	return nil
+}
+
+// registryFolder is where memlog keeps the registry.
+func (bt *beater) registryFolder(name string) string {
+	return filepath.Join(paths.Resolve(paths.Data, bt.opts.Registry.Path), name)
 }
 
 // await stops the inputs, and does not wait for ever.
@@ -229,6 +318,19 @@ func (bt *beater) await(log *logp.Logger, stop func()) {
 		// libbeat's disk queue, when it is full, keeps an input waiting for room whatever happens.
 		log.Warn("Inputs still wait for room in the queue. What it has not taken is read again after the next start.")
 	}
+}
+
+// report says how a stop went.
+func report(log *logp.Logger, book *receipt.Book, took time.Duration) {
+	var pending int64
+	for _, account := range book.Receipt().Inputs {
+		pending += account.Pending
+	}
+	if pending > 0 {
+		log.Warnf("Stopped after %v with %d events not acknowledged: they are sent again after the next start.", took.Round(time.Millisecond), pending)
+		return
+	}
+	log.Infof("Stopped after %v: every event has been acknowledged.", took.Round(time.Millisecond))
 }
 
 // stopGrace is what inputs may take to stop beyond shutdown_timeout.

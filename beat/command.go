@@ -4,23 +4,33 @@ import (
 	"fmt"
 	"strings"
 
+	v2 "github.com/elastic/beats/v7/filebeat/input/v2"
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/cfgfile"
 	"github.com/elastic/beats/v7/libbeat/cmd"
 	"github.com/elastic/beats/v7/libbeat/cmd/instance"
 	"github.com/elastic/beats/v7/libbeat/common"
+	"github.com/elastic/beats/v7/libbeat/logp"
 	libes "github.com/elastic/beats/v7/libbeat/outputs/elasticsearch"
-	"github.com/elastic/beats/v7/libbeat/publisher/processing"
 	"github.com/gofrs/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/podbeat/podbeat/beat/cases"
+	"github.com/podbeat/podbeat/beat/doctor"
 	"github.com/podbeat/podbeat/beat/journalbeat"
+	"github.com/podbeat/podbeat/beat/observe"
+	"github.com/podbeat/podbeat/beat/processing"
+	"github.com/podbeat/podbeat/beat/reload"
+	"github.com/podbeat/podbeat/beat/replay"
+	"github.com/podbeat/podbeat/beat/tap"
+	"github.com/podbeat/podbeat/beat/top"
 
 	_ "github.com/elastic/beats/v7/libbeat/processors/script" // the processors filebeat has beyond libbeat's own
 	_ "github.com/elastic/beats/v7/libbeat/processors/timestamp"
 
 	_ "github.com/podbeat/podbeat/beat/elasticsearch"
 	_ "github.com/podbeat/podbeat/beat/kafka"
+	_ "github.com/podbeat/podbeat/beat/queue"
 	_ "github.com/podbeat/podbeat/processors/k8sname"
 	_ "github.com/podbeat/podbeat/processors/pausedrop"
 )
@@ -36,22 +46,40 @@ const (
 func NewCommand() *cmd.BeatsRootCmd {
 	var scratch scratchQueue
 	control := section{name: "control"}
+	observer := observe.New()
+	observer.Attach()
+	whole := global{secrets: reload.NewSecrets(Name), processing: processing.New(), start: newStart()}
+	whole.overrides = append(defaults(), scratch.override(), whole.secrets.Override())
 	settings := instance.Settings{
 		Name:            Name,
 		Version:         Version,
-		ConfigOverrides: append(defaults(), scratch.override()),
-		Processing:      control.processing(processing.MakeDefaultBeatSupport(false)), // normalizing is ours, see normalize.go
+		ConfigOverrides: whole.overrides,
+		Processing:      control.processing(whole.processing.Factory()),
 	}
-	create := func(b *beat.Beat, cfg *common.Config) (beat.Beater, error) { return newBeater(b, cfg, control.config) }
+	create := func(b *beat.Beat, cfg *common.Config) (beat.Beater, error) {
+		return newBeater(b, cfg, control.config, observer, whole)
+	}
 	root := withoutLicenseCheck(create, settings)
 	root.Short = "podbeat ships the logs of a Kubernetes node, every line once"
 	root.Example = `  podbeat -e -c /etc/podbeat/podbeat.yml
   podbeat test config -c /etc/podbeat/podbeat.yml
   podbeat test output -c /etc/podbeat/podbeat.yml
   podbeat explain k8s_web_web-7d4b9c8f6-x2v5k_shop_8f6c2a1e-0000-4000-8000-000000000000_0
-  podbeat migrate journalbeat.yml > podbeat.yml`
+  podbeat migrate journalbeat.yml > podbeat.yml
+  podbeat doctor -c /etc/podbeat/podbeat.yml
+  podbeat top
+  podbeat tap --filter 'level:error and namespace:shop'
+  podbeat test cases.yml -c /etc/podbeat/podbeat.yml
+  podbeat replay --dry-run /var/lib/podbeat/dead-letter.ndjson`
 	root.SilenceUsage = true
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		root.RemoveCommand(c) // libbeat's knows bash and zsh only, and makes room for cobra's
+	}
 	root.AddCommand(newExplainCmd(Name), newTokenCmd(), journalbeat.NewMigrateCommand())
+	root.AddCommand(doctor.NewCommand(settings, create), replay.NewCommand(settings))
+	root.AddCommand(tap.NewCommand(), top.NewCommand())
+	whole.start.wrap(&root.Command)
+	whole.start.wrap(root.RunCmd)
 	scratch.wrap(root.SetupCmd)
 	for _, test := range root.TestCmd.Commands() {
 		if test.Name() == "config" {
@@ -62,6 +90,7 @@ func NewCommand() *cmd.BeatsRootCmd {
 		parent.Args = cobra.ArbitraryArgs
 		parent.RunE = refuseUnknown // libbeat prints the help, and says all is well
 	}
+	cases.Hook(root.TestCmd, settings, cases.Pipeline{Edit: normalized, Inputs: func(info beat.Info) []v2.Plugin { return inputs(info, logp.L(), nil) }})
 	for _, export := range root.ExportCmd.Commands() {
 		// libbeat takes the beat's own version for Elasticsearch's.
 		if f := export.Flags().Lookup("es.version"); f != nil {
@@ -83,10 +112,11 @@ func refuseUnknown(c *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command %q for %q; known ones: %s", args[0], c.CommandPath(), strings.Join(known, ", "))
 }
 
-// defaults are what podbeat sets where libbeat's own defaults would lose its guarantees: an
-// index by the event's day (a retry after midnight makes no second copy, an ILM alias would), a
-// queue of three of the larger requests its Elasticsearch output makes, and a garbage collector
-// that spends a quarter less CPU for the memory which the smaller queue saves.
+// defaults are what podbeat sets where libbeat's own defaults would lose its guarantees or waste the node's memory: an
+// index by the event's day (a retry after midnight makes no second copy, an ILM alias would), a queue of three
+// of the larger requests its Elasticsearch output makes (two under way, one being filled), and a garbage collector that keeps
+// the peak below 150 MiB. Documents (beat/prepared) leave it so little to do that 200 would save no CPU, and cost 75 MiB; for
+// ordinary events it would save a quarter. The figures are in docs/decisions/021-queue.md.
 func defaults() []cfgfile.ConditionalOverride {
 	unless := func(given string, values map[string]any) cfgfile.ConditionalOverride {
 		return cfgfile.ConditionalOverride{
@@ -106,7 +136,7 @@ func defaults() []cfgfile.ConditionalOverride {
 		named,
 		unless("setup.ilm", map[string]any{"setup.ilm.enabled": false}),
 		unless("queue", map[string]any{"queue.mem": map[string]any{"events": 4800, "flush.min_events": 1600, "flush.timeout": "1s"}}),
-		unless("gc_percent", map[string]any{"gc_percent": 200}),
+		unless("gc_percent", map[string]any{"gc_percent": 40}),
 	}
 }
 

@@ -4,17 +4,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"github.com/elastic/beats/v7/filebeat/input/filestream"
-	"github.com/elastic/beats/v7/filebeat/input/kafka"
 	v2 "github.com/elastic/beats/v7/filebeat/input/v2"
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/cfgfile"
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/logp"
 
+	"github.com/podbeat/podbeat/beat/consume"
+	"github.com/podbeat/podbeat/beat/delivery"
 	"github.com/podbeat/podbeat/beat/emptydir"
 	"github.com/podbeat/podbeat/beat/journal"
 	"github.com/podbeat/podbeat/beat/podlogs"
@@ -30,7 +29,7 @@ func inputs(_ beat.Info, log *logp.Logger, store *registry) []v2.Plugin {
 		podlogs.Plugin(log, store),
 		push.Plugin(log),
 		filestream.Plugin(log, store),
-		kafka.Plugin(),
+		consume.Plugin(log),
 	}
 }
 
@@ -45,7 +44,22 @@ func check(plugins []v2.Plugin, cfg *common.Config) error {
 		return fmt.Errorf("unknown input type %q; known types: %s", name, types(plugins))
 	}
 	if m, ok := plugins[i].Manager.(interface{ CheckConfig(*common.Config) error }); ok {
-		return m.CheckConfig(cfg)
+		if err := m.CheckConfig(cfg); err != nil {
+			return err
+		}
+	}
+	return delivery.Check(cfg, nameOf(plugins)(cfg))
+}
+
+// checkAll refuses a list of inputs, called where, of which one is wrong or two cannot run beside each other.
+func checkAll(plugins []v2.Plugin, list []*common.Config, where string) error {
+	for i, c := range list {
+		if err := check(plugins, c); err != nil {
+			return fmt.Errorf("%s.%d: %w", where, i, err)
+		}
+	}
+	if err := distinct(plugins, list); err != nil {
+		return fmt.Errorf("%s: %w", where, err)
 	}
 	return nil
 }
@@ -92,7 +106,7 @@ func types(plugins []v2.Plugin) string {
 // checked is a factory of inputs that refuses a wrong configuration before it touches anything.
 type checked struct {
 	plugins []v2.Plugin
-	states  *states // nil without a section control
+	states  *states
 	cfgfile.RunnerFactory
 }
 
@@ -104,29 +118,8 @@ func (c checked) Create(p beat.PipelineConnector, cfg *common.Config) (cfgfile.R
 	if err == nil {
 		runner, err = c.RunnerFactory.Create(p, cfg)
 	}
-	if err != nil && c.states != nil {
+	if err != nil {
 		c.states.set(c.states.of(cfg), heartbeat.Failed, err)
 	}
 	return runner, err
-}
-
-// inFlight counts the events that libbeat has taken and no output has acknowledged.
-type inFlight struct{ n atomic.Int64 }
-
-func (f *inFlight) AddEvent(_ beat.Event, published bool) {
-	if published {
-		f.n.Add(1)
-	}
-}
-
-func (f *inFlight) ACKEvents(n int) { f.n.Add(-int64(n)) }
-func (f *inFlight) Close()          {}
-
-// report says how a stop went.
-func (f *inFlight) report(log *logp.Logger, took time.Duration) {
-	if n := f.n.Load(); n > 0 {
-		log.Warnf("Stopped after %v with %d events not acknowledged: they are sent again after the next start.", took.Round(time.Millisecond), n)
-		return
-	}
-	log.Infof("Stopped after %v: every event has been acknowledged.", took.Round(time.Millisecond))
 }

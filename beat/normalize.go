@@ -12,7 +12,7 @@ import (
 // for the inputs that need it: ours put nothing but plain types into events.
 
 // plain lists the inputs whose events need no normalizing.
-var plain = map[string]bool{"journal": true, "emptydir": true, "podlogs": true, "push": true}
+var plain = map[string]bool{"journal": true, "emptydir": true, "podlogs": true, "push": true, "kafka": true}
 
 // normalized puts libbeat's normalizing before the processors of a client whose input needs it.
 func normalized(c beat.ClientConfig) beat.ClientConfig {

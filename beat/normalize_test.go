@@ -26,7 +26,7 @@ func TestNormalized(t *testing.T) {
 		}
 	}
 	f("filestream", odd("a"), "a")
-	f("kafka", odd("a"), "a")
+	f("kafka", odd("a"), odd("a"))
 	f("journal", odd("a"), odd("a")) // ours write plain types: nobody looks again
 }
 

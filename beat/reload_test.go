@@ -1,78 +1,12 @@
 package beat
 
 import (
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/logp"
 )
-
-// TestInputFiles is the life of input files: each step changes the folder, then says what runs.
-func TestInputFiles(t *testing.T) {
-	dir := t.TempDir()
-	f := inputFiles{Path: filepath.Join(dir, "*.yml")}
-	known := map[string]*inputFile{}
-	plugins := inputs(info, logp.NewLogger("test"), &registry{})
-	check := func(c *common.Config) error {
-		if typ, _ := c.String("type", -1); typ != "journal" {
-			return errors.New("unknown input type")
-		}
-		return nil
-	}
-	write := func(name, text string, mode os.FileMode) {
-		path := filepath.Join(dir, name)
-		if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.Chmod(path, mode)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	step := func(what string, wantChanged bool, want ...string) {
-		t.Helper()
-		changed := f.scan(logp.NewLogger("test"), known, check, func(list []*common.Config) error { return distinct(plugins, list) })
-		var got []string
-		for _, c := range wanted(known) {
-			id, _ := c.Config.String("id", -1)
-			got = append(got, id)
-		}
-		slices.Sort(got)
-		if changed != wantChanged || !slices.Equal(got, want) {
-			t.Errorf("%s: changed %v, runs %v; want %v, %v", what, changed, got, wantChanged, want)
-		}
-	}
-	input := func(id string) string { return fmt.Sprintf("- type: journal\n  id: %s\n", id) }
-
-	step("empty folder", false)
-	write("a.yml", input("a"), 0o600)
-	step("a file comes", true, "a")
-	step("nothing changes", false, "a")
-	write("a.yml", input("a"), 0o600)
-	step("written again, same content", false, "a")
-	write("b.yml", input("b1")+input("b2"), 0o600)
-	step("two inputs in one file", true, "a", "b1", "b2")
-	write("b.yml", "- type: [", 0o600)
-	step("a broken file keeps what it ran", false, "a", "b1", "b2")
-	write("b.yml", input("b1")+"- type: journey\n", 0o600)
-	step("so does a wrong input", false, "a", "b1", "b2")
-	write("b.yml", "type: journal\nid: b\n", 0o600)
-	step("so does an input that is no list", false, "a", "b1", "b2")
-	write("b.yml", input("b1")+input("a"), 0o600)
-	step("so does an id that another file has", false, "a", "b1", "b2")
-	write("b.yml", input("b3"), 0o666)
-	step("so does a file that others may write", false, "a", "b1", "b2")
-	write("b.yml", input("b4"), 0o600)
-	step("mended", true, "a", "b4")
-	write("a.yml", input("a")+"  enabled: false\n", 0o600)
-	step("switched off", true, "b4")
-	if err := os.Remove(filepath.Join(dir, "b.yml")); err != nil {
-		t.Fatal(err)
-	}
-	step("a file goes", true)
-}
 
 func TestCheck(t *testing.T) {
 	plugins := inputs(info, logp.NewLogger("test"), &registry{})

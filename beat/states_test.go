@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/monitoring"
 	"github.com/elastic/go-concert/ctxtool"
 
+	"github.com/podbeat/podbeat/beat/receipt"
 	"github.com/podbeat/podbeat/heartbeat"
 )
 
@@ -35,7 +37,7 @@ func configs(t *testing.T, yaml ...string) (list []*reload.ConfigWithMeta) {
 func TestStates(t *testing.T) {
 	plugins := inputs(info, logp.NewLogger("test"), &registry{})
 	changes := 0
-	s := newStates("file", nameOf(plugins), func() { changes++ })
+	s := newStates("file", nameOf(plugins), func() { changes++ }, receipt.NewBook())
 	list := configs(t, "{type: journal, id: node}", "{type: push, listen: '127.0.0.1:1', keys: /none}", "{type: filestream, id: f, paths: [/x]}")
 	more := configs(t, "{type: emptydir}")
 	off := ""
@@ -56,14 +58,14 @@ func TestStates(t *testing.T) {
 		}
 		changes = 0
 	}
-	step("all are on", s.assign(crewOfConfig, list, on), 3, "journal node running, push 127.0.0.1:1 running, filestream f running")
-	step("a file brings one more", s.assign(crewOfFiles, more, on), 1, "journal node running, push 127.0.0.1:1 running, filestream f running, emptydir default running")
+	step("all are on", s.assign(list, on), 3, "journal node running, push 127.0.0.1:1 running, filestream f running")
+	step("a file brings one more", s.assign(slices.Concat(list, more), on), 4, "journal node running, push 127.0.0.1:1 running, filestream f running, emptydir default running")
 	off = "push"
 	run := func(i int, how error, stopped bool) {
 		t.Helper()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		in := watchedInput{fakeInput{how}, s.of(list[i].Config), s}
+		in := watchedInput{fakeInput{how}, list[i].Config, s.of(list[i].Config), s}
 		if stopped {
 			cancel()
 		}
@@ -71,17 +73,17 @@ func TestStates(t *testing.T) {
 			t.Errorf("got %v, want %v", err, how)
 		}
 	}
-	running := s.assign(crewOfConfig, list, on)
+	running := s.assign(slices.Concat(list, more), on)
 	run(1, nil, true)
-	step("push is off", running, 2, "journal node running, push 127.0.0.1:1 off, filestream f running, emptydir default running")
+	step("push is off", running, 3, "journal node running, push 127.0.0.1:1 off, filestream f running, emptydir default running")
 	run(0, errors.New("no rights"), false)
 	step("the journal fails", nil, 0, "journal node failed no rights, push 127.0.0.1:1 off, filestream f running, emptydir default running")
 	run(2, nil, false)
 	step("filestream ends", nil, 0, "journal node failed no rights, push 127.0.0.1:1 off, filestream f failed it has ended by itself, emptydir default running")
 	off = "journal push"
-	step("what has failed is off too", s.assign(crewOfConfig, list, on), 1, "journal node off, push 127.0.0.1:1 off, filestream f failed it has ended by itself, emptydir default running")
+	step("what has failed is off too", s.assign(slices.Concat(list, more), on), 2, "journal node off, push 127.0.0.1:1 off, filestream f failed it has ended by itself, emptydir default running")
 	off = ""
-	s.assign(crewOfConfig, list, on)
+	s.assign(slices.Concat(list, more), on)
 	if _, err := (checked{plugins, s, nil}).Create(nil, configs(t, "{type: push, listen: '127.0.0.1:1', keys: /none}")[0].Config); err == nil {
 		t.Error("a push input without keys can be made")
 	}
@@ -89,7 +91,7 @@ func TestStates(t *testing.T) {
 	if s.describe(&b); b.Inputs[1].State != heartbeat.Failed || !strings.Contains(b.Inputs[1].Error, "keys") {
 		t.Errorf("got %+v", b.Inputs[1])
 	}
-	step("one is gone", s.assign(crewOfFiles, nil, on), 0, "journal node running, push 127.0.0.1:1 failed "+b.Inputs[1].Error+", filestream f failed it has ended by itself")
+	step("one is gone", s.assign(list, on), 3, "journal node running, push 127.0.0.1:1 failed "+b.Inputs[1].Error+", filestream f failed it has ended by itself")
 	if len(s.units) != 3 {
 		t.Errorf("%d inputs are remembered, want 3", len(s.units))
 	}
@@ -103,10 +105,10 @@ func (f fakeInput) Run(v2.Context, beat.PipelineConnector) error { return f.err 
 
 // What an input counts outlives its runs; its lag is the older of what is unread and what is unacknowledged.
 func TestFigures(t *testing.T) {
-	s := newStates("file", func(*common.Config) string { return "figures.test" }, func() {})
+	s := newStates("file", func(*common.Config) string { return "figures.test" }, func() {}, receipt.NewBook())
 	list := configs(t, "{type: journal}")
 	always := func(string) bool { return true }
-	s.assign(crewOfConfig, list, always)
+	s.assign(list, always)
 	all := monitoring.Default.NewRegistry("podbeat.journal.figures.test")
 	defer monitoring.Default.Remove("podbeat.journal.figures")
 	gaps, corrupt, behind := monitoring.NewUint(all, "gaps.seqnum"), monitoring.NewUint(all, "skipped.corrupt"), monitoring.NewFloat(all, "behind.seconds")
@@ -130,58 +132,35 @@ func TestFigures(t *testing.T) {
 	gaps.Set(4)
 	want("further", 11, 2, 60, 60)
 
-	u := s.of(list[0].Config)
-	w := &waiting{unit: u, closed: func() {}}
-	u.waiting = []*waiting{w}
-	w.AddEvent(beat.Event{}, true)
-	w.marks[0].at = w.marks[0].at.Add(-5 * time.Minute)
-	want("an event waits", 11, 2, 300, 400)
-	w.ACKEvents(1)
-	want("and is acknowledged", 11, 2, 60, 60)
+	// An event that waits is told of too, and the older of the two counts.
+	p := &pipeline{}
+	client, err := s.of(list[0].Config).account.Inner(p).Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.Publish(beat.Event{})
+	waits := time.Now()
+	want("an event waits", 11, 2, 60, 60)
+	behind.Set(0)
+	for time.Since(waits) < 10*time.Millisecond {
+		time.Sleep(time.Millisecond)
+	}
+	want("and nothing is unread", 11, 2, 0.01, 50)
+	p.ACKHandler.ACKEvents(1)
+	want("and it is acknowledged", 11, 2, 0, 0)
 }
 
-func TestWaiting(t *testing.T) {
-	u := &unit{}
-	w := &waiting{unit: u}
-	now := time.Now()
-	add := func(n int, ago time.Duration) { // as if it had been then
-		for range n {
-			before := len(w.marks)
-			w.AddEvent(beat.Event{}, true)
-			if len(w.marks) > before {
-				w.marks[before].at = now.Add(-ago)
-			}
-		}
-	}
-	want := func(ago time.Duration) {
-		t.Helper()
-		got := w.oldest()
-		if got.IsZero() != (ago == 0) || ago != 0 && !got.Equal(now.Add(-ago)) {
-			t.Errorf("the oldest is from %v ago, want %v", now.Sub(got), ago)
-		}
-	}
-	want(0)
-	add(3, time.Hour)
-	add(5, 2*time.Second)
-	add(2, 0)
-	if len(w.marks) != 9 {
-		t.Errorf("there are %d marks, want 9: events of one second share theirs", len(w.marks))
-	}
-	want(time.Hour)
-	w.ACKEvents(1)
-	want(time.Hour)
-	w.ACKEvents(2)
-	want(2 * time.Second)
-	w.ACKEvents(4)
-	want(2 * time.Second)
-	w.ACKEvents(3)
-	want(0)
-	w.AddEvent(beat.Event{}, false) // dropped by a processor
-	want(0)
-	if got := u.acked.Load(); got != 11 {
-		t.Errorf("%d events are acknowledged, want 11", got)
-	}
+// pipeline takes every event and acknowledges none.
+type pipeline struct{ beat.ClientConfig }
+
+func (p *pipeline) Connect() (beat.Client, error) { return p, nil }
+func (p *pipeline) ConnectWith(c beat.ClientConfig) (beat.Client, error) {
+	p.ClientConfig = c
+	return p, nil
 }
+func (p *pipeline) Publish(e beat.Event)    { p.ACKHandler.AddEvent(e, true) }
+func (p *pipeline) PublishAll([]beat.Event) {}
+func (p *pipeline) Close() error            { return nil }
 
 // An output fails when attempts have failed for a while and nothing has been delivered since.
 func TestOutputState(t *testing.T) {
@@ -189,7 +168,7 @@ func TestOutputState(t *testing.T) {
 	retry := monitoring.NewUint(monitoring.Default, "libbeat.pipeline.events.retry")
 	defer monitoring.Default.Remove("libbeat.output.events.acked")
 	defer monitoring.Default.Remove("libbeat.pipeline.events.retry")
-	o := outputState{name: "elasticsearch"}
+	o := &outputState{name: "elasticsearch"}
 	now := time.Now()
 	step := func(what string, delivered, failed uint64, wait time.Duration, want bool) {
 		t.Helper()

@@ -100,10 +100,7 @@ func source(pods *pods, path, node string) follow.Source {
 	return follow.Source{
 		Volume: follow.Volume{Pod: name.UID, Name: name.Volume},
 		Stream: "file",
-		Put: func(m common.MapStr) {
-			m["host"] = common.MapStr{"name": node}
-			fields.Put(m)
-		},
+		Fields: func() *k8sname.Fields { return &fields },
 	}
 }
 

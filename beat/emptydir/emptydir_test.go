@@ -21,20 +21,20 @@ func TestSource(t *testing.T) {
 		t.Helper()
 		got := common.MapStr{}
 		src := source(&pods{dir: logs}, path, "node1")
-		src.Put(got)
+		src.Fields().Put(got)
 		if d := cmp.Diff(want.Flatten(), got.Flatten()); d != "" {
 			t.Errorf("%s:\n%s", path, d)
 		}
 	}
 	bare := common.MapStr{
-		"host.name": "node1", "kubernetes.node.name": "node1", "kubernetes.pod.uid": uid, "kubernetes.volume.name": volume,
+		"kubernetes.node.name": "node1", "kubernetes.pod.uid": uid, "kubernetes.volume.name": volume,
 		"kubernetes.volume.log_dir": "a-endname-b", "service.id": "caa0c2f0-1116-495f-8f09-3cd023cc14a2",
 	}
 	below := "/" + uid + "/volumes/kubernetes.io~empty-dir/" + volume + "/deeper/app.log"
 	f("/var/lib/kubelet/pods"+below, bare)
 	f("/k8spods"+below, bare)
 	f("/data/kubelet/pods"+below, bare)
-	f("/elsewhere/app.log", common.MapStr{"host.name": "node1", "kubernetes.node.name": "node1"})
+	f("/elsewhere/app.log", common.MapStr{"kubernetes.node.name": "node1"})
 
 	for _, dir := range []string{"shop_web-7d4b9c8f6-x2v5k_" + uid, "no pod", "_", "a_b_c"} {
 		if err := os.Mkdir(filepath.Join(logs, dir), 0o755); err != nil {

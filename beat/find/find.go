@@ -156,7 +156,7 @@ type Finder struct {
 	stats           stats
 }
 
-// Stats are the counts since the start, but for Watches, Dirs and Files, which are as of now.
+// Stats are the counts since the start, but for Watches, Dirs, Files and DirsUnreadable, which are as of now.
 type Stats struct {
 	Watches        int64 // directories watched
 	WatchesFailed  int64 // times inotify refused a watch
@@ -164,7 +164,7 @@ type Stats struct {
 	Scans          int64 // full scans ended
 	Dirs           int64 // directories known
 	Files          int64 // files known
-	DirsUnreadable int64 // times a directory could not be read
+	DirsUnreadable int64 // directories that cannot be read
 	LinksRefused   int64 // times a file was a link that leads nowhere, or not into the link roots
 	LeftOut        int64 // times a file or directory was one too many to remember
 }

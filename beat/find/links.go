@@ -26,6 +26,7 @@ type link struct {
 	wd      int    // the watch on the target's directory, or -1
 	rotated []*file
 	listed  uint64 // the reading of dir that found it last
+	denied  bool   // rotations could not be looked for the last time
 }
 
 func (f *Finder) followsLinks() bool { return len(f.o.LinkRoots) > 0 || f.o.LinkRoot != nil }
@@ -121,9 +122,8 @@ func (f *Finder) rotations(l *link, fd int, base string) (rests []string) {
 		}
 		rests = append(rests, name[len(base):])
 	})
-	if err != nil {
+	if f.deny(&l.denied, err != nil); err != nil {
 		f.failed = true
-		f.stats.dirsUnreadable.Add(1)
 	}
 	slices.SortFunc(rests, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(b, a)) })
 	return rests
@@ -147,6 +147,7 @@ func (f *Finder) newLink(d *dir, name string) *link {
 // dropLink forgets a link, and reports what it led to gone.
 func (f *Finder) dropLink(l *link) {
 	f.unwatchLink(l)
+	f.deny(&l.denied, false)
 	for _, file := range slices.Clone(l.rotated) {
 		f.gone(file)
 	}

@@ -49,6 +49,7 @@ type dir struct {
 	total  *total
 	dirty  uint64 // the batch of events that says to look at it
 	gone   bool   // forgotten
+	denied bool   // it could not be read when it was looked at last
 }
 
 // A file is one that has been reported.
@@ -142,6 +143,7 @@ func (f *Finder) list(d *dir, all bool, todo []*dir) []*dir {
 		f.lost(d, err)
 		return todo
 	}
+	f.deny(&d.denied, false)
 	for _, file := range d.files {
 		if file.listed != f.listing {
 			f.gone(file)
@@ -349,6 +351,7 @@ func (f *Finder) newDir(up *dir, name string) *dir {
 // drop forgets a directory that is not there any more.
 func (f *Finder) drop(d *dir) {
 	f.empty(d)
+	f.deny(&d.denied, false)
 	d.gone = true
 	f.stats.dirs.Add(-1)
 	if d.up == nil {
@@ -383,12 +386,23 @@ func (f *Finder) lost(d *dir, err error) {
 		return
 	}
 	f.failed = true
-	f.stats.dirsUnreadable.Add(1)
+	f.deny(&d.denied, true)
 	f.lookAgain(d)
 	if now := time.Now(); now.Sub(f.complained) > time.Minute {
 		f.complained = now
 		f.log.Warnf("cannot read the directory %q, files in it are not found: %v", d.path, err)
 	}
+}
+
+// deny counts what cannot be read now, by a mark that it has.
+func (f *Finder) deny(mark *bool, denied bool) {
+	switch {
+	case denied && !*mark:
+		f.stats.dirsUnreadable.Add(1)
+	case !denied && *mark:
+		f.stats.dirsUnreadable.Add(-1)
+	}
+	*mark = denied
 }
 
 // leaveOut counts what is too much to remember.

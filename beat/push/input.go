@@ -140,6 +140,7 @@ func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 	if err != nil {
 		return nil // stopped
 	}
+	m.listening.Set(true)
 	keys.Changed = func(err error) {
 		if err != nil {
 			log.Errorf("The keys stay as they were: %v", err)

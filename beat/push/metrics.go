@@ -21,6 +21,7 @@ type metrics struct {
 	filtered  *monitoring.Uint            // entries that a processor has dropped
 	failed    *monitoring.Uint            // entries that were not taken after all: podbeat was stopping, or its queue refused one
 	conns     *monitoring.Uint            // open connections
+	listening *monitoring.Bool            // false while the address or the keys are not to be had
 
 	registry *monitoring.Registry
 	name     string
@@ -54,7 +55,7 @@ func newMetrics(id string) *metrics {
 		answers: map[int]*monitoring.Uint{}, refused: map[string]*monitoring.Uint{},
 		bytes: n("bytes"), repeated: n("requests.repeated"), abandoned: n("requests.abandoned"),
 		received: n("entries.received"), acked: n("entries.acked"), filtered: n("entries.filtered"), failed: n("entries.failed"),
-		conns: n("connections"), registry: r, name: name,
+		conns: n("connections"), listening: monitoring.NewBool(r, "listening"), registry: r, name: name,
 	}
 	for _, s := range statuses {
 		m.answers[s] = n("requests." + strconv.Itoa(s))

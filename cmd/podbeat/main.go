@@ -2,13 +2,20 @@
 package main
 
 import (
+	"errors"
 	"os"
 
 	"github.com/podbeat/podbeat/beat"
+	"github.com/podbeat/podbeat/cli"
 )
 
 func main() {
-	if err := beat.NewCommand().Execute(); err != nil {
+	err := beat.NewCommand().Execute()
+	var end cli.Exit
+	switch {
+	case errors.As(err, &end): // the command has said what there is to say
+		os.Exit(end.Code)
+	case err != nil:
 		os.Exit(1)
 	}
 }

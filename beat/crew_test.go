@@ -1,0 +1,114 @@
+package beat
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/elastic/beats/v7/libbeat/beat"
+	"github.com/elastic/beats/v7/libbeat/cfgfile"
+	"github.com/elastic/beats/v7/libbeat/common"
+	"github.com/elastic/beats/v7/libbeat/logp"
+	"github.com/elastic/beats/v7/libbeat/paths"
+
+	"github.com/podbeat/podbeat/beat/delivery"
+	"github.com/podbeat/podbeat/beat/receipt"
+)
+
+// away is libbeat with a queue that has room for some events, none of which is ever acknowledged.
+type away struct{ room chan struct{} }
+
+func (a away) Connect() (beat.Client, error) { return a.ConnectWith(beat.ClientConfig{}) }
+func (a away) ConnectWith(c beat.ClientConfig) (beat.Client, error) {
+	return awayClient{a, c, make(chan struct{})}, nil
+}
+
+type awayClient struct {
+	away
+	cfg    beat.ClientConfig
+	closed chan struct{}
+}
+
+func (c awayClient) Publish(e beat.Event) {
+	c.cfg.ACKHandler.AddEvent(e, true)
+	select {
+	case c.room <- struct{}{}:
+	case <-c.closed:
+		c.cfg.Events.DroppedOnPublish(e)
+	}
+}
+func (c awayClient) PublishAll([]beat.Event) {}
+func (c awayClient) Close() error            { close(c.closed); return nil }
+
+// spill leaves an input's way with its client blocked, and stops it: it returns the account.
+func spill(t *testing.T, typ, id, config string) *receipt.Unit {
+	t.Helper()
+	cfg, err := common.NewConfigWithYAML([]byte(fmt.Sprintf("{type: %s, id: %q, delivery: store-on-failure, queue: {events: 5, disk_free_min: 0, disk: {after: 0s, %s}}}", typ, id, config)), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	book := receipt.NewBook()
+	book.Delivery(held)
+	account := book.Unit(typ, id)
+	level, end, err := delivery.Wrap(cfg, account.Inner(away{make(chan struct{}, 3)}), delivery.Env{ID: id, Log: logp.NewLogger("test"), Failing: func() bool { return true }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := account.Outer(level).ConnectWith(beat.ClientConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	published := make(chan struct{})
+	go func() {
+		defer close(published)
+		for range 2000 {
+			client.Publish(beat.Event{Timestamp: time.Now(), Fields: common.MapStr{"message": strings.Repeat("x", 100)}})
+		}
+	}()
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(time.Millisecond) {
+		f, _ := delivery.Of(typ, id)
+		if f.Refused == "max_size" && f.Buffered >= 5 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the disk buffer does not become full: %+v", f)
+		}
+	}
+	_ = client.Close()
+	end()
+	<-published
+	return account
+}
+
+// The receipt adds up when an input is stopped that waits for room, and nothing is said to be resumed that was not.
+func TestReceiptOfBlocked(t *testing.T) {
+	paths.Paths.Data = t.TempDir()
+	a := spill(t, "test", t.Name(), "max_size: 64KiB").Account()
+	if a.Difference != 0 || a.Handing != 0 || a.Resumed != 0 || a.Read != 2000 || a.Spilled == 0 || a.Pending != 3 {
+		t.Errorf("receipt is %+v", a)
+	}
+	if a.Abandoned+a.InFlight != 2000 {
+		t.Errorf("%d abandoned and %d in flight of 2000", a.Abandoned, a.InFlight)
+	}
+}
+
+// A reload that leaves out an input whose events wait on disk says so.
+func TestGoneAfterReload(t *testing.T) {
+	paths.Paths.Data = t.TempDir()
+	spill(t, "test", t.Name(), "max_size: 64KiB")
+	if err := logp.DevelopmentSetup(logp.ToObserverOutput()); err != nil {
+		t.Fatal(err)
+	}
+	states := newStates("", func(*common.Config) string { return "" }, func() {}, receipt.NewBook())
+	c := &crew{cfgfile.NewRunnerList("inputs", nil, nil), states, func(string) bool { return true }}
+	if err := c.run(nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range logp.ObserverLogs().TakeAll() {
+		if strings.Contains(entry.Message, "no input of that type and id is configured") {
+			return
+		}
+	}
+	t.Error("no word of the events that nothing sends")
+}
