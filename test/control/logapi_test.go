@@ -174,5 +174,5 @@ func events(t testing.TB, dir string) (list []event) {
 
 // fileOutput is an output that writes every event that comes, also one that comes again.
 func fileOutput(dir string) string {
-	return fmt.Sprintf("output.file: {path: %q, filename: docs, rotate_every_kb: 1000000}\nqueue.mem: {events: 4096, flush.min_events: 512, flush.timeout: 100ms}\nlogging.metrics.enabled: false\n", dir)
+	return fmt.Sprintf("output.file: {path: %q, filename: docs, rotate_every_kb: 1000000, number_of_files: 1000}\nqueue.mem: {events: 4096, flush.min_events: 512, flush.timeout: 100ms}\nlogging.metrics.enabled: false\n", dir)
 }

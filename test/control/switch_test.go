@@ -258,6 +258,7 @@ const (
 // line arrives, once: the output is a file, which would show any line that is sent again.
 func TestSwitch(t *testing.T) {
 	a, dir := newLogapi(t), t.TempDir()
+	harness.Program(t, "podbeat") // built before anything is written
 	l := newLoad(t, 25)
 	p := harness.New(t, l.config(a, dir))
 	first := a.until(p, 0, allOn)

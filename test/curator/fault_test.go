@@ -103,7 +103,10 @@ func (s *scene) finishes(t *testing.T) {
 
 func both(t *testing.T, f func(t *testing.T, s *scene)) {
 	for _, major := range []int{7, 8} {
-		t.Run(fmt.Sprintf("Elasticsearch %d", major), func(t *testing.T) { f(t, newScene(t, major)) })
+		t.Run(fmt.Sprintf("Elasticsearch %d", major), func(t *testing.T) {
+			t.Parallel() // much of it is waiting, each for another server
+			f(t, newScene(t, major))
+		})
 	}
 }
 

@@ -153,8 +153,13 @@ func input(s harness.Stats, name string) int { return int(s["podbeat.journal.nod
 
 // drained says whether podbeat has read n entries and got rid of all they gave.
 func drained(s harness.Stats, n int) bool {
-	return s != nil && input(s, "read")+input(s, "gaps.seqnum") >= n && s["libbeat.pipeline.events.active"] == 0 &&
+	return s != nil && accounted(s) >= n && s["libbeat.pipeline.events.active"] == 0 &&
 		input(s, "acked") == input(s, "published")
+}
+
+// accounted are the entries of which podbeat says what became of them.
+func accounted(s harness.Stats) int {
+	return input(s, "read") + input(s, "gaps.seqnum") + input(s, "skipped.corrupt")
 }
 
 // done says whether the channel is closed.

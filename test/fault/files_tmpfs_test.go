@@ -44,6 +44,7 @@ func TestTmpfs(t *testing.T) {
 	}
 	p := harness.New(t, n.config())
 	memory.p = p
+	p.Wait("it has looked through all directories", n.looked)
 	ended := make(chan error, 1)
 	go func() { ended <- memory.live() }() // waited for below
 	n.run(t, p, 0)

@@ -177,8 +177,8 @@ func (l *live) wantAddedUp(t *testing.T, p *harness.Podbeat, first int) harness.
 	t.Helper()
 	p.Wait("every entry is delivered or in the gap", func(s harness.Stats) bool { return drained(s, l.entries-first) })
 	s := p.Stats()
-	if read, gaps := input(s, "read"), input(s, "gaps.seqnum"); read+gaps != l.entries-first {
-		t.Errorf("%d read + %d in gaps, want %d together", read, gaps, l.entries-first)
+	if read, gaps, corrupt := input(s, "read"), input(s, "gaps.seqnum"), input(s, "skipped.corrupt"); accounted(s) != l.entries-first {
+		t.Errorf("%d read + %d in gaps + %d corrupt, want %d together", read, gaps, corrupt, l.entries-first)
 	}
 	if read, published := input(s, "read"), input(s, "published"); read != published {
 		t.Errorf("%d read, %d published, want the same", read, published)

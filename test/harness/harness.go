@@ -21,7 +21,7 @@ import (
 )
 
 // patience is how long a podbeat may stand still before a wait gives up, and how long it may take to stop.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // Soak says whether the long forms of the tests are wanted: environment variable PODBEAT_SOAK=1.
 func Soak() bool { return os.Getenv("PODBEAT_SOAK") == "1" }
@@ -35,8 +35,9 @@ func Main(m *testing.M) int {
 // A Podbeat is one installation of podbeat: its configuration and state, and at times a process. Its methods
 // are for the goroutine of the test; what goes wrong ends the test.
 type Podbeat struct {
-	Dir      string // path.home; path.data is data in it, all processes' logs are in podbeat.log
-	Restarts int    // how often Wait may start the process again when it has ended by itself, as systemd does
+	Dir      string   // path.home; path.data is data in it, all processes' logs are in podbeat.log
+	Restarts int      // how often Wait may start the process again when it has ended by itself, as systemd does
+	By       []string // a program, with arguments, that Start has start podbeat: setpriv, prlimit
 
 	process
 	client *http.Client
@@ -96,8 +97,9 @@ func (p *Podbeat) Start() {
 		p.t.Fatal(err)
 	}
 	defer log.Close()
-	p.cmd = exec.Command(Program(p.t, "podbeat"), "-e", "-c", filepath.Join(p.Dir, "podbeat.yml"), "--path.home", p.Dir,
+	args := append(slices.Clone(p.By), Program(p.t, "podbeat"), "-e", "-c", filepath.Join(p.Dir, "podbeat.yml"), "--path.home", p.Dir,
 		"-E", "http.enabled=true", "-E", "http.host=unix://"+p.socket())
+	p.cmd = exec.Command(args[0], args[1:]...)
 	p.launch(p.cmd, log)
 }
 
@@ -165,7 +167,7 @@ func (s Stats) moving() Stats {
 }
 
 // Wait returns when the condition holds; what says in words what that is. The test fails if the process ends
-// before (but see Restarts), or does nothing for a minute.
+// before (but see Restarts), or does nothing for two minutes.
 func (p *Podbeat) Wait(what string, condition func(Stats) bool) {
 	p.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)

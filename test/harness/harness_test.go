@@ -30,12 +30,10 @@ setup.template.enabled: false
 	}
 	p.Start()
 	p.Wait("it answers", func(s Stats) bool { return s != nil })
+	p.Wait("its log has both starts", func(Stats) bool { return strings.Count(p.Log(), "podbeat start running") == 2 })
 	p.Term()
 	if p.Running() {
 		t.Error("podbeat still runs after its stop")
-	}
-	if n := strings.Count(p.Log(), "podbeat start running"); n != 2 {
-		t.Errorf("its log has %d starts, want 2", n)
 	}
 }
 

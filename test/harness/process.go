@@ -105,6 +105,14 @@ func (p *process) Kill9() {
 	p.end(syscall.SIGKILL)
 }
 
+// Signal sends the process a signal and does not wait for anything.
+func (p *process) Signal(signal syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(signal); err != nil {
+		p.t.Fatalf("cannot send %v to %s: %v", signal, p.name, err)
+	}
+}
+
 // Term asks the process to stop and waits until it has, without an error.
 func (p *process) Term() {
 	p.t.Helper()
@@ -123,6 +131,6 @@ func (p *process) end(signal syscall.Signal) {
 	select {
 	case <-p.exited:
 	case <-time.After(patience):
-		p.t.Fatalf("%s has not ended a minute after %v", p.name, signal)
+		p.t.Fatalf("%s has not ended %v after %v", p.name, patience, signal)
 	}
 }

@@ -1,229 +1,230 @@
-// Package k8s checks the manifests in _meta/k8s: by the types of the Kubernetes API, and by running the program as
-// they say.
 package k8s
 
 import (
-	"bytes"
-	"context"
+	"cmp"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
+	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
-
-	"github.com/podbeat/podbeat/test/services"
 )
 
-func TestMain(m *testing.M) { os.Exit(services.Main(m)) }
-
-// objects reads all manifests, each as what it says it is; what its type does not know is an error.
-func objects(t *testing.T) (config corev1.ConfigMap, secret corev1.Secret, cron batchv1.CronJob, deploy appsv1.Deployment) {
-	t.Helper()
-	files, err := filepath.Glob("../../_meta/k8s/curator-*.yaml")
-	if err != nil || len(files) != 3 {
-		t.Fatalf("manifests %v %v", files, err)
-	}
-	for _, name := range files {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, doc := range bytes.Split(text, []byte("\n---\n")) {
-			var kind struct{ Kind, APIVersion string }
-			if err := yaml.Unmarshal(doc, &kind); err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			to := map[string]any{"v1 ServiceAccount": &corev1.ServiceAccount{}, "v1 ConfigMap": &config, "v1 Secret": &secret, "batch/v1 CronJob": &cron, "apps/v1 Deployment": &deploy}[kind.APIVersion+" "+kind.Kind]
-			if to == nil {
-				t.Fatalf("%s: unknown kind %+v", name, kind)
-			}
-			if err := yaml.UnmarshalStrict(doc, to); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-		}
-	}
-	return config, secret, cron, deploy
+// renderings are what the chart makes of values, and the overlay and components that make the same, if any do.
+var renderings = []struct {
+	name       string
+	values     []string
+	overlay    string
+	components []string
+}{
+	{"kafka", nil, "kafka", nil},
+	{"direct", []string{"kafka.enabled=false"}, "direct", nil},
+	{"serve", []string{"curator.serve=true"}, "kafka", []string{"serve"}},
+	{"docker", []string{"podbeat.docker=true"}, "kafka", []string{"docker"}},
+	{"critical", []string{"podbeat.priorityClassName=system-node-critical"}, "kafka", []string{"critical"}},
+	{"journal-only", []string{"podbeat.journalOnly.enabled=true"}, "kafka", []string{"journal-only"}},
+	{"journalbeat", []string{"podbeat.journalbeatDir=/var/journalBeatContainerData"}, "kafka", []string{"journalbeat"}},
+	{"all components", []string{"kafka.enabled=false", "curator.serve=true", "podbeat.journalOnly.enabled=true", "podbeat.priorityClassName=system-node-critical"},
+		"direct", []string{"journal-only", "critical", "serve"}},
+	{"TLS and logins", []string{"elasticsearch.ca=true", "elasticsearch.hosts={https://es-1:9200,https://es-2:9200}", "kafka.tls=true", "kafka.mechanism=SCRAM-SHA-512", "kafka.topic=logs", "kafka.group=ours"}, "", nil},
+	{"TLS without Kafka", []string{"elasticsearch.ca=true", "kafka.enabled=false"}, "", nil},
+	{"another kubelet", []string{"podbeat.kubeletDir=/data/kubelet/", "podbeat.stateDir=/data/podbeat", "podbeat.seLinuxOptions.type=spc_t", "podbeat.nodeSelector.disk=ssd", "images.pullSecrets={registry}", "images.pullPolicy=Always"}, "", nil},
+	{"nothing but the nodes", []string{"kafka.enabled=false", "push.enabled=false", "logapi.enabled=false", "curator.enabled=false"}, "", nil},
+	{"no policies", []string{"networkPolicies.enabled=false", "logapi.publicUrl=https://logs.example.com/api", "logapi.region=eu", "logapi.replicas=3"}, "", nil},
 }
 
-// TestManifests: what the API would refuse, and what the programs must not be allowed.
+func chartOf(t *testing.T, values []string) []byte {
+	var args []string
+	for _, v := range values {
+		args = append(args, "--set", v)
+	}
+	return helm(t, args...)
+}
+
+// TestManifests holds every rendering against the API server's validation and our rules.
 func TestManifests(t *testing.T) {
-	config, secret, cron, deploy := objects(t)
-	job := cron.Spec.JobTemplate.Spec
-	if cron.Spec.ConcurrencyPolicy != batchv1.ForbidConcurrent || cron.Spec.StartingDeadlineSeconds == nil || job.ActiveDeadlineSeconds == nil ||
-		job.Template.Spec.RestartPolicy != corev1.RestartPolicyNever || cron.Spec.Schedule == "" {
-		t.Errorf("cron job %+v", cron.Spec)
-	}
-	for k, v := range deploy.Spec.Selector.MatchLabels {
-		if deploy.Spec.Template.Labels[k] != v {
-			t.Errorf("the selector %s=%s does not select the pods", k, v)
-		}
-	}
-	for name, pod := range map[string]corev1.PodSpec{"cron job": job.Template.Spec, "deployment": deploy.Spec.Template.Spec} {
-		yes := func(b *bool) bool { return b != nil && *b }
-		if p := pod.SecurityContext; !yes(p.RunAsNonRoot) || *p.RunAsUser == 0 || p.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault || pod.AutomountServiceAccountToken == nil || yes(pod.AutomountServiceAccountToken) {
-			t.Errorf("%s: pod may too much: %+v", name, p)
-		}
-		volumes := map[string]bool{}
-		for _, v := range pod.Volumes {
-			volumes[v.Name] = true
-			if v.ConfigMap != nil && v.ConfigMap.Name != config.Name || v.Secret != nil && v.Secret.SecretName != secret.Name {
-				t.Errorf("%s: volume %s is of something else", name, v.Name)
+	for _, r := range renderings {
+		t.Run(r.name, func(t *testing.T) {
+			texts := map[string][]byte{"chart": chartOf(t, r.values)}
+			if r.overlay != "" {
+				texts["overlay"] = kustomize(t, r.overlay, r.components...)
 			}
-		}
-		for _, c := range pod.Containers {
-			if s := c.SecurityContext; !yes(s.ReadOnlyRootFilesystem) || s.AllowPrivilegeEscalation == nil || yes(s.AllowPrivilegeEscalation) || len(s.Capabilities.Drop) != 1 || s.Capabilities.Drop[0] != "ALL" {
-				t.Errorf("%s: container may too much: %+v", name, s)
-			}
-			if c.Resources.Requests.Memory().IsZero() || c.Resources.Limits.Memory().IsZero() {
-				t.Errorf("%s: no resources", name)
-			}
-			for _, m := range c.VolumeMounts {
-				if !volumes[m.Name] || !m.ReadOnly {
-					t.Errorf("%s: mount %+v", name, m)
+			for from, text := range texts {
+				s := mustDecode(t, text)
+				if strings.HasPrefix(r.name, "TLS") { // which these settings want
+					for _, secret := range s.secrets {
+						secret.StringData["KAFKA_USERNAME"], secret.StringData["KAFKA_PASSWORD"], secret.StringData["ca.crt"] = "u", "p", "c"
+					}
+				}
+				for _, wrong := range check(s) {
+					t.Errorf("%s: %s", from, wrong)
+				}
+				levels, err := tool(t, text, "validate")
+				if err != nil {
+					t.Errorf("%s: %v", from, err)
+				}
+				lines := strings.Split(strings.TrimSpace(string(levels)), "\n")
+				if len(lines) != len(s.pods) {
+					t.Errorf("%s: %d pods, levels %q", from, len(s.pods), lines)
+				}
+				for _, line := range lines {
+					if strings.HasSuffix(line, " restricted") == strings.HasPrefix(line, "v1.DaemonSet ") {
+						t.Errorf("%s: level of the Pod Security Standards: %s", from, line)
+					}
 				}
 			}
-			for _, e := range c.Env {
-				if ref := e.ValueFrom.SecretKeyRef; ref.Name != secret.Name || secret.StringData[ref.Key] == "" {
-					t.Errorf("%s: %s is not in the secret", name, e.Name)
-				}
-			}
-		}
+		})
 	}
 }
 
-// prepare builds the program and lays out what the manifests mount, with the address of a real Elasticsearch. It
-// returns how to run a container.
-func prepare(t *testing.T, url string) func(c corev1.Container) *exec.Cmd {
+// TestValidate sees that the API server's validation refuses what it should.
+func TestValidate(t *testing.T) {
+	text := string(kustomize(t, "kafka"))
+	f := func(want, old, new string) {
+		t.Helper()
+		spoilt := strings.Replace(text, old, new, 1)
+		if spoilt == text {
+			t.Fatalf("there is no %q", old)
+		}
+		if _, err := tool(t, []byte(spoilt), "validate"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", new, err, want)
+		}
+	}
+	f(`unknown field "spec.template.spec.containers[0].imge"`, "image: podbeat/logapi:0.1.0", "imge: podbeat/logapi:0.1.0")
+	f("must be no more than 15 characters", "name: monitoring\n", "name: monitoring-of-logapi\n")
+	f("Not found: \"config\"", "name: config\n      - name: secrets", "name: confi\n      - name: secrets")
+	f("quantities must match", "memory: 1Gi", "memory: 1 GB")
+	f("maxUnavailable", "maxUnavailable: 10%", "maxUnavailable: 110%")
+	f("concurrencyPolicy", "concurrencyPolicy: Forbid", "concurrencyPolicy: Never")
+	f("Invalid value: \"30 2 * *\"", "30 2 * * *", "30 2 * *")
+	f("podSelector", "operator: In", "operator: Im")
+}
+
+// TestChart sees that the chart and the overlays make the same, object by object.
+func TestChart(t *testing.T) {
+	for _, r := range renderings {
+		if r.overlay == "" {
+			continue
+		}
+		t.Run(r.name, func(t *testing.T) {
+			chart, overlay := objects(t, chartOf(t, r.values)), objects(t, kustomize(t, r.overlay, r.components...))
+			delete(overlay, "Namespace/logging") // helm makes the namespace
+			for name := range overlay {
+				if chart[name] == nil {
+					t.Errorf("the chart lacks %s", name)
+				}
+			}
+			for name, got := range chart {
+				if want := overlay[name]; !reflect.DeepEqual(got, want) {
+					t.Errorf("%s of the chart:\n%s\nof the overlay:\n%s", name, pretty(got), pretty(want))
+				}
+			}
+			if len(overlay) < 15 {
+				t.Errorf("only %d objects", len(overlay))
+			}
+		})
+	}
+}
+
+// objects are those of a rendering by kind and name, lists of named things in the order of their names.
+func objects(t *testing.T, text []byte) map[string]map[string]any {
 	t.Helper()
-	config, secret, _, _ := objects(t)
-	dir := t.TempDir()
-	for name, text := range config.Data {
-		text = strings.ReplaceAll(text, "https://elasticsearch:9200", url)
-		text = strings.ReplaceAll(text, "        ca_certs: /etc/curator/tls/ca.crt\n", "")
-		text = strings.ReplaceAll(text, "    ca_certs: /etc/curator/tls/ca.crt\n", "")
-		// The disk of whoever tests may be full.
-		text = strings.ReplaceAll(text, "high: 85%, low: 80%", "high: 99.9%, low: 99.8%")
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+	found := map[string]map[string]any{}
+	for _, doc := range documents(text) {
+		var o map[string]any
+		if err := yaml.Unmarshal(doc, &o); err != nil {
 			t.Fatal(err)
 		}
+		sortNamed(o)
+		found[fmt.Sprint(o["kind"], "/", o["metadata"].(map[string]any)["name"])] = o
 	}
-	program := filepath.Join(dir, "curator")
-	if out, err := exec.Command("go", "build", "-o", program, "../../cmd/curator").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return func(c corev1.Container) *exec.Cmd {
-		var args []string
-		for _, a := range c.Args {
-			args = append(args, strings.ReplaceAll(a, "/etc/curator", dir))
+	return found
+}
+
+func sortNamed(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, each := range v {
+			sortNamed(each)
 		}
-		cmd := exec.Command(program, args...)
-		for _, e := range c.Env {
-			cmd.Env = append(cmd.Env, e.Name+"="+secret.StringData[e.ValueFrom.SecretKeyRef.Key])
+	case []any:
+		slices.SortStableFunc(v, func(a, b any) int { return cmp.Compare(nameOf(a), nameOf(b)) })
+		for _, each := range v {
+			sortNamed(each)
 		}
-		return cmd
 	}
 }
 
-// fill makes daily indices of a host, from 20 days ago to today.
-func fill(t *testing.T, url string) (names []string) {
-	t.Helper()
-	for d := 20; d >= 0; d-- {
-		name := "logstash-podbeat-node1_example_com-" + time.Now().UTC().AddDate(0, 0, -d).Format("2006.01.02")
-		services.Call(t, "PUT", url+"/"+name, `{"settings": {"number_of_replicas": 0}}`, 200)
-		t.Cleanup(func() {
-			req, _ := http.NewRequestWithContext(context.Background(), "DELETE", url+"/"+name, nil)
-			if resp, err := http.DefaultClient.Do(req); err == nil {
-				resp.Body.Close()
-			}
-		})
-		names = append(names, name)
-	}
-	return names
+func nameOf(v any) string {
+	m, _ := v.(map[string]any)
+	name, _ := m["name"].(string)
+	return name
 }
 
-// TestCronJob runs the container of the cron job as it stands there.
-func TestCronJob(t *testing.T) {
-	for _, major := range []int{7, 8} {
-		t.Run(fmt.Sprint(major), func(t *testing.T) {
-			url := services.Elasticsearch(t, major)
-			_, _, cron, _ := objects(t)
-			fill(t, url)
-			cmd := prepare(t, url)(cron.Spec.JobTemplate.Spec.Template.Spec.Containers[0])
-			cmd.Args = append(cmd.Args, "--max-delete-ratio", "1") // it is the first run, of three weeks
-			var stdout, stderr bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &stdout, &stderr
-			if err := cmd.Run(); err != nil {
-				t.Fatalf("%v\n%s%s", err, &stdout, &stderr)
-			}
-			left := strings.Fields(string(services.Call(t, "GET", url+"/_cat/indices/logstash-podbeat-*?h=index", "", 200)))
-			if len(left) != 8 { // seven whole days, and today
-				t.Errorf("%d indices are left: %v", len(left), left)
-			}
-			if n := strings.Count(stdout.String(), `"result":"ok"`); n != 13 {
-				t.Errorf("%d lines in the audit log: %s", n, &stdout)
-			}
-		})
-	}
+func pretty(v any) string {
+	text, _ := yaml.Marshal(v)
+	return string(text)
 }
 
-// TestServe starts the container of the deployment, asks it how it is, and stops it as Kubernetes does.
-func TestServe(t *testing.T) {
-	url := services.Elasticsearch(t, 8)
-	_, _, _, deploy := objects(t)
-	c := deploy.Spec.Template.Spec.Containers[0]
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// TestValues: a value that is misspelt, or of the wrong kind, is refused with its name.
+func TestValues(t *testing.T) {
+	f := func(value, want string) {
+		t.Helper()
+		_, err := tool(t, nil, "helm", "template", "podbeat", chart, "--kube-version", "1.33.0", "--set", value)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", value, err, want)
+		}
+	}
+	f("podbaet.docker=true", "podbaet")
+	f("podbeat.doker=true", "doker")
+	f("podbeat.docker=maybe", "docker")
+	f("kafka.hosts=scale-kafka-service:9092", "hosts")
+	f("kafka.hosts={}", "hosts")
+	f("kafka.mechanism=GSSAPI", "mechanism")
+	f("elasticsearch.hosts={elasticsearch:9200}", "hosts")
+	f("shipper.replicas=two", "replicas")
+	f("curator.at=2.30", "at")
+	f("podbeat.stateDir=podbeat", "stateDir")
+	f("logapi.prefix=api", "prefix")
+	f("podbeat.memoryLimit=800MB", "memoryLimit")
+	f("networkPolicies.kafkaPorts={0}", "kafkaPorts")
+
+	text, err := os.ReadFile(filepath.Join(chart, "values.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := l.Addr().String()
-	l.Close()
-	for i, a := range c.Args {
-		if a == ":9108" {
-			c.Args[i] = addr
-		}
-	}
-	cmd := prepare(t, url)(c)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
+	var values, schema map[string]any
+	if err := yaml.UnmarshalStrict(text, &values); err != nil {
 		t.Fatal(err)
 	}
-	defer cmd.Process.Kill()
-	get := func(path string) string {
-		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-			resp, err := http.Get("http://" + addr + path)
-			if err != nil {
-				continue
-			}
-			defer resp.Body.Close()
-			body, err := io.ReadAll(resp.Body)
-			if err == nil && resp.StatusCode == 200 {
-				return string(body)
-			}
-		}
-		return ""
-	}
-	if got := get(c.LivenessProbe.HTTPGet.Path); !strings.Contains(got, `"ok"`) {
-		t.Errorf("health: %q", got)
-	}
-	if got := get("/metrics"); !strings.Contains(got, "\ncurator_lease_held 0\n") {
-		t.Errorf("metrics: %q", got)
-	}
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if text, err = os.ReadFile(filepath.Join(chart, "values.schema.json")); err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("a stop ends with %v: %s", err, &out)
+	if err := yaml.UnmarshalStrict(text, &schema); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "", values, schema)
+}
+
+// same wants in the schema what is in the values, and nothing else.
+func same(t *testing.T, path string, values, schema map[string]any) {
+	t.Helper()
+	if schema["additionalProperties"] != false {
+		return // anything goes, such as in tolerations
+	}
+	properties, _ := schema["properties"].(map[string]any)
+	want, got := slices.Sorted(maps.Keys(values)), slices.Sorted(maps.Keys(properties))
+	if !slices.Equal(got, want) {
+		t.Errorf("the schema of %q has %v, the values have %v", path, got, want)
+	}
+	for name, v := range values {
+		if v, ok := v.(map[string]any); ok {
+			sub, _ := properties[name].(map[string]any)
+			same(t, path+"."+name, v, sub)
+		}
 	}
 }
