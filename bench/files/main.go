@@ -1,18 +1,18 @@
-// Command files measures podbeat's input emptydir beside filebeat 7.17.29's filestream: the same log files of
-// pods into the same sink, one after the other, in rotated order.
+// Command files measures podbeat's input emptydir beside other shippers that follow files: filebeat 7.17.29's filestream, rsyslog, syslog-ng
+// and fluent-bit. The same log files of pods go into the same sink, one shipper after the other, in rotated order.
 //
 //	go run ./bench/files -n 1000000 -rounds 3
 //
-// It prints a Markdown table of medians and keeps every run in build/bench/files.json. Files and binaries are
-// kept in build/bench too.
+// It prints a Markdown table of medians and keeps every run in build/bench/files.json, the table with versions and settings in
+// build/bench/files.md. Files and binaries are kept in build/bench too. fluent-bit is the one in PATH, or in PODBEAT_FLUENT_BIT.
 package main
 
 import (
 	"bufio"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/signal"
@@ -24,12 +24,12 @@ import (
 )
 
 func main() {
-	var b benchmark
+	b := benchmark{race: peer.Race{Name: "files"}}
 	flag.IntVar(&b.lines, "n", 1_000_000, "lines")
 	flag.IntVar(&b.files, "files", 50, "files, each of a pod of its own")
 	flag.IntVar(&b.race.Rounds, "rounds", 3, "runs of each shipper")
 	flag.StringVar(&b.race.Only, "only", "", "shippers to run, by the beginning of their names, separated by commas; empty runs all")
-	flag.DurationVar(&b.race.Timeout, "timeout", 15*time.Minute, "end a run after so long")
+	flag.DurationVar(&b.race.Timeout, "timeout", 5*time.Minute, "end a run after so long")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -48,7 +48,6 @@ func (b *benchmark) run(ctx context.Context) error {
 	if b.files < 1 || b.lines < b.files {
 		return fmt.Errorf("cannot write %d lines into %d files: want one line a file at least", b.lines, b.files)
 	}
-	b.race.Name = "files"
 	if err := b.race.Prepare(); err != nil {
 		return err
 	}
@@ -58,60 +57,14 @@ func (b *benchmark) run(ctx context.Context) error {
 	}
 	b.race.Vars = map[string]string{"PODS": dir}
 	b.race.Job = map[string]any{"lines": b.lines, "files": b.files}
-	results, err := b.race.Run(ctx, shippers(b.lines))
+	ships := b.race.Named(shippers(b.lines))
+	results, err := b.race.Run(ctx, ships)
 	if len(results) > 0 { // also of a benchmark that was interrupted
-		fmt.Print(peer.Table(b.lines, "lines", fmt.Sprintf("lines in %d files", b.files), results))
-		fmt.Print("\nMedians of the clean runs; a run is clean when every line is in the sink. Peak is resident memory, heap is without files.\n")
+		err = errors.Join(err, b.race.Write(peer.Table(b.lines, "lines", fmt.Sprintf("lines in %d files", b.files), results)+`
+Medians of the clean runs; a run is clean when every line is in the sink, by its number. Each document has the line, the file and the time.
+Peak is resident memory, heap is without files. The sink runs beside, on the same cores. `+peer.Noise(results), ships))
 	}
 	return err
-}
-
-const podbeatConfig = `
-podbeat.inputs:
-- type: emptydir
-  id: pods
-  paths: ["${PODS}/*/volumes/kubernetes.io~empty-dir/applog-*/*.log"]
-`
-
-const filebeatConfig = `
-filebeat.inputs:
-- type: filestream
-  id: pods
-  paths: ["${PODS}/*/volumes/kubernetes.io~empty-dir/applog-*/*.log"]
-`
-
-const output = `
-output.elasticsearch.hosts: ["${SINK}"]
-setup.template.enabled: false
-setup.ilm.enabled: false
-logging.level: warning
-`
-
-const (
-	large = `
-output.elasticsearch.bulk_max_size: 2048
-queue.mem: {events: 16384, flush.min_events: 2048, flush.timeout: 1s}
-`
-	plain = large + `
-output.elasticsearch.compression_level: 0
-`
-)
-
-// shippers are all there are. The first is what the others are compared with.
-func shippers(lines int) (all []peer.Shipper) {
-	for _, program := range []peer.Shipper{
-		{Label: "podbeat", Binary: "podbeat", Args: []string{"./cmd/podbeat"}, Config: podbeatConfig + output},
-		{Label: "filebeat 7.17.29", Binary: "filebeat", Module: "bench/filebeat", Args: []string{"-tags", "withjournald", "."}, Config: filebeatConfig + output},
-	} {
-		for _, setting := range []struct{ label, config string }{{"defaults", ""}, {"bulk 2048", large}, {"bulk 2048, no gzip", plain}} {
-			s := program
-			s.Label += " " + setting.label
-			s.Config += setting.config
-			s.Docs, s.Tokens = int64(lines), lines
-			all = append(all, s)
-		}
-	}
-	return all
 }
 
 // write makes the files unless they are there already, and reads them once, so that the first shipper finds
@@ -136,18 +89,7 @@ func write(dir string, lines, files int) error {
 	if err != nil {
 		return err
 	}
-	for _, path := range paths {
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(io.Discard, f)
-		f.Close()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return peer.Warm(paths...)
 }
 
 // writeFile writes the lines with the tokens from … to-1 as one pod's log.

@@ -1,65 +1,53 @@
 package main
 
 import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/podbeat/podbeat/bench/journalgen"
+	"github.com/podbeat/podbeat/bench/nodejournal"
 	"github.com/podbeat/podbeat/bench/peer"
-	"github.com/podbeat/podbeat/bench/sink"
 )
 
-func result(label, note string, seconds, cpu float64, doubled int64) peer.Result {
-	return peer.Result{Label: label, Note: note, Seconds: seconds, UserSeconds: cpu, PeakMiB: 100 * seconds, PeakAnonMiB: 10 * seconds,
-		Sink: sink.Stats{Docs: 900, DoubledSeqs: doubled}}
-}
-
-func TestTable(t *testing.T) {
-	got := table(expectation{Entries: 1000, Messages: 990, Pause: make([]int, 90)}, []peer.Result{
-		result("a", "", 1, 0.01, 0),
-		result("b", "", 2, 0.04, 5),
-		result("c", "stalled", 9, 9, 9),
-		result("a", "", 3, 0.05, 0),
-		result("b", "stalled", 9, 9, 9),
-		result("a", "", 2, 0.02, 0),
-		result("b", "", 4, 0.06, 7),
-	})
-	want := `| 1000 journal entries → sink | entries/s | CPU s per million entries | CPU, first = 1 | peak MiB (heap) | documents | doubled | clean runs |
-|---|---|---|---|---|---|---|---|
-| a | 500 | 20.0 | 1.00 | 200 (20) | 900 | 0 | 3 of 3 |
-| b | 375 | 50.0 | 2.50 | 300 (30) | 900 | 7 | 2 of 3 |
-| c | stalled | | | | | | 0 of 1 |
-`
-	if !strings.HasPrefix(got, want) {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
-	if !strings.Contains(got, "1000 entries are\n990 messages") || !strings.Contains(got, "drops the 90 of pause") {
-		t.Errorf("the note has not the journal's figures:\n%s", got)
-	}
-}
-
-func TestVerify(t *testing.T) {
-	e := expectation{Messages: 5, Pause: []int{1, 3}}
-	f := func(missing []int, dropsPause, want bool) {
-		t.Helper()
-		if err := e.verify(missing, dropsPause); (err == nil) != want {
-			t.Errorf("%v missing, drops pause %t: %v", missing, dropsPause, err)
+func TestShippers(t *testing.T) {
+	j := &nodejournal.Journal{Entries: 12, Messages: 10, Pause: []int{1, 3}}
+	var labels []string
+	for i, s := range shippers(j) {
+		if slices.Contains(labels, s.Label) {
+			t.Errorf("two are called %q", s.Label)
+		}
+		labels = append(labels, s.Label)
+		if podbeat := strings.HasPrefix(s.Label, "podbeat"); podbeat && (s.Docs != 8 || len(s.Absent) != 2 || s.Untold != 0) ||
+			!podbeat && (s.Docs != 10 || s.Absent != nil || s.Untold != 2) || s.Tokens != 10 {
+			t.Errorf("%s: %d documents, %v absent of %d", s.Label, s.Docs, s.Absent, s.Tokens)
+		}
+		if !strings.Contains(s.Config, "${JOURNAL}") && s.Program.Name != "rsyslog" && s.Program.Name != "syslog-ng" { // those have it by openjournal
+			t.Errorf("%d: %s does not read the journal", i, s.Label)
 		}
 	}
-	f([]int{1, 3}, true, true)
-	f([]int{1, 2}, true, false) // as many, but others
-	f([]int{1}, true, false)
-	f(nil, true, false)
-	f(nil, false, true)
-	f([]int{1, 3}, false, false)
 }
 
-func TestFingerprintFollowsTheGenerator(t *testing.T) {
-	o := journalgen.Defaults(5000)
-	other := o
-	other.Pause = 0.2
-	first, again, another := fingerprint(o), fingerprint(o), fingerprint(other)
-	if first != again || first == another {
-		t.Errorf("%08x, again %08x, and another %08x", first, again, another)
+// The small form of what `go tool mage bench` runs, with podbeat alone.
+func TestPodbeatIsThereWithEverything(t *testing.T) {
+	b := benchmark{entries: 3000, race: peer.Race{Name: "journal-test", Rounds: 1, Only: "podbeat: defaults", Timeout: 2 * time.Minute}}
+	if err := b.run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(b.race.Build, "journal-test.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	if len(lines) < 3 || !strings.HasPrefix(lines[2], "| podbeat: defaults | ") || !strings.HasSuffix(lines[2], " | 1 of 1 |") {
+		t.Errorf("no clean run in\n%s", text)
+	}
+	for _, want := range []string{"the 3000 entries are ", "Versions: podbeat version ", "settings</summary>", "type: journal"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
 	}
 }

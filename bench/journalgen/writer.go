@@ -116,10 +116,18 @@ func (w *Writer) Append(entry []byte) error {
 	return nil
 }
 
-// Sync returns when all entries appended so far can be read from the file.
-func (w *Writer) Sync() error {
+// Flush hands over all entries appended so far; they are in the file a moment later.
+func (w *Writer) Flush() error {
 	if err := w.buf.Flush(); err != nil {
 		return fmt.Errorf("cannot write journal %q: %w", w.path(), err)
+	}
+	return nil
+}
+
+// Sync returns when all entries appended so far can be read from the file.
+func (w *Writer) Sync() error {
+	if err := w.Flush(); err != nil {
+		return err
 	}
 	for deadline := time.Now().Add(syncTimeout); ; time.Sleep(time.Millisecond) {
 		h, err := ReadHeader(w.path())
@@ -183,8 +191,8 @@ func (w *Writer) Feed(ctx context.Context, g *Generator, perSecond, perFile int)
 		if ahead < 5*time.Millisecond {
 			continue
 		}
-		if err := w.buf.Flush(); err != nil {
-			return fmt.Errorf("cannot write journal %q: %w", w.path(), err)
+		if err := w.Flush(); err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():

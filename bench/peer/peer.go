@@ -22,10 +22,12 @@ import (
 type Run struct {
 	Label   string
 	Command []string
+	Env     []string      // beside this process's
 	Dir     string        // working directory; empty is this process's
 	Log     string        // file for its stdout and stderr; empty throws them away
 	Sink    string        // base URL of the sink, which the run resets
 	Docs    int64         // documents with different tokens to wait for
+	Untold  int64         // documents without a token to wait for
 	Timeout time.Duration // for the whole run
 	Stall   time.Duration // give up when nothing has come for so long; also before the first document
 }
@@ -34,6 +36,8 @@ type Run struct {
 type Result struct {
 	Label         string
 	Note          string  `json:",omitempty"` // why it is not a clean run
+	Wanted        int64   // documents with different tokens that the run waited for
+	Lost          int     // tokens that were to arrive and did not
 	FirstSeconds  float64 // until the first bulk request
 	Seconds       float64 // until the last document was stored
 	DocsPerSecond float64 // over Seconds
@@ -52,7 +56,7 @@ func (r Result) CPUSeconds() float64 { return r.UserSeconds + r.SystemSeconds }
 
 // The pace at which the sink is asked, and the tree's memory is looked at.
 const (
-	pollEvery   = 50 * time.Millisecond
+	pollEvery   = 100 * time.Millisecond
 	sampleEvery = 4 // polls
 	stopWithin  = 20 * time.Second
 )
@@ -62,13 +66,14 @@ const (
 func (r Run) Start(ctx context.Context) (res Result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
-	res.Label = r.Label
+	res.Label, res.Wanted = r.Label, r.Docs
 	res.CalibrationMs = calibrate() / 2
 	if err := r.ask(ctx, http.MethodPost, "/_sink/reset", nil); err != nil {
 		return res, err
 	}
 	cmd := exec.Command(r.Command[0], r.Command[1:]...)
 	cmd.Dir = r.Dir
+	cmd.Env = append(os.Environ(), r.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if r.Log != "" {
 		f, err := os.Create(r.Log)
@@ -128,7 +133,7 @@ func (r Run) watch(ctx context.Context, pid int, ended <-chan error, res *Result
 		if err := r.ask(ctx, http.MethodGet, "/_sink/stats", &st); err != nil {
 			continue // the sink is busy, or ctx is done
 		}
-		if st.UniqueSeqs >= r.Docs {
+		if st.UniqueSeqs >= r.Docs && st.WithoutSq >= r.Untold {
 			return false
 		}
 		if st.Docs != last {

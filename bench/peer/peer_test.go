@@ -96,24 +96,6 @@ func TestSaysWhyItIsNoCleanRun(t *testing.T) {
 	f(99, "end", "ended by itself: exit status 3")
 }
 
-func TestShippersByName(t *testing.T) {
-	f := func(only, want string) {
-		t.Helper()
-		r := Race{Only: only}
-		var labels []string
-		for _, s := range r.named([]Shipper{{Label: "podbeat"}, {Label: "filebeat 7.17.29 defaults"}, {Label: "filebeat 7.17.29 bulk 2048"}}) {
-			labels = append(labels, s.Label)
-		}
-		if got := strings.Join(labels, "; "); got != want {
-			t.Errorf("-only %q: %s, want %s", only, got, want)
-		}
-	}
-	f("", "podbeat; filebeat 7.17.29 defaults; filebeat 7.17.29 bulk 2048")
-	f("podbeat", "podbeat")
-	f("filebeat 7.17.29 d,podbeat", "podbeat; filebeat 7.17.29 defaults")
-	f("logstash", "")
-}
-
 func TestParseStat(t *testing.T) {
 	f := func(in string, want process, wantOK bool) {
 		t.Helper()

@@ -1,7 +1,6 @@
 package peer
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,27 +19,31 @@ import (
 
 // A Race runs shippers with the same job one after the other, in rotated order, into the same sink.
 type Race struct {
-	Name    string // of the file with all results, build/bench/NAME.json
+	Name    string // of the files with all results, build/bench/NAME.json and NAME.md
 	Root    string // of the module, see Prepare
 	Build   string // build/bench in it
 	Rounds  int
 	Only    string            // shippers to run, by the beginning of their labels, separated by commas; empty runs all
-	Vars    map[string]string // ${NAME} in configurations; ${SINK} and ${HOME} are filled in anyway
+	Vars    map[string]string // ${NAME} in configurations; ${SINK}, ${PORT} and ${HOME} are filled in anyway
 	Job     map[string]any    // what the job is, for the file with the results
 	Timeout time.Duration     // for one run
 }
 
 // A Shipper is a program with a configuration.
 type Shipper struct {
-	Label  string
-	Binary string   // in build/bench
-	Module string   // directory below the root of the module that it is built from
-	Args   []string // of go build
-	Config string
-	Docs   int64                     // documents with different tokens that it has to send
-	Tokens int                       // tokens that there are
-	Verify func(missing []int) error // says whether these are those that were to stay away; nil wants none
+	Label   string
+	Program *Program
+	Config  string
+	Docs    int64 // documents with different tokens that it has to send
+	Untold  int64 // documents without a token that it has to send
+	Tokens  int   // tokens that there are
+	Absent  []int // those that are to stay away, in order
 }
+
+const (
+	stall = time.Minute // of a shipper that will not go on
+	tries = 2           // failed runs after which a shipper is not run again
+)
 
 // Prepare finds the module and makes build/bench.
 func (r *Race) Prepare() error {
@@ -56,17 +59,15 @@ func (r *Race) Prepare() error {
 	return os.WriteFile(filepath.Join(r.Build, ".gitignore"), []byte("*\n"), 0o644)
 }
 
-// Run builds the shippers that are to run and runs them all. Also of a race that was interrupted it
-// gives, and keeps, the results there are.
+// Run prepares the shippers that are to run and runs them all. One that cannot be had here, or that fails, has results
+// with a Note. Also of a race that was interrupted Run gives, and keeps, the results there are.
 func (r *Race) Run(ctx context.Context, all []Shipper) (results []Result, err error) {
-	ships := r.named(all)
+	ships := r.Named(all)
 	if len(ships) == 0 {
 		return nil, fmt.Errorf("no shipper's name begins with %q", r.Only)
 	}
 	for _, s := range ships {
-		if err := r.compile(ctx, s); err != nil {
-			return nil, err
-		}
+		s.Program.prepare(ctx, r)
 	}
 	sk, url, closeSink, err := serve()
 	if err != nil {
@@ -78,18 +79,24 @@ func (r *Race) Run(ctx context.Context, all []Shipper) (results []Result, err er
 			err = errors.Join(err, r.keep(results))
 		}
 	}()
+	failed := map[string]int{}
 	for round := range r.Rounds {
 		for i := range ships {
 			s := ships[(i+round)%len(ships)]
+			if failed[s.Label] == tries || round > 0 && s.Program.err != nil {
+				continue
+			}
 			res, err := r.ship(ctx, s, url)
-			if err == nil {
-				err = ctx.Err()
+			if ctx.Err() != nil {
+				return results, ctx.Err()
 			}
 			if err != nil {
-				return results, err
+				res = Result{Label: s.Label, Wanted: s.Docs, Note: err.Error()}
+			} else {
+				s.verify(&res, sk.Missing(s.Tokens))
 			}
-			if err := s.verify(sk.Missing(s.Tokens)); err != nil && res.Note == "" {
-				res.Note = err.Error()
+			if res.Note != "" {
+				failed[s.Label]++
 			}
 			results = append(results, res)
 			fmt.Fprintln(os.Stderr, line(round, res))
@@ -98,37 +105,33 @@ func (r *Race) Run(ctx context.Context, all []Shipper) (results []Result, err er
 	return results, nil
 }
 
-func (s Shipper) verify(missing []int) error {
-	switch {
-	case s.Verify != nil:
-		return s.Verify(missing)
-	case len(missing) > 0:
-		return fmt.Errorf("%d documents did not arrive", len(missing))
+// verify compares what never arrived with what was to stay away.
+func (s Shipper) verify(res *Result, missing []int) {
+	stayed := 0
+	for _, token := range missing {
+		if _, ok := slices.BinarySearch(s.Absent, token); ok {
+			stayed++
+		}
 	}
-	return nil
+	res.Lost = len(missing) - stayed
+	if more := len(s.Absent) - stayed; res.Note == "" && (res.Lost > 0 || more > 0) {
+		res.Note = fmt.Sprintf("%d did not arrive, %d arrived that were to stay away", res.Lost, more)
+	}
+	if n := res.Sink.WithoutSq; res.Note == "" && n != s.Untold {
+		res.Note = fmt.Sprintf("%d documents without a number arrived, not %d", n, s.Untold)
+	}
 }
 
-// named are the shippers that Only names.
-func (r *Race) named(all []Shipper) []Shipper {
+// Named are the shippers that Only names.
+func (r *Race) Named(all []Shipper) []Shipper {
 	return slices.DeleteFunc(slices.Clone(all), func(s Shipper) bool {
 		return !slices.ContainsFunc(strings.Split(r.Only, ","), func(o string) bool { return strings.HasPrefix(s.Label, o) })
 	})
 }
 
-// compile builds a shipper; the go command knows when there is nothing to do.
-func (r *Race) compile(ctx context.Context, s Shipper) error {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-o", filepath.Join(r.Build, s.Binary)}, s.Args...)...)
-	cmd.Dir = filepath.Join(r.Root, s.Module)
-	cmd.Stderr = os.Stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("cannot build %s: %w", s.Binary, err)
-	}
-	return nil
-}
-
 // serve starts a sink that does as little as it can: its CPU is the machine's too.
 func serve() (s *sink.Sink, url string, stop func() error, err error) {
-	s = sink.New(sink.Options{License: true, Unchecked: true})
+	s = sink.New(sink.Options{License: true, Unchecked: true, Zstd: true})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, "", nil, err
@@ -140,35 +143,58 @@ func serve() (s *sink.Sink, url string, stop func() error, err error) {
 
 // ship runs one shipper from nothing: an empty home, no position.
 func (r *Race) ship(ctx context.Context, s Shipper, sinkURL string) (Result, error) {
-	home := filepath.Join(r.Build, "run", s.Binary)
+	if s.Program.err != nil {
+		return Result{}, s.Program.err
+	}
+	home := filepath.Join(r.Build, "run", r.Name, s.Program.Name)
 	if err := os.RemoveAll(home); err != nil {
 		return Result{}, err
 	}
 	if err := os.MkdirAll(home, 0o755); err != nil {
 		return Result{}, err
 	}
-	config := filepath.Join(home, "config.yml")
-	text := strings.NewReplacer("${SINK}", sinkURL, "${HOME}", home).Replace(s.Config)
-	for name, value := range r.Vars {
-		text = strings.ReplaceAll(text, "${"+name+"}", value)
-	}
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	config := filepath.Join(home, s.Program.Config)
+	fill := r.filler("SINK", sinkURL, "PORT", sinkURL[strings.LastIndexByte(sinkURL, ':')+1:], "HOME", home, "CONFIG", config)
+	if err := os.WriteFile(config, []byte(fill(s.Config)[0]), 0o600); err != nil {
 		return Result{}, err
 	}
 	return Run{
 		Label:   s.Label,
-		Command: []string{filepath.Join(r.Build, s.Binary), "-e", "-c", config, "--path.home", home},
+		Command: append([]string{s.Program.path}, fill(s.Program.Args...)...),
+		Env:     fill(s.Program.Env...),
 		Dir:     home,
 		Log:     filepath.Join(home, "log"),
 		Sink:    sinkURL,
 		Docs:    s.Docs,
+		Untold:  s.Untold,
 		Timeout: r.Timeout,
-		Stall:   time.Minute,
+		Stall:   stall,
 	}.Start(ctx)
 }
 
+// filler puts values in the place of ${NAME}: the race's, and those given, a name and its value in turn.
+func (r *Race) filler(more ...string) func(texts ...string) []string {
+	var pairs []string
+	for name, value := range r.Vars {
+		pairs = append(pairs, "${"+name+"}", value)
+	}
+	for i := 0; i < len(more); i += 2 {
+		pairs = append(pairs, "${"+more[i]+"}", more[i+1])
+	}
+	replacer := strings.NewReplacer(pairs...)
+	return func(texts ...string) []string {
+		filled := make([]string, len(texts))
+		for i, text := range texts {
+			filled[i] = replacer.Replace(text)
+		}
+		return filled
+	}
+}
+
 func (r *Race) keep(results []Result) error {
-	text, err := json.MarshalIndent(map[string]any{"time": time.Now().UTC().Format(time.RFC3339), "job": r.Job, "runs": results}, "", "  ")
+	text, err := json.MarshalIndent(map[string]any{
+		"time": time.Now().UTC().Format(time.RFC3339), "machine": Machine(), "job": r.Job, "runs": results,
+	}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -176,56 +202,7 @@ func (r *Race) keep(results []Result) error {
 }
 
 func line(round int, r Result) string {
-	return fmt.Sprintf("round %d  %-36s %6.1f s  %6.1f CPU s  %4.0f MiB  %d documents, %d different, %d doubled  others %.1f s, stolen %.1f s, calibration %.0f ms  %s",
+	return fmt.Sprintf("round %d  %-36s %6.1f s  %6.1f CPU s  %4.0f MiB  %d documents, %d different, %d doubled  sink %.1f s, others %.1f s, stolen %.1f s, calibration %.0f ms  %s",
 		round+1, r.Label, r.Seconds, r.CPUSeconds(), r.PeakMiB, r.Sink.Docs, r.Sink.UniqueSeqs, r.Sink.DoubledSeqs,
-		r.OtherSeconds, r.StealSeconds, r.CalibrationMs, r.Note)
-}
-
-// Table writes the medians of each shipper's clean runs in Markdown. Rates and CPU are counted by n, the pieces
-// of work that all shippers had, for they may make different documents of them: n lines of the unit "lines", as "lines in 50 files".
-func Table(n int, unit, of string, results []Result) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "| %d %s → sink | %s/s | CPU s per million %[3]s | CPU, first = 1 | peak MiB (heap) | documents | doubled | clean runs |\n", n, of, unit)
-	b.WriteString("|---|---|---|---|---|---|---|---|\n")
-	var labels []string
-	runs := map[string][]Result{}
-	for _, r := range results {
-		if runs[r.Label] == nil {
-			labels = append(labels, r.Label)
-		}
-		runs[r.Label] = append(runs[r.Label], r)
-	}
-	first := 0.0
-	for i, label := range labels {
-		all := runs[label]
-		clean := slices.DeleteFunc(slices.Clone(all), func(r Result) bool { return r.Note != "" })
-		if len(clean) == 0 {
-			fmt.Fprintf(&b, "| %s | %s | | | | | | 0 of %d |\n", label, all[0].Note, len(all))
-			continue
-		}
-		cpu := median(clean, func(r Result) float64 { return r.CPUSeconds() * 1e6 / float64(n) })
-		ratio := "–"
-		if i == 0 {
-			first = cpu
-		}
-		if first > 0 {
-			ratio = fmt.Sprintf("%.2f", cpu/first)
-		}
-		worst := slices.MaxFunc(clean, func(a, b Result) int { return cmp.Compare(a.Sink.DoubledSeqs, b.Sink.DoubledSeqs) })
-		fmt.Fprintf(&b, "| %s | %.0f | %.1f | %s | %.0f (%.0f) | %d | %d | %d of %d |\n", label,
-			median(clean, func(r Result) float64 { return float64(n) / r.Seconds }), cpu, ratio,
-			median(clean, func(r Result) float64 { return r.PeakMiB }),
-			median(clean, func(r Result) float64 { return r.PeakAnonMiB }),
-			clean[0].Sink.Docs, worst.Sink.DoubledSeqs, len(clean), len(all))
-	}
-	return b.String()
-}
-
-func median(runs []Result, of func(Result) float64) float64 {
-	v := make([]float64, len(runs))
-	for i, r := range runs {
-		v[i] = of(r)
-	}
-	slices.Sort(v)
-	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+		r.Sink.CPUSeconds, r.OtherSeconds, r.StealSeconds, r.CalibrationMs, r.Note)
 }

@@ -25,6 +25,7 @@ func main() {
 	flag.BoolVar(&o.License, "license", false, "answer GET /_license, as filebeat 7.17 wants")
 	flag.BoolVar(&o.IDs, "ids", false, "keep every index and _id; create of a known one is a 409")
 	flag.BoolVar(&o.Unchecked, "unchecked", false, "do not check that documents are JSON")
+	flag.BoolVar(&o.Zstd, "zstd", false, "take bodies packed by zstd")
 	flag.Int64Var(&o.MaxBody, "max-body", 0, "bytes of a bulk body beyond which it is a 413; 0 is any")
 	flag.Uint64Var(&o.Seed, "seed", 0, "seed of the faults")
 	f := &o.Faults

@@ -2,7 +2,6 @@ package sink
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,12 +14,33 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 )
 
 // maxBody bounds a bulk body whatever the options say.
 const maxBody = 1 << 30
 
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+// Kept between requests: a sink that collects garbage takes the CPU of the shipper that it measures.
+var (
+	scratches = sync.Pool{New: func() any { return new(scratch) }}
+	inflaters = sync.Pool{New: func() any { return new(gzip.Reader) }}
+	unpackers = sync.Pool{New: func() any {
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBody))
+		if err != nil {
+			panic(err) // the options are right
+		}
+		return d
+	}}
+)
+
+// A scratch is what a bulk request needs room for.
+type scratch struct {
+	packed, body bytes.Buffer
+	items        []item
+	answer       answer
+}
 
 // The fates of a bulk request.
 type fate int
@@ -60,10 +80,9 @@ func (s *Sink) bulk(w http.ResponseWriter, r *http.Request) {
 		hangUp(w)
 		return
 	}
-	in := buffers.Get().(*bytes.Buffer)
-	defer buffers.Put(in)
-	in.Reset()
-	wire, err := s.readBody(in, r)
+	sc := scratches.Get().(*scratch)
+	defer scratches.Put(sc)
+	wire, err := s.readBody(sc, r)
 	switch {
 	case errors.Is(err, errTooLarge):
 		s.count(&s.stats.Requests413)
@@ -85,8 +104,9 @@ func (s *Sink) bulk(w http.ResponseWriter, r *http.Request) {
 	if parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/"); len(parts) > 1 {
 		index = parts[0]
 	}
-	answer := answer{terse: strings.Contains(r.URL.Query().Get("filter_path"), "items.*.")}
-	docs, err := s.store(in.Bytes(), index, faults, &answer)
+	out := &sc.answer
+	*out = answer{b: out.b[:0], terse: strings.Contains(r.URL.Query().Get("filter_path"), "items.*.")}
+	docs, err := s.store(sc, index, faults)
 	if err != nil {
 		fail(w, http.StatusBadRequest, "illegal_argument_exception", err.Error())
 		return
@@ -101,45 +121,78 @@ func (s *Sink) bulk(w http.ResponseWriter, r *http.Request) {
 		hangUp(w)
 		return
 	}
-	body := fmt.Appendf(nil, `{"took":%d,"errors":%t,"items":[`, time.Since(begun).Milliseconds(), answer.errors)
-	body = append(append(body, answer.b...), "]}"...)
+	head := fmt.Appendf(nil, `{"took":%d,"errors":%t,"items":[`, time.Since(begun).Milliseconds(), out.errors)
+	out.b = append(out.b, "]}"...)
+	n := len(head) + len(out.b)
 	if fate == truncateAfter {
-		body = body[:len(body)/2]
+		n /= 2
 	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.Write(body)
+	w.Header().Set("Content-Length", strconv.Itoa(n))
+	w.Write(head[:min(n, len(head))])
+	w.Write(out.b[:max(0, n-len(head))])
 }
 
 var errTooLarge = errors.New("body is too large")
 
-func (s *Sink) readBody(in *bytes.Buffer, r *http.Request) (wire int64, err error) {
+// readBody reads a body into sc.body, unpacked.
+func (s *Sink) readBody(sc *scratch, r *http.Request) (wire int64, err error) {
 	limit := s.opts.MaxBody
 	if limit <= 0 || limit > maxBody {
 		limit = maxBody
 	}
-	counted := &countingReader{r: r.Body}
-	var body io.Reader = counted
-	if r.Header.Get("Content-Encoding") == "gzip" {
-		if body, err = gzip.NewReader(counted); err != nil {
-			return 0, err
-		}
-	} else if r.ContentLength > limit {
+	in := &sc.body
+	encoding := r.Header.Get("Content-Encoding")
+	packed := encoding == "gzip" || encoding == "zstd" && s.opts.Zstd
+	if packed {
+		in = &sc.packed // unpacking is faster out of memory
+	}
+	in.Reset()
+	if n := r.ContentLength; n > limit {
 		return 0, errTooLarge
-	} else if r.ContentLength > 0 {
-		in.Grow(int(r.ContentLength) + bytes.MinRead)
+	} else if n > 0 {
+		in.Grow(int(n) + bytes.MinRead)
 	}
-	n, err := in.ReadFrom(io.LimitReader(body, limit+1))
-	if n > limit {
-		// The rest is read so that the client sees the answer rather than a broken pipe.
-		io.Copy(io.Discard, io.LimitReader(r.Body, maxBody))
-		return counted.n, errTooLarge
+	if wire, err = in.ReadFrom(io.LimitReader(r.Body, limit+1)); err != nil || wire <= limit && !packed {
+		return wire, err
 	}
-	return counted.n, err
+	if packed && wire <= limit {
+		if n, err := unpack(&sc.body, sc.packed.Bytes(), encoding, limit+1); n <= limit {
+			return wire, err
+		}
+	}
+	// The rest is read so that the client sees the answer rather than a broken pipe.
+	io.Copy(io.Discard, io.LimitReader(r.Body, maxBody))
+	return wire, errTooLarge
 }
 
-// An action is a line of a bulk body that says what to do.
+// unpack writes what is packed into out, no more than limit bytes of it, and says how much that was.
+func unpack(out *bytes.Buffer, packed []byte, encoding string, limit int64) (n int64, err error) {
+	out.Reset()
+	var r io.Reader
+	if encoding == "zstd" {
+		z := unpackers.Get().(*zstd.Decoder)
+		defer unpackers.Put(z)
+		r, err = z, z.Reset(bytes.NewReader(packed))
+	} else {
+		z := inflaters.Get().(*gzip.Reader)
+		defer inflaters.Put(z)
+		r, err = z, z.Reset(bytes.NewReader(packed))
+	}
+	if err != nil {
+		return 0, err
+	}
+	return out.ReadFrom(io.LimitReader(r, limit))
+}
+
+// An action is a line of a bulk body that says what to do. It shares the body's memory.
 type action struct {
-	op, index, id string
+	op, index, id []byte
+}
+
+// An item is an action with its document.
+type item struct {
+	action
+	doc []byte
 }
 
 func parseAction(line []byte, index string) (action, error) {
@@ -158,57 +211,79 @@ func parseAction(line []byte, index string) (action, error) {
 			if m.Index == "" {
 				m.Index = index
 			}
-			return action{op, m.Index, m.ID}, nil
+			return action{[]byte(op), []byte(m.Index), []byte(m.ID)}, nil
 		}
 	}
 	return action{}, fmt.Errorf("cannot read action %.200q: want one create or index", line)
 }
 
-// plainAction reads what shippers send, {"create":{"_index":"x","_id":"y"}}, without the cost of a
-// whole JSON parser, and leaves everything else to that.
+// plainAction reads what shippers send, {"create":{"_index":"x","_id":"y"}} with a space here and there, without
+// the cost of a whole JSON parser, and leaves everything else to that.
 func plainAction(line []byte, index string) (a action, ok bool) {
-	rest, ok := bytes.CutPrefix(line, []byte(`{"`))
-	if !ok || bytes.IndexByte(line, '\\') >= 0 || bytes.IndexByte(line, ' ') >= 0 {
+	if bytes.IndexByte(line, '\\') >= 0 {
 		return a, false
 	}
-	op, rest, ok := bytes.Cut(rest, []byte(`":{`))
-	a = action{op: string(op), index: index}
-	if !ok || a.op != "create" && a.op != "index" {
+	p := plain(line)
+	a.index = []byte(index)
+	if !p.skip('{') {
 		return a, false
 	}
-	for !bytes.Equal(rest, []byte("}}")) {
-		var key, value []byte
-		rest = bytes.TrimPrefix(rest, []byte(","))
-		if rest, ok = bytes.CutPrefix(rest, []byte(`"`)); !ok {
+	if a.op, ok = p.text(); !ok || string(a.op) != "create" && string(a.op) != "index" || !p.skip(':') || !p.skip('{') {
+		return a, false
+	}
+	for first := true; !p.skip('}'); first = false {
+		if !first && !p.skip(',') {
 			return a, false
 		}
-		if key, rest, ok = bytes.Cut(rest, []byte(`":"`)); !ok {
+		key, ok := p.text()
+		if !ok || !p.skip(':') {
 			return a, false
 		}
-		if value, rest, ok = bytes.Cut(rest, []byte(`"`)); !ok {
+		value, ok := p.text()
+		if !ok {
 			return a, false
 		}
 		switch string(key) {
 		case "_index":
-			a.index = string(value)
+			a.index = value
 		case "_id":
-			a.id = string(value)
+			a.id = value
 		case "_type", "pipeline", "routing":
 		default:
 			return a, false
 		}
 	}
-	return a, true
+	return a, p.skip('}') && len(p) == 0
+}
+
+// A plain is the rest of a line of JSON without backslashes.
+type plain []byte
+
+// skip passes the punctuation c and the spaces around it.
+func (p *plain) skip(c byte) bool {
+	rest := bytes.TrimLeft(*p, " ")
+	if len(rest) == 0 || rest[0] != c {
+		return false
+	}
+	*p = bytes.TrimLeft(rest[1:], " ")
+	return true
+}
+
+// text passes a string and gives what is between its quotes.
+func (p *plain) text() (text []byte, ok bool) {
+	if len(*p) == 0 || (*p)[0] != '"' {
+		return nil, false
+	}
+	text, *p, ok = bytes.Cut((*p)[1:], []byte(`"`))
+	return text, ok
 }
 
 // store carries out a bulk body. It holds the lock throughout: counts stay exact, and documents of
 // two requests are stored one request after the other. A body that cannot be read stores nothing.
-func (s *Sink) store(b []byte, index string, f Faults, out *answer) (docs int64, err error) {
-	type item struct {
-		action
-		doc []byte
-	}
-	var items []item
+func (s *Sink) store(sc *scratch, index string, f Faults) (docs int64, err error) {
+	b := sc.body.Bytes()
+	items := sc.items[:0]
+	defer func() { sc.items = items }()
 	size := len(b)
 	for len(b) > 0 {
 		line, rest, _ := bytes.Cut(b, []byte("\n"))
@@ -237,7 +312,7 @@ func (s *Sink) store(b []byte, index string, f Faults, out *answer) (docs int64,
 		if status < 300 {
 			docs++
 		}
-		out.add(it.action, status, s.stats.Docs)
+		sc.answer.add(it.action, status, s.stats.Docs)
 	}
 	s.stats.Bytes += int64(size)
 	s.stats.MaxBulkDocs = max(s.stats.MaxBulkDocs, docs)
@@ -257,17 +332,17 @@ func (s *Sink) storeOne(a action, doc []byte, f Faults) (status int) {
 	case f.Item429 > 0 && s.rng.Float64() < f.Item429:
 		s.stats.Items429++
 		return http.StatusTooManyRequests
-	case f.Item400 > 0 && !strings.HasPrefix(a.index, deadLetter) && refused(a, doc, f.Item400),
+	case f.Item400 > 0 && !bytes.HasPrefix(a.index, []byte(deadLetter)) && refused(a, doc, f.Item400),
 		!s.opts.Unchecked && !json.Valid(doc):
 		s.stats.Items400++
 		return http.StatusBadRequest
 	}
 	status = http.StatusCreated
-	if s.opts.IDs && a.id != "" {
-		key := a.index + "/" + a.id
+	if s.opts.IDs && len(a.id) > 0 {
+		key := string(a.index) + "/" + string(a.id)
 		n := s.ids[key]
 		switch {
-		case n > 0 && a.op == "create":
+		case n > 0 && string(a.op) == "create":
 			s.stats.Items409++
 			return http.StatusConflict
 		case n > 0:
@@ -299,8 +374,8 @@ func (s *Sink) storeOne(a action, doc []byte, f Faults) (status int) {
 // refused says whether a mapping would refuse the document: the same one each time.
 func refused(a action, doc []byte, share float64) bool {
 	h := fnv.New64a()
-	if a.id != "" {
-		io.WriteString(h, a.id)
+	if len(a.id) > 0 {
+		h.Write(a.id)
 	} else {
 		h.Write(doc)
 	}
@@ -341,14 +416,13 @@ func (o *answer) add(a action, status int, docs int64) {
 	}
 	b = append(append(append(b, `{"`...), a.op...), `":{`...)
 	if !o.terse {
-		id := a.id
-		if id == "" {
-			id = "auto-" + strconv.FormatInt(docs, 36)
+		b = appendText(append(b, `"_index":`...), a.index)
+		b = append(b, `,"_type":"_doc","_id":`...)
+		if len(a.id) > 0 {
+			b = appendText(b, a.id)
+		} else {
+			b = append(strconv.AppendInt(append(b, `"auto-`...), docs, 36), '"')
 		}
-		index, _ := json.Marshal(a.index)
-		quoted, _ := json.Marshal(id)
-		b = append(append(b, `"_index":`...), index...)
-		b = append(append(b, `,"_type":"_doc","_id":`...), quoted...)
 		if status < 300 {
 			b = append(b, `,"_version":1,"result":"created","_shards":{"total":2,"successful":1,"failed":0},"_seq_no":1,"_primary_term":1`...)
 		}
@@ -365,6 +439,17 @@ func (o *answer) add(a action, status int, docs int64) {
 	}
 	o.b = append(b, "}}"...)
 	o.errors = o.errors || status >= 400
+}
+
+// appendText appends s as a JSON string.
+func appendText(b, s []byte) []byte {
+	for _, c := range s {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			quoted, _ := json.Marshal(string(s))
+			return append(b, quoted...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
 }
 
 func fail(w http.ResponseWriter, status int, kind, reason string) {
@@ -392,17 +477,6 @@ func (s *Sink) count(n *int64) {
 	s.mu.Lock()
 	*n++
 	s.mu.Unlock()
-}
-
-type countingReader struct {
-	r io.Reader
-	n int64
-}
-
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
 }
 
 func number(r *http.Request, name string) int {

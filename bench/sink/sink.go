@@ -28,6 +28,7 @@ type Options struct {
 	IDs     bool   // keep every index and _id; otherwise create never meets a 409
 	// Unchecked takes documents that are no JSON, which would be a 400 each: cheaper, for measuring.
 	Unchecked bool
+	Zstd      bool   // take bodies packed by zstd, which no Elasticsearch does; otherwise they are a 400
 	MaxBody   int64  // longest bulk body in bytes, decompressed; more is a 413 (http.max_content_length); 0: any
 	Seed      uint64 // of the faults
 	Faults    Faults
