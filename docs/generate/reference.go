@@ -16,7 +16,6 @@ import (
 // are. Left out: Elastic Cloud, Kibana, dashboards, X-Pack monitoring.
 var parts = []string{
 	"general.reference.yml.tmpl", "processors.reference.yml.tmpl", "outputs.yml.tmpl", "output-elasticsearch.reference.yml.tmpl",
-	"", // ours for Elasticsearch, behind libbeat's
 	"output-logstash.reference.yml.tmpl", "output-kafka.reference.yml.tmpl", "output-redis.reference.yml.tmpl",
 	"output-file.reference.yml.tmpl", "output-console.reference.yml.tmpl", "paths.reference.yml.tmpl", "keystore.reference.yml.tmpl",
 	"setup.template.reference.yml.tmpl", "setup.ilm.reference.yml.tmpl", "logging.reference.yml.tmpl", "http.reference.yml.tmpl",
@@ -34,11 +33,17 @@ var ours = []section{
 	{"\n" + banner("Input emptydir", "-") + "# An element of podbeat.inputs, or of a file that podbeat.config.inputs names.\n#- type: emptydir", "beat/emptydir", "options", "  "},
 	{"\n" + banner("Input podlogs", "-") + "# An element of podbeat.inputs, or of a file that podbeat.config.inputs names.\n#- type: podlogs", "beat/podlogs", "options", "  "},
 	{"\n" + banner("Input push", "-") + "# An element of podbeat.inputs, or of a file that podbeat.config.inputs names.\n#- type: push", "beat/push", "options", "  "},
+	{"\n" + banner("Input kafka", "-") + "# An element of podbeat.inputs, or of a file that podbeat.config.inputs names.\n#- type: kafka", "beat/consume", "options", "  "},
+	{"\n" + banner("Delivery", "-") + "# What every input takes; see beat/delivery/README.md.\n#- type: …", "beat/delivery", "Options", "  "},
 	{"\n" + banner("Processor k8sname", "-") + "# An element of processors, here or of an input.\n#- k8sname:", "processors/k8sname", "options", "    "},
 	{"\n" + banner("Processor pausedrop", "-") + "# An element of processors, here or of an input.\n#- pausedrop:", "processors/pausedrop", "options", "    "},
 }
 
-var elasticsearch = section{"\n  # podbeat's own options of this output, beside libbeat's above; see beat/elasticsearch/README.md.", "beat/elasticsearch", "options", "  "}
+// outputs are podbeat's own, behind what libbeat says of its own.
+var outputs = map[string]section{
+	"output-elasticsearch.reference.yml.tmpl": {"\n  # podbeat's own options of this output, beside libbeat's above; see beat/elasticsearch/README.md.", "beat/elasticsearch", "options", "  "},
+	"output-kafka.reference.yml.tmpl":         {"\n  # podbeat's own options and defaults of this output, which hold instead of libbeat's above; see beat/kafka/README.md.", "beat/kafka", "options", "  "},
+}
 
 func (s section) render() (string, error) {
 	docs, err := option.Describe(s.dir, s.typ)
@@ -63,16 +68,15 @@ func reference() (string, error) {
 		return "", err
 	}
 	for _, part := range parts {
-		if part == "" {
-			text, err := elasticsearch.render()
+		if err := libbeat.ExecuteTemplate(&b, part, params); err != nil {
+			return "", fmt.Errorf("cannot render libbeat's %s: %w", part, err)
+		}
+		if s, ok := outputs[part]; ok {
+			text, err := s.render()
 			if err != nil {
 				return "", err
 			}
 			b.WriteString(text)
-			continue
-		}
-		if err := libbeat.ExecuteTemplate(&b, part, params); err != nil {
-			return "", fmt.Errorf("cannot render libbeat's %s: %w", part, err)
 		}
 	}
 	return manyBlanks.ReplaceAllString(b.String(), "\n\n"), nil
