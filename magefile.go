@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -38,11 +37,12 @@ func Test() error {
 	return goTest("-timeout", "40m", "./...")
 }
 
-// Soak runs the fault and scale tests in their full form: a million entries, twenty kills.
+// Soak runs the fault and scale tests in their full form: a million entries, twenty kills; and thousands of journals
+// read beside libsystemd.
 func Soak() error {
 	mg.Deps(headers, servers)
 	os.Setenv("PODBEAT_SOAK", "1")
-	return goTest("-timeout", "170m", "-v", "./test/...")
+	return goTest("-timeout", "170m", "-v", "./journal", "./test/...")
 }
 
 func goTest(args ...string) error {
@@ -68,7 +68,7 @@ func Fuzz() error {
 		}
 		for _, name := range strings.Split(names, "\n") {
 			name = strings.TrimPrefix(name, "func ")
-			if err := sh.RunV("go", "test", "./"+filepath.Dir(file), "-run", "^$", "-fuzz", "^"+name+"$", "-fuzztime", long); err != nil {
+			if err := sh.RunV("go", "test", "./"+filepath.Dir(file), "-run", "^$", "-fuzz", "^"+name+"$", "-fuzztime", long, "-fuzzminimizetime", "10x"); err != nil {
 				return err
 			}
 		}
@@ -126,14 +126,16 @@ func known(err error, out string) error {
 // Docs renews the generated files: option tables, the reference configuration, the list of fields.
 func Docs() error { return sh.RunV("go", "run", "./docs/generate") }
 
-// Bench measures podbeat beside filebeat's journald and filestream inputs, on the same journal and files into the same sink,
-// and curator beside Elastic Curator, on the same cluster.
+// Bench measures podbeat beside other shippers and writes bench/RESULTS.md and the README's tables; then curator beside Elastic Curator.
+// PODBEAT_BENCH has other arguments for ./bench/report, as "-n 100000 -rounds 1"; PODBEAT_FLUENT_BIT names a fluent-bit that is not in PATH.
 func Bench() error {
-	mg.Deps(Build, servers)
-	for _, what := range []string{"./bench/journal", "./bench/files"} {
-		if err := sh.RunV("go", "run", what); err != nil {
-			return err
-		}
+	mg.Deps(headers, servers)
+	args := strings.Fields(os.Getenv("PODBEAT_BENCH"))
+	if len(args) == 0 {
+		args = []string{"-readme", "README.md"}
+	}
+	if err := sh.RunV("go", append([]string{"run", "./bench/report"}, args...)...); err != nil {
+		return err
 	}
 	const script, port = "test/services/elasticsearch.sh", "9299"
 	dir, err := os.MkdirTemp("", "podbeat-bench-")
@@ -158,27 +160,15 @@ func Demo() error {
 	return syscall.Exec(program, []string{program, "build"}, os.Environ())
 }
 
-// Package makes build/podbeat-<version>-linux-<arch>.tar.gz with the programs, their configuration and the systemd units.
+// Package makes build/package: archives, Debian packages, bills of materials, checksums. Set PODBEAT_PLATFORMS=all for
+// logtui, curator and logapi on the other platforms too.
 func Package() error {
-	mg.Deps(Build)
-	version, err := sh.Output("build/podbeat", "version")
-	if err != nil {
-		return err
+	mg.Deps(headers)
+	args := []string{"run", "./release"}
+	if os.Getenv("PODBEAT_PLATFORMS") == "all" {
+		args = append(args, "-all")
 	}
-	name := fmt.Sprintf("podbeat-%s-%s-%s", strings.Fields(version)[2], runtime.GOOS, runtime.GOARCH)
-	dir := filepath.Join("build", name)
-	if err := errors.Join(sh.Rm(dir), os.MkdirAll(dir, 0o755)); err != nil {
-		return err
-	}
-	for from, to := range map[string]string{
-		"build/podbeat": "podbeat", "build/curator": "curator", "build/logapi": "logapi", "_meta/beat.yml": "podbeat.yml", "_meta/beat.reference.yml": "podbeat.reference.yml",
-		"_meta/systemd/podbeat.service": "podbeat.service", "_meta/systemd/logapi.service": "logapi.service", "LICENSE": "LICENSE", "NOTICE": "NOTICE", "README.md": "README.md", "CHANGELOG.md": "CHANGELOG.md",
-	} {
-		if err := sh.Copy(filepath.Join(dir, to), from); err != nil {
-			return err
-		}
-	}
-	return sh.RunV("tar", "-C", "build", "-czf", dir+".tar.gz", "--owner=0", "--group=0", name)
+	return sh.RunV("go", args...)
 }
 
 // headers wants what the build needs beside Go.
@@ -202,6 +192,12 @@ func servers() error {
 		need("curl", path("curl")),
 		need("tmux", path("tmux")),
 		need("less", path("less")),
+		need("file", path("file")),
+		need("xz-utils", path("xz")),
+		need("prometheus", path("promtool")),
+		need("debootstrap", path("debootstrap")), // a Debian to install the packages on, and to build the images with
+		need("buildah", path("buildah")),
+		need("systemd", path("systemd-analyze")),
 		need("uuid-runtime", path("uuidgen")), // the README of push has it
 		need("python3-venv", func() bool { return exec.Command("python3", "-c", "import venv, ensurepip").Run() == nil }),
 	)
