@@ -38,18 +38,18 @@ func (f *Finder) Open(path string) (*os.File, Info, error) {
 	return os.NewFile(uintptr(file), path), info, nil
 }
 
-// Stat returns what is known of an open file.
+// Stat returns what is known of an open file. If somebody else has closed it, the error is an [os.ErrClosed].
 func Stat(file *os.File) (info Info, err error) {
 	conn, err := file.SyscallConn()
 	if err != nil {
 		return Info{}, fmt.Errorf("cannot look at %q: %w", file.Name(), err)
 	}
 	var inner error
-	err = conn.Control(func(fd uintptr) {
-		info, _, inner = statFD(int(fd))
-	})
-	if err = errors.Join(err, inner); err != nil {
-		return Info{}, fmt.Errorf("cannot look at %q: %w", file.Name(), err)
+	if err := conn.Control(func(fd uintptr) { info, _, inner = statFD(int(fd)) }); err != nil {
+		return Info{}, fmt.Errorf("cannot look at %q: %w", file.Name(), os.ErrClosed) // what Control says does not wrap it
+	}
+	if inner != nil {
+		return Info{}, fmt.Errorf("cannot look at %q: %w", file.Name(), inner)
 	}
 	return info, nil
 }

@@ -1,8 +1,10 @@
 package follow
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -105,6 +107,48 @@ func TestTruncatedWhileItIsRead(t *testing.T) {
 	f(100, 2, 270)
 	f(0, 0, 13)
 	f(0, 5, 20)
+}
+
+// The tracker may close a file that is given up at any time. What could not be compared then is not taken for
+// something else: a copy not for a new text, and a text not for one that was truncated.
+func TestClosedWhileItIsRead(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	all := n.write("p/app.log", "first", 0, 50)
+	original := n.file(s, "p/app.log")
+	for s.turn(original) {
+	}
+	n.copytruncate("p/app.log", "p/app.log.1")
+	all = append(all, n.write("p/app.log", "second", 0, 50)...)
+	n.do(exec.Command("gzip", "-k", n.path("p/app.log.1")).Run())
+	for _, name := range []string{"p/app.log.1", "p/app.log.1.gz"} {
+		f := n.file(s, name)
+		h, err := f.opened(s.run.finder)
+		n.do(err)
+		n.do(h.Close())
+		if s.identify(f, h, time.Now()) || f.content != nil {
+			t.Errorf("%s, which nobody could read, is taken for a new text", name)
+		}
+		f.close()
+	}
+	c := original.content
+	unread := n.write("p/app.log", "third", 0, 5)
+	h, err := original.opened(s.run.finder)
+	n.do(err)
+	_, _, err = original.look(h, time.Now())
+	n.do(err)
+	if _, err = s.read(original, &torn{h, 40, func() { n.do(h.Close()) }}, time.Now()); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("reading says %v, want %v", err, os.ErrClosed)
+	}
+	if original.content != c {
+		t.Error("a file that was closed is taken for one that was truncated")
+	}
+	original.close()
+	for s.turn(original) {
+	}
+	if got := n.delivered(); !slices.Equal(got, append(all, unread...)) {
+		t.Error(diff(got, append(all, unread...)))
+	}
 }
 
 // has says whether a position is stored of what is at name.

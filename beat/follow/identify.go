@@ -13,18 +13,24 @@ import (
 )
 
 // identify finds out what f holds: what it held before, a copy of what another file holds or held,
-// or something new. It returns false while there is nothing to be read from f.
+// or something new. It returns false while there is nothing to be read from f, and when it was closed before that was known.
 func (s *shard) identify(f *file, h *os.File, now time.Time) bool {
 	t := textOf(f, h)
 	if o := f.old; o != nil {
-		f.old = nil
-		if s.inherit(f, o, t) {
+		ok := s.inherit(f, o, t)
+		if !ok && t.closed {
+			return s.failed(f, os.ErrClosed)
+		}
+		if f.old = nil; ok {
 			return true
 		}
 	}
 	if c := f.was; c != nil {
-		f.was = nil
-		if c.home == nil && c.src.Volume == f.src.Volume && s.adopt(c, f, t, whole) {
+		ok := c.home == nil && c.src.Volume == f.src.Volume && s.adopt(c, f, t, whole)
+		if !ok && t.closed {
+			return s.failed(f, os.ErrClosed)
+		}
+		if f.was = nil; ok {
 			for _, copy := range c.copies { // it may not have looked like one had c been here
 				s.unpark(copy)
 				s.push(copy)
@@ -47,6 +53,8 @@ func (s *shard) identify(f *file, h *os.File, now time.Time) bool {
 	}
 	c, wait := s.original(f, t, now)
 	switch {
+	case c == nil && t.closed: // by the tracker, which need not wait for what is sent in between
+		return s.failed(f, os.ErrClosed)
 	case wait:
 		f.wake.Store(true)
 		return false
@@ -79,6 +87,8 @@ func (s *shard) inherit(f, old *file, t *text) (ok bool) {
 	c := old.content
 	if ok = c != nil && c.src.Volume == f.src.Volume && c.rec.Head.Len > 0 && s.adopt(c, f, t, whole); ok {
 		old.content = nil
+	} else if t.closed {
+		return false
 	}
 	if f.was == nil {
 		f.was, old.was = old.was, nil
@@ -440,14 +450,14 @@ func (s *shard) scanned(lost []*content) {
 }
 
 // twinOf finds the content that f, which has had no turn yet, seems to be a copy of. Any goroutine may ask.
-func (s *shard) twinOf(f *file, h *os.File) *content {
+func (s *shard) twinOf(f *file, t *text) *content {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.kin(f.path()) {
 		c.mu.Lock()
 		head, path := c.rec.Head, c.rec.Path
 		c.mu.Unlock()
-		if head.Len > 0 && maybeCopy(f.path(), path, true) && head.matches(textOf(f, h)) {
+		if head.Len > 0 && maybeCopy(f.path(), path, true) && head.matches(t) {
 			return c
 		}
 	}

@@ -226,7 +226,10 @@ func (s *shard) read(f *file, h handle, now time.Time) (again bool, err error) {
 	if !c.isBefore(data[:n], base) {
 		return s.truncated(f, h, now), nil
 	}
-	if !s.isStill(h, data[:n], base) {
+	switch still, err := s.isStill(h, data[:n], base); {
+	case err != nil:
+		return false, err
+	case !still:
 		c.size = max(c.size, f.length)
 		return s.truncated(f, h, now), nil
 	}
@@ -247,11 +250,14 @@ func (s *shard) read(f *file, h handle, now time.Time) (again bool, err error) {
 
 // isStill says whether the file begins at base as data, which was read before. If not, it was truncated
 // meanwhile, and the end of data may be of what was written then: reading takes several steps.
-func (s *shard) isStill(h handle, data []byte, base int64) bool {
+func (s *shard) isStill(h handle, data []byte, base int64) (bool, error) {
 	holes := len(data) - len(bytes.TrimLeft(data, "\x00"))
 	data = solid(data[holes:min(len(data), holes+windowSize)])
-	n, _ := h.ReadAt(s.again[:len(data)], base+int64(holes))
-	return bytes.Equal(s.again[:n], data)
+	n, err := h.ReadAt(s.again[:len(data)], base+int64(holes))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	return bytes.Equal(s.again[:n], data), nil
 }
 
 // isOver says whether nobody will write to f, which has been deleted: some write on in a file that

@@ -19,36 +19,48 @@ type text struct {
 	size int64 // of compressed files: more than there can be
 	read func(offset int64, n int) []byte
 	upTo func(most int64) int64 // the size, but at most so much
+
+	closed bool // the file was closed meanwhile: what was compared is not known to differ
 }
 
 func textOf(f *file, h *os.File) *text {
+	t := &text{size: f.size.Load()}
+	note := func(err error) { t.closed = t.closed || errors.Is(err, os.ErrClosed) }
 	if f.gz {
-		return &text{math.MaxInt64, func(offset int64, n int) []byte {
+		t.size = math.MaxInt64
+		t.read = func(offset int64, n int) []byte {
 			r, err := newGzipReader(h, offset)
-			if err != nil {
+			if note(err); err != nil {
 				return nil
 			}
 			b := make([]byte, n)
-			n, _ = io.ReadFull(r, b)
+			n, err = io.ReadFull(r, b)
+			note(err)
 			return b[:n]
-		}, func(most int64) int64 {
+		}
+		t.upTo = func(most int64) int64 {
 			r, err := newGzipReader(h, 0)
-			if err != nil {
+			if note(err); err != nil {
 				return 0
 			}
-			n, _ := io.CopyN(io.Discard, r, most)
+			n, err := io.CopyN(io.Discard, r, most)
+			note(err)
 			return n
-		}}
+		}
+		return t
 	}
-	size := f.size.Load()
-	if info, err := find.Stat(h); err == nil {
-		size = info.Size
+	info, err := find.Stat(h)
+	if note(err); err == nil {
+		t.size = info.Size
 	}
-	return &text{size, func(offset int64, n int) []byte {
+	t.read = func(offset int64, n int) []byte {
 		b := make([]byte, n)
-		n, _ = h.ReadAt(b, offset)
+		n, err := h.ReadAt(b, offset)
+		note(err)
 		return b[:n]
-	}, func(most int64) int64 { return min(size, most) }}
+	}
+	t.upTo = func(most int64) int64 { return min(t.size, most) }
+	return t
 }
 
 func (t *text) sum(offset int64, n int) sum { return sumOf(t.read(offset, n)) }
@@ -105,7 +117,9 @@ func (s *shard) readGzip(f *file, h io.ReaderAt, now time.Time) (again bool, err
 		return false, nil
 	}
 	if f.gzip == nil {
-		if f.gzip, err = newGzipReader(h, c.pos); err != nil {
+		if f.gzip, err = newGzipReader(h, c.pos); errors.Is(err, os.ErrClosed) {
+			return false, err
+		} else if err != nil {
 			s.spoilt(f, err)
 			return false, nil
 		}
@@ -115,6 +129,10 @@ func (s *shard) readGzip(f *file, h io.ReaderAt, now time.Time) (again bool, err
 	copy(data, c.window)
 	copy(data[win:], f.gzip.rest)
 	n, err := io.ReadFull(f.gzip, data[win+rest:])
+	if errors.Is(err, os.ErrClosed) {
+		f.gzip = nil
+		return false, err
+	}
 	data = data[:win+rest+n]
 	atEnd := err != nil
 	from := c.pos

@@ -337,10 +337,14 @@ func (t *tracker) giveUp(f *file, tooLate bool) {
 	}
 	var twin *content
 	changed := false
+	text := textOf(f, h)
 	if head := f.head.Load(); head != nil {
-		changed = head.Len > 0 && !head.matches(textOf(f, h))
+		changed = head.Len > 0 && !head.matches(text)
 	} else {
-		twin = f.shard.twinOf(f, h)
+		twin = f.shard.twinOf(f, text)
+	}
+	if text.closed {
+		return // by the shard, which sees to it
 	}
 	f.mu.Lock()
 	f.givenUp, f.twin, f.changed = reason, twin, changed
