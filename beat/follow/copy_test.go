@@ -35,6 +35,14 @@ func (h *torn) ReadAt(b []byte, offset int64) (int, error) {
 	return n + rest, err
 }
 
+// A closing file is closed when it has been read once.
+type closing struct{ *os.File }
+
+func (h closing) ReadAt(b []byte, offset int64) (int, error) {
+	defer h.Close()
+	return h.File.ReadAt(b, offset)
+}
+
 // shard is a shard that does nothing by itself.
 func (n *node) shard() *shard {
 	in := n.input()
@@ -125,6 +133,8 @@ func TestClosedWhileItIsRead(t *testing.T) {
 		f := n.file(s, name)
 		h, err := f.opened(s.run.finder)
 		n.do(err)
+		_, _, err = f.look(h, time.Now())
+		n.do(err)
 		n.do(h.Close())
 		if s.identify(f, h, time.Now()) || f.content != nil {
 			t.Errorf("%s, which nobody could read, is taken for a new text", name)
@@ -137,7 +147,7 @@ func TestClosedWhileItIsRead(t *testing.T) {
 	n.do(err)
 	_, _, err = original.look(h, time.Now())
 	n.do(err)
-	if _, err = s.read(original, &torn{h, 40, func() { n.do(h.Close()) }}, time.Now()); !errors.Is(err, os.ErrClosed) {
+	if _, err = s.read(original, closing{h}, time.Now()); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("reading says %v, want %v", err, os.ErrClosed)
 	}
 	if original.content != c {
