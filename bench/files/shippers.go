@@ -93,8 +93,7 @@ func fluentBitConfig(input string) string {
 
 // shippers are all there are. The first is what the others are compared with.
 func shippers(lines int) (all []peer.Shipper) {
-	podbeat := peer.Beat("podbeat", ".", "./cmd/podbeat")
-	filebeat := peer.Beat("filebeat", "bench/filebeat", "-tags", "withjournald", ".")
+	podbeat, filebeat := peer.Podbeat(), peer.Filebeat()
 	rsyslog, syslogNG, fluentBit := peer.Rsyslog(), peer.SyslogNG(), peer.FluentBit()
 	for _, s := range []peer.Shipper{
 		{Label: "podbeat: defaults", Program: podbeat, Config: podbeatConfig},

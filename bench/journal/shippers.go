@@ -96,14 +96,13 @@ func fluentBitConfig(input string) string {
 
 // shippers are all there are. The first is what the others are compared with.
 func shippers(j *nodejournal.Journal) (all []peer.Shipper) {
-	podbeat := peer.Beat("podbeat", ".", "./cmd/podbeat")
-	filebeat := peer.Beat("filebeat", "bench/filebeat", "-tags", "withjournald", ".")
+	podbeat, withC, filebeat := peer.Podbeat(), peer.PodbeatC(), peer.Filebeat()
 	rsyslog, syslogNG, fluentBit := peer.Rsyslog(), peer.SyslogNG(), peer.FluentBit()
 	for _, s := range []peer.Shipper{
 		{Label: "podbeat: defaults", Program: podbeat, Config: podbeatConfig},
 		{Label: "podbeat: no compression", Program: podbeat, Config: podbeatConfig + "output.elasticsearch.compression_level: 0\n"},
 		{Label: "podbeat: zstd", Program: podbeat, Config: podbeatConfig + "output.elasticsearch.compression: zstd\n"},
-		{Label: "podbeat: reader sdjournal", Program: podbeat, Config: strings.Replace(podbeatConfig, "  seek: head\n", "  seek: head\n  reader: sdjournal\n", 1)},
+		{Label: "podbeat: reader sdjournal", Program: withC, Config: strings.Replace(podbeatConfig, "  seek: head\n", "  seek: head\n  reader: sdjournal\n", 1)},
 		{Label: "podbeat: gzip 1", Program: podbeat, Config: podbeatConfig + "output.elasticsearch.compression_level: 1\n"},
 		{Label: "filebeat 7.17.29 journald: defaults", Program: filebeat, Config: filebeatConfig},
 		{Label: "filebeat: bulk 2048", Program: filebeat, Config: filebeatConfig + beatTuned},
@@ -118,7 +117,7 @@ func shippers(j *nodejournal.Journal) (all []peer.Shipper) {
 	} {
 		// Parts of split messages, but the first, have no token. Only podbeat joins them, and drops what pause containers write.
 		s.Docs, s.Tokens, s.Untold = int64(j.Messages), j.Messages, int64(j.Entries-j.Messages)
-		if s.Program == podbeat {
+		if s.Program == podbeat || s.Program == withC {
 			s.Docs, s.Absent, s.Untold = s.Docs-int64(len(j.Pause)), j.Pause, 0
 		}
 		all = append(all, s)

@@ -27,14 +27,27 @@ type Program struct {
 	err           error // why it is not here
 }
 
-// Beat is a beat, built in the module in a directory below the root with these arguments of go build.
-func Beat(name, module string, build ...string) *Program {
+// Podbeat is podbeat as its packages and images have it: without C, which saves memory too, and without symbols.
+func Podbeat() *Program {
+	return beat("podbeat", ".", "CGO_ENABLED=0", "-trimpath", "-tags", "netgo,osusergo", "-ldflags", "-s -w", "./cmd/podbeat")
+}
+
+// PodbeatC is podbeat with libsystemd.
+func PodbeatC() *Program { return beat("podbeat-c", ".", "CGO_ENABLED=1", "./cmd/podbeat") }
+
+// Filebeat is filebeat with its journald input.
+func Filebeat() *Program {
+	return beat("filebeat", "bench/filebeat", "CGO_ENABLED=1", "-tags", "withjournald", ".")
+}
+
+// beat is a beat, built in the module in a directory below the root with this environment and these arguments of go build.
+func beat(name, module, env string, build ...string) *Program {
 	return &Program{
 		Name: name, Config: "config.yml", Args: []string{"-e", "-c", "${CONFIG}", "--path.home", "${HOME}"}, About: []string{"version"},
 		find: func(ctx context.Context, r *Race, p *Program) (string, error) {
 			path := filepath.Join(r.Build, name)
 			cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-o", path}, build...)...)
-			cmd.Dir = filepath.Join(r.Root, module)
+			cmd.Dir, cmd.Env = filepath.Join(r.Root, module), append(os.Environ(), env)
 			_, err := Output(cmd)
 			return path, err
 		},
