@@ -453,7 +453,7 @@ func (s *shard) scanned(lost []*content) {
 func (s *shard) twinOf(f *file, t *text) *content {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range s.kin(f.path()) {
+	for _, c := range s.kinOf(f.path()) {
 		c.mu.Lock()
 		head, path := c.rec.Head, c.rec.Path
 		c.mu.Unlock()

@@ -2,8 +2,9 @@ package follow
 
 import "slices"
 
-// A log is what rotations have made of one name: only there copies are looked for. Its fields are
-// changed by its shard, with the shard's mu, and may be read by others with it.
+// A log is what rotations have made of one name: only there copies are looked for. Its contents are
+// changed by its shard alone, with the shard's mu, and may be read by others with it. Files are welcomed by the
+// tracker too, so the shard itself looks for a log with its mu.
 type log struct {
 	contents []*content // those with copies to come as well
 	fresh    []*file    // those of which it is not known yet what they hold
@@ -32,8 +33,14 @@ func (s *shard) tidy(path string) {
 	}
 }
 
-// kin are the contents of the log to which path belongs.
+// kin are the contents of the log to which path belongs. It is the shard's; others hold mu and call kinOf.
 func (s *shard) kin(path string) []*content {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kinOf(path)
+}
+
+func (s *shard) kinOf(path string) []*content {
 	name, _ := stem(path)
 	if l := s.logs[name]; l != nil {
 		return newest(l.contents)
@@ -108,6 +115,8 @@ func (s *shard) renamed(c *content, path string) {
 
 // all returns the shard's contents.
 func (s *shard) all() (all []*content) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, l := range s.logs {
 		all = append(all, l.contents...)
 	}
