@@ -2,6 +2,7 @@ package follow
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 )
 
@@ -32,5 +33,27 @@ func TestWelcomeBesideTheShard(t *testing.T) {
 			return
 		default:
 		}
+	}
+}
+
+// Nobody gives a file a turn before it is known after which others it is to be read.
+func TestOrderIsKnownBeforeTheFirstTurn(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	tracker := s.run.tracker
+	for i := range 5000 {
+		tracker.early = append(tracker.early, &file{dir: "/p", last: fmt.Sprintf("/p/app.log.%d", i), shard: s})
+	}
+	early := tracker.early
+	known := make(chan bool)
+	go func() {
+		for !tracker.began.Load() {
+			runtime.Gosched()
+		}
+		known <- early[len(early)-1].after != nil
+	}()
+	tracker.scanned(true)
+	if !<-known {
+		t.Error("a file may be read before the one that is to come first")
 	}
 }

@@ -161,7 +161,6 @@ func (t *tracker) scanned(failed bool) {
 	early := t.early
 	if !t.began.Load() {
 		t.early = nil
-		t.began.Store(true)
 		slices.SortStableFunc(early, func(a, b *file) int {
 			return cmp.Or(cmp.Compare(a.dir, b.dir), a.grew.Compare(b.grew))
 		})
@@ -170,6 +169,7 @@ func (t *tracker) scanned(failed bool) {
 				f.after = early[i-1]
 			}
 		}
+		t.began.Store(true) // from now on others give turns, in which after is read
 	}
 	if !failed {
 		for key, c := range t.known {
