@@ -46,10 +46,12 @@ type content struct {
 	mu       sync.Mutex
 	rec      record
 	inFlight int
-	end      mark // of c when it was cut …
-	older    int  // … and how many of inFlight were older
-	dirty    bool // rec is newer than the registry
-	ended    bool // nothing will follow: forget it once inFlight is 0
+	end      mark     // of c when it was cut …
+	older    int      // … and how many of inFlight were older
+	dirty    bool     // rec is newer than the registry
+	ended    bool     // nothing will follow: forget it once inFlight is 0
+	earlier  *content // it in the run before, while events of that are in flight
+	later    func()   // tells the next run that some of these have been acknowledged
 }
 
 // A mark is the position after a message.
@@ -231,6 +233,35 @@ func (c *content) published() record {
 	defer c.mu.Unlock()
 	rec := c.rec
 	rec.Resume, rec.Done, rec.Window = c.last.resume, c.last.end, c.last.window.sum()
+	return rec
+}
+
+// follows says that c is what old was in the run before. It calls acked whenever events of that are acknowledged.
+func (c *content) follows(old *content, acked func()) {
+	old.mu.Lock()
+	defer old.mu.Unlock()
+	if old.awaited() {
+		c.earlier, old.later = old, acked
+	}
+}
+
+// awaited says whether events of c are in flight. Its caller holds c.mu.
+func (c *content) awaited() bool { return c.inFlight > 0 || c.earlier != nil }
+
+// delivered is the record as it may be stored: c.rec, but as far as earlier runs' events are not acknowledged what these
+// say. Its caller holds c.mu.
+func (c *content) delivered() record {
+	rec, e := c.rec, c.earlier
+	if e == nil {
+		return rec
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if was := e.delivered(); !e.awaited() {
+		c.earlier = nil
+	} else if was.Done <= rec.Done { // else it was cut since
+		rec.Resume, rec.Done, rec.Window = was.Resume, was.Done, was.Window
+	}
 	return rec
 }
 

@@ -162,19 +162,31 @@ func TestClosedWhileItIsRead(t *testing.T) {
 }
 
 // has says whether a position is stored of what is at name.
-func (n *node) has(name string) (found bool) {
+func (n *node) has(name string) bool { return n.done(name) >= 0 }
+
+// done is the position that is stored of what is at name, or -1.
+func (n *node) done(name string) (done int64) {
 	store, err := n.store.Access()
 	n.do(err)
 	defer store.Close()
+	done = -1
 	n.do(store.Each(func(_ string, v statestore.ValueDecoder) (bool, error) {
 		var rec record
 		if err := v.Decode(&rec); err != nil {
 			return false, err
 		}
-		found = found || rec.Path == n.path(name)
+		if rec.Path == n.path(name) {
+			done = rec.Done
+		}
 		return true, nil
 	}))
-	return found
+	return done
+}
+
+func (n *node) size(name string) int64 {
+	info, err := os.Stat(n.path(name))
+	n.do(err)
+	return info.Size()
 }
 
 // What is written between the copy and the truncation is in no copy, but it may have been read.

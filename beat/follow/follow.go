@@ -170,7 +170,7 @@ type manager struct {
 
 	mu      sync.Mutex
 	running map[string]bool
-	left    sync.Map // id → []record: how far libbeat has taken events, in this process
+	left    sync.Map // id → []*content: what the last run in this process had
 }
 
 // Init has nothing to start: every input forgets its own positions.
@@ -294,9 +294,7 @@ func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 	if err != nil {
 		return err
 	}
-	if left, ok := in.manager.left.LoadAndDelete(in.id); ok {
-		records = left.([]record) // newer: what is on its way will be acknowledged
-	}
+	left, again := in.manager.left.LoadAndDelete(in.id)
 	clients := make([]beat.Client, min(4, runtime.GOMAXPROCS(0)))
 	for i := range clients {
 		if clients[i], err = pipeline.ConnectWith(beat.ClientConfig{ACKHandler: r.positions.acker(), Events: r}); err != nil {
@@ -305,7 +303,13 @@ func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 		defer clients[i].Close()
 		r.shards = append(r.shards, newShard(r, clients[i]))
 	}
-	t.restore(records)
+	if again {
+		t.resume(left.([]*content)) // they are further: what is on its way is not to be sent again
+	} else {
+		for _, rec := range records {
+			t.restore(restored(rec))
+		}
+	}
 	in.work(ctxtool.FromCanceller(ctx.Cancelation), r, t, clients)
 	in.manager.left.Store(in.id, t.leave())
 	return nil
@@ -368,8 +372,15 @@ func (in *input) release() {
 }
 
 // DroppedOnPublish and the others are beat.ClientEventer's.
-func (r *run) DroppedOnPublish(beat.Event) { r.refused.Store(true) }
-func (r *run) Closing()                    {}
-func (r *run) Closed()                     {}
-func (r *run) Published()                  {}
-func (r *run) FilteredOut(beat.Event)      {}
+func (r *run) DroppedOnPublish(e beat.Event) {
+	r.refused.Store(true)
+	if s, ok := e.Private.(*sent); ok { // it will not be acknowledged
+		s.content.mu.Lock()
+		s.content.inFlight--
+		s.content.mu.Unlock()
+	}
+}
+func (r *run) Closing()               {}
+func (r *run) Closed()                {}
+func (r *run) Published()             {}
+func (r *run) FilteredOut(beat.Event) {}

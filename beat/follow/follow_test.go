@@ -46,8 +46,10 @@ type node struct {
 	noAck    bool // … or takes all and acknowledges nothing
 	killed   bool // nothing reaches the output any more
 
-	stop  func()
+	halt  func() // stops the input, which may run again
+	stop  func() // stops podbeat
 	store storeOf
+	owed  []*client // which has sent an event that is not acknowledged, each time
 }
 
 func newNode(t *testing.T) *node {
@@ -98,7 +100,13 @@ func (n *node) input() *input {
 // start starts the input.
 func (n *node) start() {
 	n.t.Helper()
-	in, registry := n.input(), n.store.Registry
+	n.run(n.input())
+}
+
+// run runs the input, which may have run before.
+func (n *node) run(in *input) {
+	n.t.Helper()
+	registry := n.store.Registry
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -107,9 +115,12 @@ func (n *node) start() {
 			n.t.Error(err)
 		}
 	}()
-	n.stop = func() {
+	n.halt = func() {
 		cancel()
 		<-done
+	}
+	n.stop = func() {
+		n.halt()
 		_ = registry.Close()
 		n.stop = func() {}
 	}
@@ -160,6 +171,9 @@ func (c *client) Publish(e beat.Event) {
 	}
 	n.sent = append(n.sent, e)
 	ack := !n.noAck
+	if !ack {
+		n.owed = append(n.owed, c)
+	}
 	n.mu.Unlock()
 	c.config.ACKHandler.AddEvent(e, true)
 	if ack {
@@ -179,6 +193,17 @@ func (c *client) Close() error {
 	c.node.mu.Unlock()
 	c.node.released.Broadcast()
 	return nil
+}
+
+// acknowledge acknowledges everything that has been sent.
+func (n *node) acknowledge() {
+	n.mu.Lock()
+	owed := n.owed
+	n.owed, n.noAck = nil, false
+	n.mu.Unlock()
+	for _, c := range owed {
+		c.config.ACKHandler.ACKEvents(1)
+	}
 }
 
 func (n *node) hold(held bool) {

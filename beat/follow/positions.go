@@ -68,7 +68,7 @@ func (p *positions) set(c *content) {
 	p.puts.Lock()
 	defer p.puts.Unlock()
 	c.mu.Lock()
-	rec := c.rec
+	rec := c.delivered()
 	c.dirty = false
 	c.mu.Unlock()
 	p.put(rec)
@@ -189,9 +189,24 @@ func (p *positions) acked(m mark, n int) {
 	c.rec.Resume, c.rec.Done, c.rec.Window = m.resume, m.end, m.window.sum()
 	over, key := c.ended && c.inFlight == 0, c.rec.Key
 	p.changed(c)
+	later := c.later
 	c.mu.Unlock()
 	if over {
 		p.remove(key)
+	}
+	if later != nil {
+		later()
+	}
+}
+
+// touch has c written, of which an earlier run's events have been acknowledged.
+func (p *positions) touch(c *content) {
+	c.mu.Lock()
+	p.changed(c)
+	later := c.later
+	c.mu.Unlock()
+	if later != nil {
+		later()
 	}
 }
 
@@ -228,7 +243,7 @@ func (p *positions) refresh(c *content) {
 	p.puts.Lock()
 	defer p.puts.Unlock()
 	c.mu.Lock()
-	rec, write := c.rec, c.dirty && !c.ended
+	rec, write := c.delivered(), c.dirty && !c.ended
 	c.dirty = false
 	c.mu.Unlock()
 	if write {

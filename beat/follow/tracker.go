@@ -355,31 +355,36 @@ func (t *tracker) giveUp(f *file, tooLate bool) {
 	t.give(f)
 }
 
-// restore puts what earlier runs have left where the shards find it.
-func (t *tracker) restore(records []record) {
-	for _, rec := range records {
-		c := restored(rec)
-		c.src = t.run.cfg.Source(rec.Path, t.run.node)
-		t.run.shardOf(c.dir).list(c)
-		if key, ok := parseKey(rec.Key); ok {
-			t.known[key] = c
-		} else {
-			c.leave(t.run.now(), "truncated", "it was truncated")
-		}
+// restore puts what an earlier run has left where the shards find it.
+func (t *tracker) restore(c *content) {
+	c.src = t.run.cfg.Source(c.rec.Path, t.run.node)
+	t.run.shardOf(c.dir).list(c)
+	if key, ok := parseKey(c.rec.Key); ok {
+		t.known[key] = c
+	} else {
+		c.leave(t.run.now(), "truncated", "it was truncated")
 	}
 }
 
-// leave returns the records for the next run. No shard may be working.
-func (t *tracker) leave() []record {
-	var all []record
+// resume restores what the last run has left: libbeat has taken it, but perhaps not delivered.
+func (t *tracker) resume(left []*content) {
+	for _, old := range left {
+		c := restored(old.published())
+		c.follows(old, func() { t.run.positions.touch(c) })
+		t.restore(c)
+	}
+}
+
+// leave returns the contents for the next run. No shard may be working.
+func (t *tracker) leave() (left []*content) {
 	for _, s := range t.run.shards {
 		for _, c := range s.all() {
 			if !c.ended {
-				all = append(all, c.published())
+				left = append(left, c)
 			}
 		}
 	}
-	return all
+	return left
 }
 
 // close closes all files, and counts what was given up and could not be counted yet. No shard may be working.
