@@ -1,6 +1,12 @@
 package follow
 
-import "testing"
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/elastic/beats/v7/libbeat/statestore"
+)
 
 // An input that is stopped and started again in one process sends nothing again that is on its way; but what of it is not
 // acknowledged is not taken as delivered by the next process.
@@ -39,4 +45,59 @@ func TestRunAgainBeforeAcknowledgements(t *testing.T) {
 	if got := n.events() - mark; got != 10 {
 		t.Errorf("%d events were sent, want 10", got)
 	}
+}
+
+// The device of a file may have another number when the machine has been started again: it is the same file even so.
+func TestOtherDeviceNumber(t *testing.T) {
+	n := newNode(t)
+	n.start()
+	all := n.write("p/app.log", "read", 0, 1000)
+	all = append(all, n.write("q/app.log.1", "read", 0, 1000)...)
+	n.want(all)
+	n.stop()
+	sent := n.events()
+	n.input()
+	n.renumber()
+	n.do(os.Rename(n.path("q/app.log.1"), n.path("q/app.log.2")))
+	n.start()
+	all = append(all, n.write("p/app.log", "new", 0, 10)...)
+	all = append(all, n.write("q/app.log.2", "new", 0, 10)...)
+	n.want(all)
+	if got := n.events() - sent; got != 20 {
+		t.Errorf("%d events were sent, want 20", got)
+	}
+	if lost := n.abandoned(); lost != 0 {
+		t.Errorf("%d bytes are given up, want 0", lost)
+	}
+	n.stop()
+	n.input()
+	if got := n.records(); got != 2 {
+		t.Errorf("%d positions are kept, want 2", got)
+	}
+	n.do(n.store.Close())
+}
+
+// renumber gives other numbers to the devices of all positions.
+func (n *node) renumber() {
+	store, err := n.store.Access()
+	n.do(err)
+	all := map[string]record{}
+	n.do(store.Each(func(key string, v statestore.ValueDecoder) (bool, error) {
+		var rec record
+		err := v.Decode(&rec)
+		all[key] = rec
+		return true, err
+	}))
+	for key, rec := range all {
+		at := strings.LastIndex(key, "::") + 2
+		inode, ok := parseKey(key[at:])
+		if !ok || inode.birth == 0 {
+			n.t.Skip("the file system does not know when a file was made")
+		}
+		inode.dev++
+		n.do(store.Remove(key))
+		n.do(store.Set(key[:at]+inode.key(), rec))
+	}
+	n.do(store.Close())
+	n.do(n.store.Close())
 }

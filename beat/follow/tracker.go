@@ -25,12 +25,13 @@ type tracker struct {
 	paths map[string]*file
 	left  map[string]*file   // that had a name before, which none has now
 	known map[inode]*content // of the last run, not found yet
+	moved map[inode]inode    // their keys by these without the device
 	began atomic.Bool        // the first scan has ended
 	early []*file            // found by it
 }
 
 func newTracker(r *run) *tracker {
-	return &tracker{run: r, files: map[inode]*file{}, paths: map[string]*file{}, left: map[string]*file{}, known: map[inode]*content{}}
+	return &tracker{run: r, files: map[inode]*file{}, paths: map[string]*file{}, left: map[string]*file{}, known: map[inode]*content{}, moved: map[inode]inode{}}
 }
 
 // handle hears what find has seen. It is called from one goroutine.
@@ -81,7 +82,7 @@ func (t *tracker) seen(path string, info find.Info) {
 // inode before, and last the path, if any.
 func (t *tracker) add(path string, key inode, info find.Info, old, last *file) *file {
 	now := t.run.now()
-	c := t.known[key]
+	c := t.last(path, key)
 	if most := t.run.cfg.IgnoreOlder; c == nil && old == nil && most > 0 && now.Sub(info.ModTime) > most {
 		t.run.metrics.ignored.Inc()
 		return nil
@@ -92,7 +93,6 @@ func (t *tracker) add(path string, key inode, info find.Info, old, last *file) *
 	f.shard = t.run.shardOf(f.dir)
 	if c != nil {
 		f.shard = t.run.shardOf(c.dir)
-		delete(t.known, key)
 		f.was = c
 	}
 	if old != nil {
@@ -112,6 +112,20 @@ func (t *tracker) add(path string, key inode, info find.Info, old, last *file) *
 		_, _ = f.opened(t.run.finder) // held, so that a deletion takes nothing; if it fails, its turn tries again
 	}
 	return f
+}
+
+// last returns what the last run knew of the file that was found at path, and forgets it. The device may have another number
+// since the machine was started.
+func (t *tracker) last(path string, key inode) *content {
+	c := t.known[key]
+	if c == nil && key.birth != 0 {
+		key = t.moved[inode{ino: key.ino, birth: key.birth}]
+		if c = t.known[key]; c == nil || c.dir != filepath.Dir(path) {
+			return nil
+		}
+	}
+	delete(t.known, key)
+	return c
 }
 
 func (t *tracker) changed(path string) {
@@ -176,6 +190,7 @@ func (t *tracker) scanned(failed bool) {
 			lost = append(lost, c)
 			delete(t.known, key)
 		}
+		clear(t.moved)
 		for _, f := range t.files {
 			f.mu.Lock()
 			if len(f.names) == 0 && f.open == nil {
@@ -361,6 +376,7 @@ func (t *tracker) restore(c *content) {
 	t.run.shardOf(c.dir).list(c)
 	if key, ok := parseKey(c.rec.Key); ok {
 		t.known[key] = c
+		t.moved[inode{ino: key.ino, birth: key.birth}] = key
 	} else {
 		c.leave(t.run.now(), "truncated", "it was truncated")
 	}
