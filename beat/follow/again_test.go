@@ -4,7 +4,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/statestore"
 )
 
@@ -100,4 +102,44 @@ func (n *node) renumber() {
 	}
 	n.do(store.Close())
 	n.do(n.store.Close())
+}
+
+// What a deleted file still has when libbeat takes no more is lost, and counted: exactly what was not taken.
+func TestDeletedFileRefused(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	n.write("p/app.log", "text", 0, 100)
+	size := n.size("p/app.log")
+	f := n.file(s, "p/app.log")
+	n.do(os.RemoveAll(n.path("p")))
+	f.grown(time.Now())
+	s.run.ending.Store(true)
+	s.out.client = &closingClient{s.out.client, 40}
+	s.readOut(f)
+	s.run.tracker.close()
+	if n.events() != 40 {
+		t.Fatalf("%d events were sent, want 40", n.events())
+	}
+	left := s.run.tracker.leave()
+	if len(left) != 1 {
+		t.Fatalf("%d contents are left, want 1", len(left))
+	}
+	rec := left[0].published()
+	got := int64(s.run.metrics.abandoned.Get()) + max(0, rec.Size-rec.Done)
+	if want := size * 60 / 100; got != want {
+		t.Errorf("%d bytes are given up now and in the next run, want %d", got, want)
+	}
+}
+
+// A closingClient is closed after so many events.
+type closingClient struct {
+	beat.Client
+	left int
+}
+
+func (c *closingClient) Publish(e beat.Event) {
+	if c.left--; c.left < 0 {
+		_ = c.Close()
+	}
+	c.Client.Publish(e)
 }

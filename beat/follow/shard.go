@@ -242,7 +242,7 @@ func (s *shard) read(f *file, h handle, now time.Time) (again bool, err error) {
 	atEnd := err != nil
 	final := atEnd && f.isDeleted() && s.isOver(f, now)
 	again = s.take(f, data[:n], win, atEnd, final, now)
-	if final && !again {
+	if final && !again && !s.run.refused.Load() { // else the next run counts what libbeat has not taken
 		s.finish(f)
 	}
 	return again, nil
