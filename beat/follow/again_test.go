@@ -2,6 +2,7 @@ package follow
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,4 +143,18 @@ func (c *closingClient) Publish(e beat.Event) {
 		_ = c.Close()
 	}
 	c.Client.Publish(e)
+}
+
+// At a stop also that is read to its end which has been deleted just before: nobody has looked at it since.
+func TestStopRightAfterADeletion(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	all := n.write("p/app.log", "text", 0, 100)
+	f := n.file(s, "p/app.log")
+	n.do(os.RemoveAll(n.path("p")))
+	s.run.ending.Store(true)
+	s.readOut(f)
+	if got := n.delivered(); !slices.Equal(got, all) {
+		t.Error(diff(got, all))
+	}
 }

@@ -86,7 +86,11 @@ func (s *shard) lastWords(said chan<- struct{}) {
 
 // readOut reads f to its end if it is deleted, and what comes before it.
 func (s *shard) readOut(f *file) {
-	if f.shard != s || !f.isDeleted() {
+	if f.shard != s {
+		return
+	}
+	f.grown(s.run.now()) // it may have been deleted while the shard was busy
+	if !f.isDeleted() {
 		return
 	}
 	if a := f.after; a != nil {
