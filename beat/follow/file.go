@@ -186,6 +186,27 @@ func (f *file) opened(finder *find.Finder) (*os.File, error) {
 func (f *file) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.shut()
+}
+
+// closeIdle closes f if all that it holds has been read, and it has a name by which it can be opened again; it says
+// whether that was so. It looks itself: what was written, or deleted, since anybody looked would be lost uncounted.
+func (f *file) closeIdle() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.open == nil || !f.reading.Load() {
+		return false
+	}
+	info, err := find.Stat(f.open)
+	if err != nil || info.Links == 0 || info.Size != f.pos.Load() {
+		return false
+	}
+	f.shut()
+	return true
+}
+
+// shut is close for those who hold f.mu.
+func (f *file) shut() {
 	if f.open != nil {
 		_ = f.open.Close()
 		f.open = nil

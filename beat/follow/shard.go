@@ -137,8 +137,7 @@ func (s *shard) work() {
 			j.file.mu.Unlock()
 			if s.turn(j.file) {
 				s.push(j.file)
-			} else if int(s.run.open.Load()) > s.run.maxOpen && j.file.idle() {
-				j.file.close()
+			} else if int(s.run.open.Load()) > s.run.maxOpen && j.file.closeIdle() {
 				s.run.metrics.limit.Inc()
 			}
 		}

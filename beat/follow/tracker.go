@@ -322,10 +322,11 @@ func (t *tracker) bound(all []*file) {
 		if !old && open-i <= t.run.maxOpen*9/10 {
 			break
 		}
-		h.close()
-		if old {
+		switch {
+		case !h.closeIdle():
+		case old:
 			t.run.metrics.inactive.Inc()
-		} else {
+		default:
 			t.run.metrics.limit.Inc()
 		}
 	}

@@ -1,0 +1,46 @@
+package follow
+
+import (
+	"os"
+	"slices"
+	"testing"
+	"time"
+)
+
+// A file that nobody has written to for long is not closed if somebody does just then, or deletes it: what was written
+// would be lost with it, and nobody would know.
+func TestWrittenWhileItIsClosed(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	all := n.write("p/app.log", "read", 0, 10)
+	f := n.file(s, "p/app.log")
+	for s.turn(f) {
+	}
+	s.run.now = func() time.Time { return time.Now().Add(time.Hour) }
+	close := func() bool {
+		s.run.tracker.bound([]*file{f})
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.open == nil
+	}
+	if !close() {
+		t.Fatal("an idle file is not closed")
+	}
+	all = append(all, n.write("p/app.log", "when it was closed", 0, 10)...)
+	for s.turn(f) {
+	}
+	s.run.now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+	all = append(all, n.write("p/app.log", "when it is closed", 0, 10)...)
+	if close() {
+		t.Error("a file is closed that was just written to")
+	}
+	n.do(os.RemoveAll(n.path("p")))
+	for s.turn(f) {
+	}
+	if close() && !f.ended {
+		t.Error("a file is closed that was just deleted")
+	}
+	if got := n.delivered(); !slices.Equal(got, all) {
+		t.Error(diff(got, all))
+	}
+}
