@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"testing"
@@ -39,6 +40,32 @@ func TestWrittenWhileItIsClosed(t *testing.T) {
 	}
 	if close() && !f.ended {
 		t.Error("a file is closed that was just deleted")
+	}
+	if got := n.delivered(); !slices.Equal(got, all) {
+		t.Error(diff(got, all))
+	}
+}
+
+// What the tracker has closed and opened again while the shard read stays open: it may have been deleted by now.
+func TestOpenedAgainWhileItIsRead(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	all := n.write("p/app.log", "read", 0, 10)
+	f := n.file(s, "p/app.log")
+	for s.turn(f) {
+	}
+	h, err := f.opened(s.run.finder)
+	n.do(err)
+	f.close()
+	all = append(all, n.write("p/app.log", "unread", 0, 10)...)
+	s.run.tracker.changed(n.path("p/app.log"))
+	n.do(os.RemoveAll(n.path("p")))
+	_, _, err = f.look(h, time.Now())
+	if !errors.Is(err, os.ErrClosed) {
+		t.Fatalf("looking says %v, want %v", err, os.ErrClosed)
+	}
+	s.failed(f, err)
+	for s.turn(f) {
 	}
 	if got := n.delivered(); !slices.Equal(got, all) {
 		t.Error(diff(got, all))

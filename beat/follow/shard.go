@@ -341,11 +341,11 @@ func (s *shard) atEnd(f *file, tail, data []byte, now time.Time) {
 
 // failed says that f cannot be read now; it gets a turn at the next scan or change.
 func (s *shard) failed(f *file, err error) bool {
-	f.close()
-	if errors.Is(err, os.ErrClosed) { // the tracker's doing
+	if errors.Is(err, os.ErrClosed) { // the tracker's doing, which may have opened it again
 		f.wake.Store(true)
 		return false
 	}
+	f.close()
 	s.run.metrics.errors.Inc()
 	s.run.log.Errorf("Cannot read %s, trying again: %v", f.path(), err)
 	f.wake.Store(true)
