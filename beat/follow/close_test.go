@@ -71,3 +71,36 @@ func TestOpenedAgainWhileItIsRead(t *testing.T) {
 		t.Error(diff(got, all))
 	}
 }
+
+// Of a file that is not held open, what was written last and deleted is lost; that it was there is known all the same.
+func TestWrittenAndDeletedUnopened(t *testing.T) {
+	f := func(name string, unopened func(f *file)) {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t)
+			s := n.shard()
+			n.write("p/app.log", "read", 0, 10)
+			f := n.file(s, "p/app.log")
+			unopened(f)
+			for s.turn(f) {
+			}
+			f.close()
+			read := n.size("p/app.log")
+			n.write("p/app.log", "unread", 0, 10)
+			unread := n.size("p/app.log") - read
+			s.run.tracker.changed(n.path("p/app.log"))
+			if f.isOpen() {
+				t.Fatal("it is open")
+			}
+			n.do(os.RemoveAll(n.path("p")))
+			s.run.tracker.gone(n.path("p/app.log"))
+			s.run.tracker.scanned(false)
+			for s.turn(f) {
+			}
+			if got := int64(s.run.metrics.abandoned.Get()); !f.ended || got != unread {
+				t.Errorf("%d bytes are given up, want %d", got, unread)
+			}
+		})
+	}
+	f("in memory", func(f *file) { f.tmpfs = true })
+	f("too many are open", func(f *file) { f.shard.run.maxOpen = 0 })
+}

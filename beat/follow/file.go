@@ -146,6 +146,12 @@ func (f *file) isAway() bool {
 	return len(f.names) == 0 && f.open == nil
 }
 
+func (f *file) isOpen() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.open != nil
+}
+
 // errAway means that a file cannot be opened under any of its names.
 var errAway = errors.New("the file is not where it was")
 
@@ -173,7 +179,7 @@ func (f *file) opened(finder *find.Finder) (*os.File, error) {
 			_ = h.Close()
 			continue
 		}
-		f.open = h
+		f.open, f.written = h, false
 		f.denied.Store(false)
 		f.shard.run.open.Add(1)
 		return h, nil

@@ -133,21 +133,41 @@ func (t *tracker) changed(path string) {
 	f := t.paths[path]
 	t.mu.Unlock()
 	if f != nil {
-		if !f.tmpfs && int(t.run.open.Load()) < t.run.maxOpen { // it may be deleted the next moment
-			_, err := f.opened(t.run.finder)
-			f.mu.Lock()
-			f.written, f.used = err != nil, t.run.now()
-			f.mu.Unlock()
-		}
+		t.wrote(f, path)
 		t.give(f)
 		return
 	}
-	h, info, err := t.run.finder.Open(path)
-	if err != nil {
-		return
+	if info, err := t.lookAt(path); err == nil {
+		t.seen(path, info)
 	}
-	_ = h.Close()
-	t.seen(path, info)
+}
+
+// wrote notes that f was written to, and may be deleted the next moment: it is opened, or if it is not to be held open, what
+// there is to read is at least known.
+func (t *tracker) wrote(f *file, path string) {
+	var info find.Info
+	var err error
+	hold := !f.tmpfs && (f.isOpen() || int(t.run.open.Load()) < t.run.maxOpen)
+	if hold {
+		_, err = f.opened(t.run.finder)
+	} else if info, err = t.lookAt(path); err == nil && inodeOf(info) != f.inode {
+		err = errAway
+	}
+	now := t.run.now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err == nil && !hold {
+		f.note(info, now)
+	}
+	f.written, f.used = err != nil, now
+}
+
+func (t *tracker) lookAt(path string) (find.Info, error) {
+	h, info, err := t.run.finder.Open(path)
+	if err == nil {
+		_ = h.Close()
+	}
+	return info, err
 }
 
 func (t *tracker) gone(path string) {
