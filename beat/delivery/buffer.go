@@ -333,6 +333,9 @@ func (b *buffer) giveBack(it *item, o *outlet) {
 			b.emptied(it.client.outlet)
 		}
 	case it.settled, b.closing:
+		if !it.settled {
+			it.client.forgot()
+		}
 		it.returned = true // it may be on its way to disk
 		b.unlink(it)
 		b.emptied(it.client.outlet)
@@ -372,6 +375,9 @@ func (b *buffer) close(released func()) {
 	}
 	for o := range b.outlets {
 		b.retire(o)
+	}
+	for it := b.next; it != nil; it = it.after {
+		it.client.forgot()
 	}
 	b.room.Broadcast()
 	b.work.Broadcast()

@@ -84,6 +84,20 @@ func (c *client) dropped(event beat.Event) {
 	}
 }
 
+// A Forgetter is a beat.ClientEventer that is told when an event which it was said to have published is forgotten: it was in
+// memory when the input stopped, and comes only if the input reads it again. It is never acknowledged.
+type Forgetter interface {
+	// Forgot is called after the client is closed, and once or more. It must not call back.
+	Forgot()
+}
+
+// forgot tells the input of one of its events that is forgotten. buffer.mu is held.
+func (c *client) forgot() {
+	if f, ok := c.cfg.Events.(Forgetter); ok {
+		f.Forgot()
+	}
+}
+
 // weigh finds out how large an item is. What may go to disk is encoded now: once libbeat has the event, processors change it.
 func (c *client) weigh(it *item) {
 	if c.buffer.spills() {

@@ -57,8 +57,18 @@ type manager struct {
 
 // left is what a run of an input leaves for its next.
 type left struct {
-	done position // after the last event libbeat has taken
-	seek seek     // as the run was told to
+	done position   // after the last event libbeat has taken
+	seek seek       // as the run was told to
+	told *positions // what the run was told of its events, and still is
+}
+
+// from is where the next run goes on: what libbeat has taken it delivers, but what the input's delivery level has
+// forgotten as the run ended must be read again.
+func (l left) from() position {
+	if l.told != nil && l.told.forgot.Load() {
+		return l.told.acknowledged()
+	}
+	return l.done
 }
 
 // Init has nothing to start: positions are never forgotten in the background.
@@ -173,28 +183,29 @@ func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 		positions: positions,
 		metrics:   metrics,
 	}
-	if from, ok := in.manager.resume.Load(in.id); ok {
-		in.goOn(from.(left))
-		p.done = from.(left).done
+	if last, ok := in.manager.resume.Load(in.id); ok {
+		p.done = last.(left).from()
+		in.goOn(p.done, last.(left).seek)
 	} else if p.done, err = positions.load(); err != nil {
 		return err
 	}
 	if err := in.takeOver(ctx.Logger, p); err != nil {
 		return err
 	}
+	positions.begin(p.done)
 	in.read(stop, ctx.Logger, p)
-	in.manager.resume.Store(in.id, left{p.done, in.seek})
+	in.manager.resume.Store(in.id, left{p.done, in.seek, positions})
 	return nil
 }
 
 // goOn has an input that ran before in this process read on, and not begin anew as `seek` says for a start, unless
 // it says something else now.
-func (in *input) goOn(from left) {
-	if from.seek != in.seek {
+func (in *input) goOn(from position, was seek) {
+	if was != in.seek {
 		return
 	}
 	in.opts.Seek.Mode = "cursor"
-	if from.done.empty() {
+	if from.empty() {
 		in.opts.CursorSeekFallback = "head" // there was nothing to read
 	}
 }

@@ -23,8 +23,10 @@ type positions struct {
 	ended   chan struct{}
 
 	refused atomic.Bool // libbeat has refused an event: it is closing
+	forgot  atomic.Bool // the input's delivery level has forgotten events that it had taken
 
 	mu     sync.Mutex
+	last   position  // acknowledged, or where reading began
 	newest *position // acknowledged and not yet stored
 	acked  uint64    // events since the start
 	after  uint64    // what runs once acked has reached it …
@@ -73,7 +75,7 @@ func (p *positions) acker() beat.ACKer {
 		for i := len(private) - 1; i >= 0; i-- {
 			if m, ok := private[i].(*mark); ok {
 				at := m.position // without the rest of its slab
-				p.newest = &at
+				p.newest, p.last = &at, at
 				break
 			}
 		}
@@ -145,6 +147,23 @@ func (p *positions) close() {
 	<-p.ended
 	p.store.Close()
 }
+
+// begin notes where reading begins.
+func (p *positions) begin(at position) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = at
+}
+
+// acknowledged is the position behind the last event that has been acknowledged by now, or where reading began.
+func (p *positions) acknowledged() position {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last
+}
+
+// Forgot is delivery.Forgetter's.
+func (p *positions) Forgot() { p.forgot.Store(true) }
 
 // DroppedOnPublish and the others are beat.ClientEventer's.
 func (p *positions) DroppedOnPublish(beat.Event) { p.refused.Store(true) }

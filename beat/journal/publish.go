@@ -33,6 +33,7 @@ func (p *publisher) begin(at position) {
 	p.done = at
 	p.positions.mu.Lock()
 	defer p.positions.mu.Unlock()
+	p.positions.last = at
 	if p.positions.newest == nil {
 		p.positions.newest = &at
 	}

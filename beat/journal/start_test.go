@@ -298,7 +298,7 @@ func TestNextRun(t *testing.T) {
 		next := &input{opts: *o}
 		next.opts.Seek.Mode = nextMode
 		next.seek = next.opts.Seek
-		next.goOn(left{done, o.Seek})
+		next.goOn(done, o.Seek)
 		have, _ := rest(t, &next.opts, done)
 		equal(t, fmt.Sprintf("%s, %s: read after %d of %d", mode, fallback, read, there), have, want)
 	}
