@@ -100,6 +100,7 @@ func (b *buffer) reserve(it *item) (ok bool) {
 	}
 	if ok = !it.client.closed; ok {
 		b.count(1, it.size)
+		it.client.coming++
 	}
 	b.mu.Unlock()
 	if unblock != nil {
@@ -129,6 +130,7 @@ func (b *buffer) wakeSpiller() {
 func (b *buffer) push(it *item) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	it.client.coming--
 	if b.closing {
 		b.count(-1, -it.size)
 		return false

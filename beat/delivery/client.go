@@ -22,6 +22,7 @@ type client struct {
 	publishing sync.Mutex // events come in one order
 
 	// Guarded by buffer.mu:
+	coming    int     // calls of Publish that have room, and whose event is not pending yet
 	pending   []*item // published and not reported, in order
 	reporting bool    // somebody calls ACKEvents
 	closed    bool
@@ -175,7 +176,7 @@ func (c *client) report() {
 		}
 	}
 	c.reporting = false
-	if c.idle != nil && len(c.pending) == 0 {
+	if c.idle != nil && len(c.pending) == 0 && c.coming == 0 {
 		close(c.idle)
 		c.idle = nil
 	}
@@ -226,7 +227,7 @@ func (c *client) shut() {
 func (c *client) await() {
 	b, idle := c.buffer, make(chan struct{})
 	b.mu.Lock()
-	if len(c.pending) == 0 && !c.reporting {
+	if len(c.pending) == 0 && c.coming == 0 && !c.reporting {
 		b.mu.Unlock()
 		return
 	}

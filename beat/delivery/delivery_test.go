@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -390,5 +391,64 @@ func TestEventsAreAsBefore(t *testing.T) {
 	cyclic["x"] = cyclic
 	if _, err := encode(&beat.Event{Fields: cyclic}); err == nil {
 		t.Error("an event without an end can be written")
+	}
+}
+
+// slow is an input that takes its time to note an event, which has room in the buffer by then.
+type slow struct {
+	*source
+	noting, noted chan struct{}
+	acks          atomic.Int64
+}
+
+func (s *slow) AddEvent(beat.Event, bool) {
+	close(s.noting)
+	<-s.noted
+}
+func (s *slow) ACKEvents(n int) { s.acks.Add(int64(n)) }
+func (s *slow) Close()          {}
+
+func slowly(t *testing.T, p beat.PipelineConnector) (s *slow, c beat.Client, published chan struct{}) {
+	t.Helper()
+	s = &slow{source: &source{name: "a"}, noting: make(chan struct{}), noted: make(chan struct{})}
+	c, err := p.ConnectWith(beat.ClientConfig{ACKHandler: s, Events: s.source, WaitClose: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	published = make(chan struct{})
+	go func() {
+		defer close(published)
+		c.Publish(s.event(0))
+	}()
+	<-s.noting
+	return s, c, published
+}
+
+// A client that is closed waits for an event that has room and is not in the buffer yet, too.
+func TestCloseWhilePublishing(t *testing.T) {
+	p := newPipeline(10)
+	l, stop := wrap(t, p, t.TempDir(), "delivery: best-effort")
+	defer stop()
+	s, c, _ := slowly(t, l)
+	closed := make(chan int64)
+	go func() {
+		_ = c.Close()
+		closed <- s.acks.Load()
+	}()
+	b := c.(*client).buffer
+	eventually(t, "the client waits", func() bool {
+		select {
+		case <-closed:
+			t.Fatal("the client is closed, and knows nothing of its event")
+		default:
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.flushing == 1
+	})
+	close(s.noted)
+	p.drain(t, func() bool { return s.acks.Load() == 1 })
+	if n := <-closed; n != 1 {
+		t.Errorf("the client knows of %d of its events that they have left when it is closed, want 1", n)
 	}
 }
