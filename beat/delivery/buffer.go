@@ -31,6 +31,7 @@ type buffer struct {
 	next        *item     // the first of them that libbeat has not got
 	waiting     int       // events that libbeat has not got, or which are about to come …
 	bytes       int       // … and their size
+	coming      int       // of waiting, those about to come: reserve has let them in
 	clients     map[*client]bool
 	outlets     map[*outlet]bool
 	newest      *outlet // connected last: what is on disk goes through it
@@ -38,6 +39,7 @@ type buffer struct {
 	overflow    bool    // the disk buffer is full, and what does not fit is to be dropped
 	flushing    int     // clients that wait for the end of their events
 	closing     bool
+	ended       bool // what was waiting is counted as returned
 
 	goroutines sync.WaitGroup
 }
@@ -100,6 +102,7 @@ func (b *buffer) reserve(it *item) (ok bool) {
 	}
 	if ok = !it.client.closed; ok {
 		b.count(1, it.size)
+		b.coming++
 		it.client.coming++
 	}
 	b.mu.Unlock()
@@ -130,9 +133,12 @@ func (b *buffer) wakeSpiller() {
 func (b *buffer) push(it *item) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.coming--
 	it.client.coming--
 	if b.closing {
-		b.count(-1, -it.size)
+		if !b.ended {
+			b.count(-1, -it.size)
+		}
 		return false
 	}
 	it.client.pending = append(it.client.pending, it)
@@ -390,8 +396,9 @@ func (b *buffer) close(released func()) {
 		defer close(ended)
 		b.goroutines.Wait()
 		b.mu.Lock()
-		b.figures.returned.Add(int64(b.waiting))
+		b.figures.returned.Add(int64(b.waiting - b.coming)) // those are counted by who brings them
 		b.count(-b.waiting, -b.bytes)
+		b.ended = true
 		b.mu.Unlock()
 		if b.disk != nil {
 			b.disk.settle()

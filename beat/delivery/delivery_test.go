@@ -452,3 +452,16 @@ func TestCloseWhilePublishing(t *testing.T) {
 		t.Errorf("the client knows of %d of its events that they have left when it is closed, want 1", n)
 	}
 }
+
+// An event that comes into the buffer when all that was there is counted as returned is counted once.
+func TestStopWhilePublishing(t *testing.T) {
+	p := newPipeline(10)
+	l, stop := wrap(t, p, t.TempDir(), "delivery: best-effort")
+	s, _, published := slowly(t, l)
+	stop()
+	close(s.noted)
+	<-published
+	if f := figuresNow(t); f.Buffered != 0 || f.BufferedBytes != 0 || f.Returned != 1 || s.refused != 1 {
+		t.Errorf("%d refused, figures are %+v; want 1 returned, none in memory", s.refused, f)
+	}
+}
