@@ -514,3 +514,35 @@ func TestFields(t *testing.T) {
 		t.Errorf("with max_message_bytes 1000 a field of %d bytes comes with %d", len(long), n)
 	}
 }
+
+// A file that is away for a moment, as when its directory is mounted anew, is read on when it is back, though its end was
+// reached meanwhile.
+func TestAwayForAMoment(t *testing.T) {
+	top := t.TempDir()
+	dir, away := filepath.Join(top, "there"), filepath.Join(top, "away")
+	must(t, os.Mkdir(dir, 0o755))
+	w := openJournal(t, dir)
+	appendAll(t, w, series(1, 10)...)
+	r, m := testReader(t, testOptions(dir), position{})
+	gs := readTo(t, r, 10)
+	r.mu.Lock()
+	must(t, os.Rename(dir, away))
+	for range 2 {
+		r.scan()
+		time.Sleep(pollTick + time.Millisecond)
+	}
+	for _, f := range r.active {
+		f.ready = true
+	}
+	if f := r.first(time.Now()); f != nil {
+		t.Errorf("%d comes, and has not been written", f.head().Seqnum)
+	}
+	must(t, os.Rename(away, dir))
+	r.scan()
+	r.mu.Unlock()
+	appendAll(t, w, series(11, 20)...)
+	must(t, w.Close())
+	gs = append(gs, readTo(t, r, 20)...)
+	equal(t, "read", ns(gs), "1-20")
+	equal(t, "gaps", m.gaps.Get(), 0)
+}

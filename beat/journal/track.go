@@ -92,7 +92,7 @@ func (r *reader) scan() {
 	now := r.listed.taken
 	for key, l := range r.listed.files {
 		f := r.files[key]
-		if f != nil && f.replaced(l) {
+		if f != nil && (f.replaced(l) || f.done && f.unlisted) { // the second: it was gone, and is back
 			r.drop(f)
 			f = nil
 		}
