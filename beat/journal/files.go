@@ -55,6 +55,7 @@ type listing struct {
 	denied map[string]error       // files and directories without the right to read them
 	other  []string               // machine directories passed over because they are another machine's
 	taken  time.Time              // when it was begun
+	part   bool                   // what is not listed may be there: something could not be looked at for now
 }
 
 // A listedFile is what a listing knows of a file.
@@ -76,6 +77,7 @@ func (s *selection) list() *listing {
 		matches := []string{path}
 		if hasGlob(path) {
 			matches, _ = filepath.Glob(path)
+			l.probe(path)
 		}
 		for _, m := range matches {
 			info, err := os.Stat(m)
@@ -83,6 +85,7 @@ func (s *selection) list() *listing {
 			case errors.Is(err, fs.ErrPermission):
 				l.denied[m] = err
 			case err != nil: // not there yet, or just renamed
+				l.failed(err)
 			case info.IsDir():
 				s.addRoot(l, m)
 			case info.Mode().IsRegular():
@@ -142,6 +145,7 @@ func (l *listing) readDir(dir string, sub func(name string)) map[fileKey]listedF
 	if errors.Is(err, fs.ErrPermission) {
 		l.denied[dir] = err
 	}
+	l.failed(err)
 	found := map[fileKey]listedFile{}
 	for _, e := range entries {
 		name := e.Name()
@@ -153,6 +157,7 @@ func (l *listing) readDir(dir string, sub func(name string)) map[fileKey]listedF
 		info, err := os.Stat(path)
 		switch {
 		case err != nil:
+			l.failed(err)
 		case journal && info.Mode().IsRegular():
 			found[keyOf(info)] = listedFile{path, info.ModTime()}
 		case info.IsDir() && sub != nil:
@@ -162,12 +167,27 @@ func (l *listing) readDir(dir string, sub func(name string)) map[fileKey]listedF
 	return found
 }
 
+// failed takes note of an error of looking, or nil: where descriptors or memory are short there may be more than is seen.
+func (l *listing) failed(err error) { l.part = l.part || err != nil && !isDamage(err) }
+
+// probe looks into the directory where a glob begins: filepath.Glob says nothing of what it cannot read.
+func (l *listing) probe(glob string) {
+	dir, err := os.Open(filepath.Dir(glob[:strings.IndexAny(glob, globChars)] + "x"))
+	if err == nil {
+		err = dir.Close()
+	}
+	l.failed(err)
+}
+
 // racy is the coarsest clock that file systems stamp directories with: a directory that had changed
 // that shortly before it was read may have changed again under the same stamp.
 const racy = 50 * time.Millisecond
 
 // stale says whether a directory has changed since it was read, as far as its time stamp tells.
 func (l *listing) stale() bool {
+	if l.part {
+		return true
+	}
 	for dir, then := range l.dirs {
 		info, err := os.Stat(dir)
 		if err != nil || !info.ModTime().Equal(then) || l.taken.Sub(then).Abs() < racy {
@@ -188,7 +208,9 @@ func (s *selection) missing() []string {
 	})
 }
 
-func hasGlob(path string) bool { return strings.ContainsAny(path, `*?[\`) }
+const globChars = `*?[\`
+
+func hasGlob(path string) bool { return strings.ContainsAny(path, globChars) }
 
 // isJournalName says whether a file in a directory is taken for a journal: archived files that were
 // not closed properly end in a tilde.

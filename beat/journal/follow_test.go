@@ -515,6 +515,34 @@ func TestFields(t *testing.T) {
 	}
 }
 
+// When directories cannot be looked through, for want of descriptors, what is in them is not taken to be gone: a file that
+// waits for its turn would be passed over while others of its chain are read on.
+func TestNoDescriptors(t *testing.T) {
+	for _, glob := range []string{"", "/*.journal"} {
+		dir := t.TempDir()
+		makeJournal(t, dir, series(1, 100), series(101, 200), series(201, 300))
+		r, m := testReader(t, testOptions(dir+glob), position{})
+		gs := readN(t, r, 10)
+		r.mu.Lock()
+		var limit unix.Rlimit
+		must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+		must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: limit.Max}))
+		for range 3 {
+			r.scan()
+			time.Sleep(pollTick + time.Millisecond) // as long as a file must be missed to be gone
+		}
+		must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
+		equal(t, "files", len(r.files), 3)
+		for _, f := range r.files {
+			equal(t, "unlisted", f.unlisted, false)
+		}
+		r.mu.Unlock()
+		gs = append(gs, readTo(t, r, 300)...)
+		equal(t, "read", ns(gs), "1-300")
+		equal(t, "gaps", m.gaps.Get(), 0)
+	}
+}
+
 // A file that is away for a moment, as when its directory is mounted anew, is read on when it is back, though its end was
 // reached meanwhile.
 func TestAwayForAMoment(t *testing.T) {

@@ -105,7 +105,7 @@ func (r *reader) scan() {
 		}
 	}
 	for key, f := range r.files {
-		if _, ok := r.listed.files[key]; !ok {
+		if _, ok := r.listed.files[key]; !ok && !r.listed.part {
 			r.miss(f, now)
 		}
 	}
@@ -209,6 +209,7 @@ func (r *reader) admit(key fileKey, path string) {
 		if errors.Is(err, fs.ErrPermission) {
 			r.deny(key, path, err)
 		}
+		r.listed.failed(err)
 		return
 	}
 	f.hdr, err = readHeader(f.handle)
