@@ -112,3 +112,63 @@ func TestGoneAfterReload(t *testing.T) {
 	}
 	t.Error("no word of the events that nothing sends")
 }
+
+// busy is libbeat with a processor that takes its time.
+type busy struct {
+	away
+	processing, processed chan struct{}
+}
+
+func (b busy) ConnectWith(c beat.ClientConfig) (beat.Client, error) {
+	client, err := b.away.ConnectWith(c)
+	return busyClient{client, b}, err
+}
+
+type busyClient struct {
+	beat.Client
+	busy
+}
+
+func (c busyClient) Publish(e beat.Event) {
+	c.processing <- struct{}{}
+	<-c.processed
+	c.Client.Publish(e)
+}
+func (c busyClient) Connect() (beat.Client, error) { return nil, nil }
+func (c busyClient) PublishAll([]beat.Event)       {}
+func (c busyClient) Close() error                  { return c.Client.Close() }
+
+// The receipt adds up while an event that has left its delivery level is with the processors, however long they take.
+func TestReceiptOfProcessed(t *testing.T) {
+	paths.Paths.Data = t.TempDir()
+	for _, level := range []string{"best-effort", "store-on-failure"} {
+		id := t.Name() + level
+		cfg := common.MustNewConfigFrom(map[string]any{"type": "test", "id": id, "delivery": level})
+		book := receipt.NewBook()
+		book.Delivery(held)
+		account := book.Unit("test", id)
+		p := busy{away{make(chan struct{}, 3)}, make(chan struct{}), make(chan struct{})}
+		l, end, err := delivery.Wrap(cfg, account.Inner(p), delivery.Env{ID: id, Log: logp.NewLogger("test"), Failing: func() bool { return false }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := account.Outer(l).ConnectWith(beat.ClientConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		client.Publish(beat.Event{Fields: common.MapStr{}})
+		<-p.processing
+		if a := account.Account(); a.Difference != 0 || a.Handing != 1 || a.InFlight != 1 || a.Read != 1 {
+			t.Errorf("%s: while it is processed: %+v", level, a)
+		}
+		p.processed <- struct{}{}
+		for end := time.Now().Add(time.Minute); account.Account().Pending == 0 && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+		if a := account.Account(); a.Difference != 0 || a.Handing != 0 || a.Pending != 1 {
+			t.Errorf("%s: when it is queued: %+v", level, a)
+		}
+		_ = client.Close()
+		end()
+	}
+}

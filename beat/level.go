@@ -32,7 +32,7 @@ func (in watchedInput) run(ctx v2.Context, pipeline beat.PipelineConnector) erro
 // held is what an input's delivery level has, for its receipt.
 func held(typ, id string) receipt.Held {
 	f, _ := delivery.Of(typ, id)
-	return receipt.Held{Buffered: f.Buffered, Spilled: f.Spilled, Resumed: f.Resumed, Dropped: f.Dropped, Returned: f.Returned, Kept: f.Kept}
+	return receipt.Held{Buffered: f.Buffered, Spilled: f.Spilled, Handing: f.Handing, Resumed: f.Resumed, Dropped: f.Dropped, Returned: f.Returned, Kept: f.Kept}
 }
 
 // spills are the disk buffers of the inputs that have one, for health and metrics.

@@ -289,6 +289,7 @@ func (b *buffer) take() (*item, *outlet, error) {
 			continue
 		}
 		b.next, it.handed = it.after, true
+		b.figures.handing.Add(1)
 		b.count(-1, -it.size)
 		if !b.spills() {
 			b.unlink(it)
@@ -315,6 +316,7 @@ func (b *buffer) fromDisk() (*item, error) {
 		}
 		b.log.Errorf("Record %d of %s is damaged: %v", record, seg.file(b.disk.dir, spillExt), err)
 		b.disk.untake(seg, record)
+		b.figures.handing.Add(-1)
 		b.disk.lose(seg, record, record+1, &b.figures.corrupt)
 	}
 }

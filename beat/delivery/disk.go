@@ -369,7 +369,7 @@ func (d *disk) untake(s *segment, record int) {
 	d.reader = reader{} // called by the goroutine that reads
 }
 
-// read takes the first event that libbeat has not got. ok is false if there is none.
+// read takes the first event that libbeat has not got, which is counted as being handed over. ok is false if there is none.
 func (d *disk) read() (event []byte, s *segment, record int, ok bool, err error) {
 	for {
 		d.mu.Lock()
@@ -410,6 +410,7 @@ func (d *disk) advance(r *reader) (event []byte, record int, ok bool) {
 		}
 		d.mu.Lock()
 		if !r.seg.taken.has(int(number)) {
+			d.figures.handing.Add(1)
 			d.took(r.seg, int(number))
 			d.mu.Unlock()
 			return event, int(number), true

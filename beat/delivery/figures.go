@@ -16,6 +16,7 @@ type Figures struct {
 	BufferedBytes int64 // their size
 	Spilled       int64 // events on disk that libbeat has not got
 	SpilledBytes  int64 // size of the files
+	Handing       int64 // events on their way to libbeat, which counts them when its processors are done with them
 	MaxSize       int64 // queue.disk.max_size; 0 for a level that has no disk
 
 	Written int64 // events written to disk
@@ -44,7 +45,7 @@ type counter = atomic.Int64
 
 // figures are Figures being counted.
 type figures struct {
-	buffered, bufferedBytes, spilled, spilledBytes, maxSize, written, resumed, kept, drained counter
+	buffered, bufferedBytes, spilled, spilledBytes, handing, maxSize, written, resumed, kept, drained counter
 
 	full, diskFull, corrupt, lost, unreadable, torn, aside, unconfirmed, returned, errors counter
 
@@ -87,7 +88,7 @@ func Of(typ, id string) (f Figures, ok bool) {
 
 func (f *figures) now() Figures {
 	n := Figures{
-		Buffered: f.buffered.Load(), BufferedBytes: f.bufferedBytes.Load(), Spilled: f.spilled.Load(), SpilledBytes: f.spilledBytes.Load(), MaxSize: f.maxSize.Load(),
+		Buffered: f.buffered.Load(), BufferedBytes: f.bufferedBytes.Load(), Spilled: f.spilled.Load(), SpilledBytes: f.spilledBytes.Load(), Handing: f.handing.Load(), MaxSize: f.maxSize.Load(),
 		Written: f.written.Load(), Resumed: f.resumed.Load(), Kept: f.kept.Load(), Drained: f.drained.Load(),
 		DroppedFull: f.full.Load(), DroppedDiskFull: f.diskFull.Load(), DroppedUnreadable: f.unreadable.Load(),
 		Corrupt: f.corrupt.Load(), Torn: f.torn.Load(), Aside: f.aside.Load(), Unconfirmed: f.unconfirmed.Load(),

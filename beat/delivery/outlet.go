@@ -13,8 +13,8 @@ type outlet struct {
 	client beat.Client
 
 	// Of the pump:
-	current        *item // being published
-	added, refused bool
+	current                 *item // being published
+	handing, added, refused bool
 
 	// Guarded by buffer.mu:
 	flight []*item // libbeat has, in order
@@ -25,9 +25,10 @@ type outlet struct {
 
 // publish gives an item to libbeat, which may take for ever; false: it has not taken it.
 func (o *outlet) publish(it *item) bool {
-	o.current, o.added, o.refused = it, false, false
+	o.current, o.handing, o.added, o.refused = it, true, false, false
 	o.client.Publish(it.event)
 	o.current = nil
+	o.handed()
 	if !o.refused {
 		it.event = beat.Event{}
 		if it.client == nil {
@@ -37,12 +38,21 @@ func (o *outlet) publish(it *item) bool {
 	return !o.refused
 }
 
+// handed takes note that libbeat has counted the event at hand.
+func (o *outlet) handed() {
+	if o.handing {
+		o.handing = false
+		o.buffer.figures.handing.Add(-1)
+	}
+}
+
 // AddEvent is beat.ACKer's: libbeat is about to queue the event at hand, or a processor has dropped it.
 func (o *outlet) AddEvent(_ beat.Event, published bool) {
 	if o.added || o.current == nil {
 		return
 	}
 	o.added = true
+	o.handed()
 	b := o.buffer
 	b.mu.Lock()
 	if published {
@@ -83,6 +93,7 @@ func (o *outlet) DroppedOnPublish(beat.Event) {
 		return
 	}
 	o.refused = true
+	o.handed()
 	if o.added {
 		o.buffer.mu.Lock()
 		defer o.buffer.mu.Unlock()

@@ -51,6 +51,7 @@ func NewBook() *Book {
 type Held struct {
 	Buffered int64 // in memory now, not given to libbeat
 	Spilled  int64 // on disk now, not given to libbeat
+	Handing  int64 // being given to libbeat now, by neither side counted
 	Resumed  int64 // found on disk when podbeat started, which no input of this process has read
 	Dropped  int64 // thrown away, or found damaged on disk
 	Returned int64 // in memory when the input stopped, which reads them again

@@ -120,10 +120,11 @@ func (u *Unit) account() Account {
 	a.Dropped += held.Dropped
 	a.Abandoned += held.Returned - held.Kept
 	a.Read, _ = u.given()
-	missing := a.Read + a.Resumed - a.Filtered - a.Acked - a.DeadLetters - a.Dropped - a.Abandoned - a.Pending - a.Buffered - a.Spilled
+	missing := a.Read + a.Resumed - a.Filtered - a.Acked - a.DeadLetters - a.Dropped - a.Abandoned - a.Pending - a.Buffered - a.Spilled - held.Handing
 	// What is being handed over may be counted on the other side already, or not yet.
 	a.Handing = min(max(missing, 0), a.Read-done)
 	a.Difference = missing - a.Handing
+	a.Handing += held.Handing
 	a.InFlight += a.Handing + a.Buffered + a.Spilled
 	if waits {
 		a.OldestSeconds = max(0, (u.book.now() - oldest).Seconds())
