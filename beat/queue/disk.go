@@ -73,7 +73,7 @@ func mend(dir string) error {
 	if i, _ := slices.BinarySearch(segments, at+1); i < len(segments) {
 		le.PutUint64(b[4:], segments[i])
 		clear(b[12:])
-		if err := os.WriteFile(state, b, 0o600); err != nil {
+		if err := overwrite(state, b); err != nil {
 			return fmt.Errorf("cannot write the disk queue's position: %w", err)
 		}
 		return nil
@@ -86,6 +86,17 @@ func mend(dir string) error {
 		}
 	}
 	return os.Remove(state)
+}
+
+// overwrite writes b in the place of as many bytes: on a full disk, or if podbeat is killed, what was there stays, while
+// os.WriteFile would have emptied the file.
+func overwrite(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(b, 0)
+	return errors.Join(err, f.Close())
 }
 
 func segmentPath(dir string, id uint64) string {

@@ -1,11 +1,14 @@
 package queue
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -120,4 +123,36 @@ func TestMend(t *testing.T) {
 	f([]byte{1, 0, 0, 0, 3}, []int{3}, fmt.Sprint([]int{3}, []byte{1, 0, 0, 0, 3}))
 	f([]byte{9, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 200, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, []int{3},
 		fmt.Sprint([]int{3}, []byte{9, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 200, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}))
+}
+
+// On a full disk, or where files must not grow, the position stays as it was: without one all is sent again.
+func TestMendWithoutSpace(t *testing.T) {
+	dir := t.TempDir()
+	state := make([]byte, 28)
+	state[0], state[4], state[12], state[20] = 1, 3, 100, 9 // segment 3, delivered to its end
+	path := filepath.Join(dir, "state.dat")
+	for name, b := range map[string][]byte{path: state, segmentPath(dir, 3): make([]byte, 100), segmentPath(dir, 5): make([]byte, 100)} {
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	signal.Ignore(syscall.SIGXFSZ)
+	defer signal.Reset(syscall.SIGXFSZ)
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 0, Max: limit.Max}); err != nil {
+		t.Fatal(err)
+	}
+	err := mend(dir)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if err == nil {
+		t.Error("nothing can be written, and it is no error")
+	}
+	if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, state) {
+		t.Errorf("the position is %v: %v", b, err)
+	}
 }
