@@ -198,12 +198,12 @@ func (r *reader) Read(ctx context.Context, batch []Entry) (int, error) {
 		if n > 0 {
 			return n, nil
 		}
+		if more {
+			continue // not all has been looked at
+		}
 		left := time.Until(until)
 		if left <= 0 {
 			return 0, nil
-		}
-		if more {
-			continue
 		}
 		select {
 		case <-ctx.Done():
