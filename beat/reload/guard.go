@@ -39,7 +39,11 @@ func init() {
 func ordinary(factory outputs.Factory) outputs.Factory {
 	return func(im outputs.IndexManager, info beat.Info, stats outputs.Observer, cfg *common.Config) (outputs.Group, error) {
 		group, err := factory(im, info, stats, cfg)
-		end := sync.OnceValue(func() <-chan time.Time { return time.After(grace) })
+		end := sync.OnceValue(func() <-chan struct{} {
+			over := make(chan struct{}) // closed, not sent to: each of the clients is to see it
+			time.AfterFunc(grace, func() { close(over) })
+			return over
+		})
 		for i, c := range group.Clients {
 			if n, ok := c.(outputs.NetworkClient); ok {
 				group.Clients[i] = &network{NetworkClient: n, end: end}
@@ -56,7 +60,7 @@ const grace = 2 * time.Second
 // A network is a client that is closed when the batches it has are settled.
 type network struct {
 	outputs.NetworkClient
-	end func() <-chan time.Time // of grace; begins with the first call
+	end func() <-chan struct{} // of grace; begins with the first call
 
 	mu      sync.Mutex
 	batches int

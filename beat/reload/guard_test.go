@@ -199,3 +199,42 @@ func TestNetwork(t *testing.T) {
 	f(func(b publisher.Batch) { b.Drop(); b.ACK() }, false) // twice is once
 	f(func(publisher.Batch) {}, true)
 }
+
+// The clients of one output, as of several hosts, are closed one after the other, and have one moment together: that of the
+// first, which has no answer, is that of those behind it.
+func TestNetworkOfSeveral(t *testing.T) {
+	var wires []*wire
+	group, err := ordinary(func(outputs.IndexManager, beat.Info, outputs.Observer, *common.Config) (outputs.Group, error) {
+		var clients []outputs.Client
+		for range 3 {
+			w := &wire{make(chan publisher.Batch, 1), make(chan struct{})}
+			wires, clients = append(wires, w), append(clients, w)
+		}
+		return outputs.Success(-1, 0, clients...)
+	})(nil, beat.Info{}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range group.Clients {
+		if err := c.Publish(t.Context(), outest.NewBatch(beat.Event{Fields: common.MapStr{}})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closed := make(chan struct{})
+	began := time.Now()
+	go func() {
+		defer close(closed)
+		closeAll(group)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(10 * grace):
+		t.Fatal("the second client waits for ever")
+	}
+	if took := time.Since(began); took < grace || took >= 3*grace {
+		t.Errorf("closed after %v", took)
+	}
+	for _, w := range wires {
+		<-w.closed
+	}
+}
