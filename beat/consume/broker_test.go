@@ -312,6 +312,24 @@ func TestDeletedMeanwhile(t *testing.T) {
 	}
 }
 
+// What is deleted before a message is read is counted once, however often the beginning is looked for meanwhile: when the partition
+// is given to this member, when it is lost and comes back, and when there is nothing any more at the offset that was begun with.
+func TestDeletedAgain(t *testing.T) {
+	m := newMetrics(t.Name())
+	defer m.close()
+	g := &group{log: logp.NewLogger("test"), metrics: m}
+	p := &partition{place: place{"topic", 0}, read: -1, readEpoch: -1, next: 10, epoch: 3, committed: 10}
+	for _, start := range []int64{5, 10, 30, 30, 45, 20} {
+		g.gap(p, start)
+	}
+	if n := m.lost.Get(); n != 35 || p.due() != 45 || p.next != 10 {
+		t.Errorf("%d deleted, %d is due, %d to be committed; want 35, 45, 10", n, p.due(), p.next)
+	}
+	if !p.resumes(10) || p.readEpoch != -1 {
+		t.Error("it does not go on where Kafka has something")
+	}
+}
+
 // TestRecreated: a topic that is made anew is read from its beginning, with other ids.
 func TestRecreated(t *testing.T) {
 	r := newRig(t, services.Kafka(t), 1)

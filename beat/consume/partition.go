@@ -30,9 +30,9 @@ type partition struct {
 	open      []*record // read, from the first unsettled one on, in the order of their offsets
 	events    int       // of open, unsettled
 	bytes     int
-	read      int64     // offset of the last record read; -1 before
+	read      int64     // offset of the last record read, or known to be deleted unread; -1 before
 	next      int64     // offset to commit, before which all is settled; -1: not known
-	readEpoch int32     // of the leader that wrote it
+	readEpoch int32     // of the leader that wrote it; -1: not known
 	epoch     int32     // of the leader that wrote the record before next
 	settled   int       // records before next, not committed
 	committed int64     // offset; -1: none

@@ -110,7 +110,7 @@ func (g *group) begin(ctx context.Context, offsets map[string]map[int32]kgo.Offs
 			case at >= 0:
 				p.next, p.committed = at, at
 				if knowStart && at < start {
-					g.gap(p, at, start)
+					g.gap(p, start)
 					numbers[number] = kgo.NewOffset().At(start)
 				}
 			case g.opts.InitialOffset == "oldest" && knowStart:
@@ -146,8 +146,8 @@ func (g *group) rewind(at place) {
 		start, ok := known(list, at.topic, at.number)
 		g.mu.Lock()
 		p := g.partitions[at]
-		if p != nil && ok && p.due() < start {
-			g.gap(p, p.due(), start)
+		if p != nil && ok {
+			g.gap(p, start)
 		}
 		g.mu.Unlock()
 		if p == nil {
@@ -195,8 +195,15 @@ func (g *group) renew(ctx context.Context, topic string, other bool) {
 // due is the offset to be read next, as far as it is known. The caller holds group.mu.
 func (p *partition) due() int64 { return max(p.read+1, p.next) }
 
-// gap takes note that Kafka has deleted messages which this group has never read. The caller holds mu.
-func (g *group) gap(p *partition, from, to int64) {
+// gap takes note that Kafka has deleted the messages before to, of which this group has never read those from where it is. It
+// is behind them then: before it reads a message more may be deleted, or the partition be lost and given again, and none of
+// them is to be counted twice. The caller holds mu.
+func (g *group) gap(p *partition, to int64) {
+	from := p.due()
+	if from >= to {
+		return
+	}
+	p.read, p.readEpoch = to-1, -1
 	g.metrics.lost.Add(uint64(to - from))
 	g.log.Errorf("LOST up to %d messages of partition %d of %s: Kafka deleted them, by retention.ms, retention.bytes or by command, before they were read. Reading on at offset %d.",
 		to-from, p.number, p.topic, to)
