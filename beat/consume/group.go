@@ -31,6 +31,8 @@ type group struct {
 	stop      context.CancelFunc
 	running   sync.WaitGroup // partitions
 
+	committing sync.Mutex // held while offsets are committed, from the look at them on; taken before mu
+
 	mu         sync.Mutex // held while the client is told to pause or resume, and never while it calls
 	partitions map[place]*partition
 	past       map[place]*partition // that were lost, until it is known whose they are

@@ -359,6 +359,51 @@ func TestCommit(t *testing.T) {
 	}
 }
 
+// Two commits at once, as when partitions are taken from the member while it commits by the clock, count what they commit once.
+func TestCommitTwiceAtOnce(t *testing.T) {
+	r := newRig(t, services.Kafka(t), 1)
+	const n = 20
+	r.write(0, n, 1)
+	cfg, err := common.NewConfigFrom(map[string]any{"hosts": []string{r.addr}, "topics": []string{r.topic}, "group_id": r.group, "commit_interval": "1h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := newInput(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMetrics(t.Name())
+	defer m.close()
+	g, err := newGroup(&in.opts, logp.NewLogger("test"), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPipe(n, false)
+	if g.publisher.client, err = p.ConnectWith(beat.ClientConfig{ACKHandler: g.publisher, Events: g.publisher}); err != nil {
+		t.Fatal(err)
+	}
+	stop, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { g.run(stop) })
+	defer running.Wait()
+	defer cancel()
+	wait(t, "all events", func() bool { return p.count() == n })
+	for i := range uint64(n) {
+		p.ack(1)
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() { g.commit(t.Context(), nil) })
+		}
+		both.Wait()
+		if got := m.committed.Get(); got != i+1 {
+			t.Fatalf("%d are counted as committed, want %d", got, i+1)
+		}
+	}
+	if got := r.committed(); got != n {
+		t.Errorf("%d are committed, want %d", got, n)
+	}
+}
+
 // TestSettled: what is dropped by a processor, has no value, or is no event, is settled too; not before the dead letter is written.
 func TestSettled(t *testing.T) {
 	r := newRig(t, services.Kafka(t), 2)

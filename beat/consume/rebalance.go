@@ -166,6 +166,7 @@ func (g *group) rewind(at place) {
 func (g *group) renew(ctx context.Context, topic string, other bool) {
 	starts, _ := kadm.NewClient(g.client).ListStartOffsets(ctx, topic)
 	offsets := map[int32]kgo.EpochOffset{}
+	g.committing.Lock() // what is being committed is of the one before, too
 	g.mu.Lock()
 	for at, p := range g.partitions {
 		if at.topic != topic {
@@ -180,6 +181,7 @@ func (g *group) renew(ctx context.Context, topic string, other bool) {
 	if len(offsets) > 0 {
 		g.client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{topic: offsets}, nil)
 	}
+	g.committing.Unlock()
 	if other {
 		g.log.Warnf("Topic %s was deleted and made again; reading the new one from its beginning.", topic)
 	}
@@ -284,8 +286,12 @@ func (g *group) commitAll() {
 	}
 }
 
-// commit commits what is settled of parts; nil means of all. Partitions that are gone by now are left out.
+// commit commits what is settled of parts; nil means of all. Partitions that are gone by now are left out. One commit looks at
+// the offsets after the other is done: else both count the same messages, and the one that looked first may be sent last, as when it waits
+// while the group shares its partitions anew, and take back what was committed of a partition before it was given to another member.
 func (g *group) commit(ctx context.Context, parts []*partition) {
+	g.committing.Lock()
+	defer g.committing.Unlock()
 	type mark struct {
 		partition *partition
 		offset    int64
