@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -436,6 +437,33 @@ func TestIdentity(t *testing.T) {
 	if publish(t, c, event(t, "d", 0)); strings.Join(k.requests, " ") != "abc/7:2147483646 d/7:1" {
 		t.Errorf("got %s", k.requests)
 	}
+}
+
+// Who is forgotten in one partition begins anew in all of them, in whatever order their answers are looked at. What another
+// partition may have is sent again as it was all the same.
+func TestIdentityOfSeveral(t *testing.T) {
+	f := func(of map[string][]error, want string) {
+		t.Helper()
+		for range 20 {
+			c := load(t, "topic: '%{[topic]}'")
+			k := with(c, first(maps.Clone(of)))
+			of := func(id, topic string) beat.Event {
+				ev := event(t, id, 0)
+				ev.Fields["topic"] = topic
+				return ev
+			}
+			publish(t, c, of("a", "x"), of("b", "y"))
+			publish(t, c, of("c", "x"), of("d", "y"))
+			slices.Sort(k.requests)
+			if got := strings.Join(k.requests, " "); got != want {
+				t.Fatalf("got %s, want %s", got, want)
+			}
+		}
+	}
+	lost, forgotten := errors.New("i/o timeout"), sarama.ErrOutOfOrderSequenceNumber
+	f(map[string][]error{"a": {forgotten}}, "a/1:0 a/2:0 b/1:0 c/2:1 d/2:0")
+	f(map[string][]error{"a": {forgotten}, "b": {lost}}, "a/1:0 a/2:0 b/1:0 b/1:0 c/2:1 d/2:0")
+	f(map[string][]error{"a": {forgotten}, "b": {lost, forgotten}}, "a/1:0 a/2:0 b/1:0 b/1:0 b/2:0 c/2:1 d/2:1")
 }
 
 // Topics of which nothing can be told wait, in their order, and hold up no others of the batch.

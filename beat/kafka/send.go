@@ -49,6 +49,9 @@ func (s *shipment) pass() {
 			return
 		}
 		for _, c := range chunks {
+			if c.by != nobody {
+				continue // nobody knows whether Kafka has it: only who sent it can ask
+			}
 			c.by, c.sequence = s.by, -1
 			if s.by != nobody {
 				c.sequence = s.sequences[c.slot]
@@ -148,7 +151,7 @@ func (s *shipment) chunks() (chunks []*chunk) {
 				size += q.waiting[n].size
 				n++
 			}
-			q.chunk = &chunk{slot: slot, messages: q.waiting[:n:n]}
+			q.chunk = &chunk{slot: slot, messages: q.waiting[:n:n], by: nobody}
 			q.waiting = q.waiting[n:]
 		}
 		if q.chunk != nil && !q.failed {
@@ -167,7 +170,9 @@ func (s *shipment) answered(q *queue, c *chunk) {
 		for _, m := range c.messages {
 			m.err = nil
 		}
-		s.sequences[c.slot] = (s.sequences[c.slot] + int32(len(c.messages))) & math.MaxInt32
+		if c.by == s.by { // else another partition's answer has ended the identity: the next one's numbers begin with 0
+			s.sequences[c.slot] = (s.sequences[c.slot] + int32(len(c.messages))) & math.MaxInt32
+		}
 		q.chunk, q.most = nil, min(2*q.most, math.MaxInt32)
 	case kind != "" && len(c.messages) == 1:
 		c.messages[0].kind, c.messages[0].err = kind, c.err
@@ -178,8 +183,11 @@ func (s *shipment) answered(q *queue, c *chunk) {
 		q.chunk = nil
 	default:
 		if forgotten(c.err) {
-			s.by = nobody
-			clear(s.sequences)
+			if c.by == s.by {
+				s.by = nobody
+				clear(s.sequences)
+			}
+			c.by = nobody
 		}
 		for _, m := range c.messages {
 			m.err = c.err
