@@ -147,7 +147,7 @@ func unpack(plugins []v2.Plugin, cfg *common.Config) (opts options, mode os.File
 // Run runs the inputs until Stop.
 func (bt *beater) Run(b *beat.Beat) error {
 	log := logp.NewLogger("podbeat")
-	bt.global.start.end()
+	bt.global.start.end(bt.end)
 	stdout := silence()
 
 	// 1. The registry, which outlives every input.
@@ -367,8 +367,12 @@ func closePipeline(log *logp.Logger, pipeline beat.Pipeline) {
 	}
 }
 
-// Stop makes Run return, after at most shutdown_timeout.
-func (bt *beater) Stop() { bt.stop.Do(func() { close(bt.done) }) }
+// end makes Run return, after at most shutdown_timeout.
+func (bt *beater) end() { bt.stop.Do(func() { close(bt.done) }) }
+
+// Stop does nothing: start hears the signals that are to stop podbeat. libbeat calls it for the first that it hears, which may be
+// a SIGHUP that has come just before Run.
+func (bt *beater) Stop() {}
 
 // registry is what inputs keep their positions in.
 type registry struct {

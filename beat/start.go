@@ -14,10 +14,14 @@ import (
 // end, and a signal before would kill the process.
 type start struct {
 	hup  chan os.Signal // SIGHUP; of many at once one is enough
+	term chan os.Signal // SIGTERM and SIGINT
 	over sync.Once
+	stop func() // the beater; good once over is done
 }
 
-func newStart() *start { return &start{hup: make(chan os.Signal, 1)} }
+func newStart() *start {
+	return &start{hup: make(chan os.Signal, 1), term: make(chan os.Signal, 1)}
+}
 
 // wrap has cmd begin with a start.
 func (s *start) wrap(cmd *cobra.Command) {
@@ -28,23 +32,27 @@ func (s *start) wrap(cmd *cobra.Command) {
 	}
 }
 
-// begin has SIGTERM and SIGINT end the process in good order, as there is nothing to be finished yet, and keeps SIGHUP for the reload.
+// begin has SIGTERM and SIGINT end the process in good order, as there is nothing to be finished before end, and keeps SIGHUP for
+// the reload.
 func (s *start) begin() {
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(s.term, syscall.SIGTERM, syscall.SIGINT)
 	signal.Notify(s.hup, syscall.SIGHUP)
-	go func() { // ends with the process
-		got := <-stop
-		s.over.Do(func() {
-			fmt.Fprintf(os.Stderr, "podbeat was stopped before it began to read: %v\n", got)
-			os.Exit(0)
-		})
-	}()
+	go s.hear() // ends with the process
 }
 
-// end is called by Run, which libbeat tells of SIGTERM and SIGINT from now on. libbeat takes SIGHUP for a stop: it is to hear none.
-func (s *start) end() {
-	s.over.Do(func() {})
+// hear waits for SIGTERM or SIGINT. One that has come before libbeat heard any may be seen here after end: nobody else stops the beater then.
+func (s *start) hear() {
+	got := <-s.term
+	s.over.Do(func() {
+		fmt.Fprintf(os.Stderr, "podbeat was stopped before it began to read: %v\n", got)
+		os.Exit(0)
+	})
+	s.stop()
+}
+
+// end is called by Run: SIGTERM and SIGINT stop the beater from now on. libbeat takes SIGHUP for a stop: it is to hear none.
+func (s *start) end(stop func()) {
+	s.over.Do(func() { s.stop = stop })
 	signal.Ignore(syscall.SIGHUP)
 	signal.Notify(s.hup, syscall.SIGHUP)
 }
