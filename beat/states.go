@@ -27,6 +27,8 @@ type states struct {
 	changed func()                      // is called when an input's state has changed
 	book    *receipt.Book
 
+	sampling sync.Mutex // held from reading figures to adding them up; taken before mu
+
 	mu    sync.Mutex
 	units map[uint64]*unit // by the hash of their configuration
 	order []*unit
@@ -229,8 +231,11 @@ func read(typ, id string) (f figures, ok bool) {
 	return f, true
 }
 
-// sample reads the figures of every unit and adds up what outlives a run.
+// sample reads the figures of every unit and adds up what outlives a run. Of several at once each reads after the other has added: a figure
+// that is older than the one before it would pass for that of a new run, and all be counted twice.
 func (s *states) sample() map[*unit]figures {
+	s.sampling.Lock()
+	defer s.sampling.Unlock()
 	all := map[*unit]figures{}
 	for _, u := range s.list() { // nobody waits for s.mu while an input is asked
 		if f, ok := read(u.typ, u.id); ok {

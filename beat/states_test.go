@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,6 +104,43 @@ type fakeInput struct{ err error }
 func (f fakeInput) Name() string                                 { return "fake" }
 func (f fakeInput) Test(v2.TestContext) error                    { return nil }
 func (f fakeInput) Run(v2.Context, beat.PipelineConnector) error { return f.err }
+
+// Two that ask at once, health and /metrics say, of whom the one that has read first comes last, count nothing twice.
+func TestFiguresAtOnce(t *testing.T) {
+	s := newStates("file", func(*common.Config) string { return "figures.at.once" }, func() {}, receipt.NewBook())
+	s.assign(configs(t, "{type: journal}"), func(string) bool { return true })
+	all := monitoring.Default.NewRegistry("podbeat.journal.figures.at.once")
+	defer monitoring.Default.Remove("podbeat.journal.figures")
+	var gaps, asked atomic.Int64
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	monitoring.NewFunc(all, "gaps.seqnum", func(_ monitoring.Mode, v monitoring.Visitor) {
+		n := gaps.Load()
+		if asked.Add(1) == 1 {
+			close(begun)
+			<-goOn
+		}
+		v.OnInt(n)
+	})
+	gaps.Store(5)
+	var both sync.WaitGroup
+	both.Go(func() { s.inputs() })
+	<-begun
+	gaps.Store(7)
+	second := make(chan struct{})
+	both.Go(func() {
+		defer close(second)
+		s.inputs()
+	})
+	select {
+	case <-second:
+	case <-time.After(100 * time.Millisecond): // it waits for the first
+	}
+	close(goOn)
+	both.Wait()
+	if n := s.inputs()[0].Gaps; n != 7 {
+		t.Errorf("%d gaps, want 7", n)
+	}
+}
 
 // What an input counts outlives its runs; its lag is the older of what is unread and what is unacknowledged.
 func TestFigures(t *testing.T) {
