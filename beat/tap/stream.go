@@ -124,16 +124,16 @@ func (s *stream) wake() {
 	}
 }
 
-// next returns the lines that wait, and takes buffer for those to come.
-func (s *stream) next(buffer []byte) []byte {
+// next returns the lines that wait and how many there have been with them, and takes buffer for those to come.
+func (s *stream) next(buffer []byte) (lines []byte, sent int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	lines := s.lines
+	lines = s.lines
 	if cap(buffer) > maxWaiting {
 		buffer = nil
 	}
 	s.lines = buffer[:0]
-	return lines
+	return lines, s.sent
 }
 
 // send writes lines until the stream is over, its reader has gone, or podbeat stops.
@@ -150,6 +150,7 @@ func (s *stream) send(ctx context.Context, w http.ResponseWriter, stops <-chan s
 	tick := time.NewTicker(tellEach)
 	defer tick.Stop()
 	var lines []byte
+	var sent int64
 	var told Counts
 	for {
 		end := ""
@@ -162,14 +163,14 @@ func (s *stream) send(ctx context.Context, w http.ResponseWriter, stops <-chan s
 		case <-tick.C:
 		}
 		over := s.over.Load() // what belongs to it is in lines by now, or will wake again
-		if lines = s.next(lines); len(lines) > 0 && !write(lines) {
+		if lines, sent = s.next(lines); len(lines) > 0 && !write(lines) {
 			return
 		}
 		if over && end == "" {
 			end = "there are as many events as were asked for"
 		}
 		now := s.counts()
-		now.End = end
+		now.Sent, now.End = sent, end // not what waits since: at the end nobody sends it
 		if end == "" && now.LeftOut == told.LeftOut && now.Unseen == told.Unseen {
 			continue
 		}
@@ -179,11 +180,9 @@ func (s *stream) send(ctx context.Context, w http.ResponseWriter, stops <-chan s
 	}
 }
 
+// counts are all but what is sent.
 func (s *stream) counts() Counts {
-	s.mu.Lock()
-	sent := s.sent
-	s.mu.Unlock()
-	c := Counts{Matched: s.matched.Load(), Sent: sent, LeftOut: s.leftOut.Load(), Unseen: s.unseen.Load()}
+	c := Counts{Matched: s.matched.Load(), LeftOut: s.leftOut.Load(), Unseen: s.unseen.Load()}
 	if text := s.failed.Load(); text != nil {
 		c.Failed = *text
 	}

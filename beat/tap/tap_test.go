@@ -1,11 +1,13 @@
 package tap
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,6 +183,42 @@ func TestSlowReader(t *testing.T) {
 	}
 	if last.Sent != got.Load() || last.LeftOut == 0 || last.Sent+last.LeftOut+last.Unseen != events || last.Matched != last.Sent+last.LeftOut {
 		t.Errorf("got %d events, %+v; want %d in all", got.Load(), last, events)
+	}
+}
+
+// A during is a response that has something happen while lines are written to it.
+type during struct {
+	*httptest.ResponseRecorder
+	lines func()
+}
+
+func (d during) Write(b []byte) (int, error) {
+	if len(b) > 0 && !bytes.HasPrefix(b, noticeStart) {
+		d.lines()
+	}
+	return d.ResponseRecorder.Write(b)
+}
+
+// What comes while the last lines are written is not among what has been sent.
+func TestSentAtTheEnd(t *testing.T) {
+	tap, err := New(Options{}, beat.Info{}, nil, logp.NewLogger("test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, stops := newStream(&query{sample: 1}, tap), make(chan struct{})
+	w := during{httptest.NewRecorder(), func() {
+		s.add([]byte("late\n"))
+		select {
+		case <-stops:
+		default:
+			close(stops)
+		}
+	}}
+	s.add([]byte("first\n"))
+	s.send(t.Context(), w, stops)
+	text := w.Body.String()
+	if lines := int64(strings.Count(text, "\n") - 1); !strings.Contains(text, fmt.Sprintf(`"sent":%d,`, lines)) {
+		t.Errorf("%d lines are sent: %s", lines, text)
 	}
 }
 
