@@ -32,6 +32,7 @@ type node struct {
 	scan   string // the input's scan_interval
 	more   string // of its configuration
 	output string // podbeat's queue and output
+	begun  func() // if not nil, run calls it when podbeat has looked through all directories and the pods begin
 	ledger *kubelet.Ledger
 
 	mu        sync.Mutex
@@ -140,6 +141,9 @@ func (n *node) run(t *testing.T, p *harness.Podbeat, kills int) *verify.Files {
 	}
 	p.Wait("it has looked through all directories", n.looked)
 	before := files(p)
+	if n.begun != nil {
+		n.begun()
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	lived := make(chan error, 1)
 	go func() { lived <- node.Run(ctx) }() // waited for here
