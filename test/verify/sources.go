@@ -184,7 +184,8 @@ func search(url, pattern, then string, fields []string, each func(hit) error) er
 	}
 }
 
-// call sends body, if any, as JSON to Elasticsearch and reads its answer into answer, if any.
+// call sends body, if any, as JSON to Elasticsearch and reads its answer into answer, if any. An index that was made an
+// instant ago has no shard that answers yet, which is a 503 if no other index has one: it is asked again.
 func call(method, url string, body, answer any) error {
 	data, err := json.Marshal(body)
 	if err != nil {
@@ -193,27 +194,37 @@ func call(method, url string, body, answer any) error {
 	if body == nil {
 		data = nil
 	}
+	for end := time.Now().Add(time.Minute); ; <-time.After(50 * time.Millisecond) {
+		status, err := send(method, url, data, answer)
+		if status != http.StatusServiceUnavailable || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+// send is one try of call.
+func send(method, url string, data []byte, answer any) (status int, err error) {
 	req, err := http.NewRequest(method, url, bytes.NewReader(data))
 	if err != nil {
-		return fmt.Errorf("cannot send to %s: %w", url, err)
+		return 0, fmt.Errorf("cannot send to %s: %w", url, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("cannot send to %s: %w", url, err)
+		return 0, fmt.Errorf("cannot send to %s: %w", url, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode > 299 {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
-		return fmt.Errorf("%s %s: %s: %s", method, url, resp.Status, strings.TrimSpace(string(text)))
+		return resp.StatusCode, fmt.Errorf("%s %s: %s: %s", method, url, resp.Status, strings.TrimSpace(string(text)))
 	}
 	if answer == nil {
-		return nil
+		return resp.StatusCode, nil
 	}
 	dec := json.NewDecoder(resp.Body)
 	dec.UseNumber() // sort values are longs that must come back as they were
 	if err := dec.Decode(answer); err != nil {
-		return fmt.Errorf("cannot parse the answer of %s: %w", url, err)
+		return resp.StatusCode, fmt.Errorf("cannot parse the answer of %s: %w", url, err)
 	}
-	return nil
+	return resp.StatusCode, nil
 }
