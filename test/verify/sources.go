@@ -47,9 +47,18 @@ func Lines(r io.Reader, each func(Doc)) error {
 	}
 }
 
+// patient is a configuration that gives a topic as long to get a leader as a busy machine needs, be it made just now or its
+// broker started again: sarama's own ends after three tries, in less than a second.
+func patient() *sarama.Config {
+	cfg := sarama.NewConfig()
+	cfg.Metadata.Retry.Max = 100
+	cfg.Producer.Retry.Max = 100
+	return cfg
+}
+
 // Kafka reads what a topic's only partition holds at the time of the call.
 func Kafka(addr, topic string, each func(Doc)) error {
-	client, err := sarama.NewClient([]string{addr}, sarama.NewConfig())
+	client, err := sarama.NewClient([]string{addr}, patient())
 	if err != nil {
 		return fmt.Errorf("cannot connect to kafka %s: %w", addr, err)
 	}

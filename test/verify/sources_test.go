@@ -64,7 +64,7 @@ func TestElasticsearch(t *testing.T) {
 
 func TestKafka(t *testing.T) {
 	addr := services.Kafka(t)
-	cfg := sarama.NewConfig()
+	cfg := patient()
 	cfg.Producer.Return.Successes = true
 	producer, err := sarama.NewSyncProducer([]string{addr}, cfg)
 	if err != nil {
