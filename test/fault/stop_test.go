@@ -26,7 +26,7 @@ func TestStopWithFullDiskQueue(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	const lines = 30_000
+	const lines, queue = 30_000, 10_000_000
 	var text strings.Builder
 	for i := range lines {
 		fmt.Fprintf(&text, "sq#%08d %s\n", i, strings.Repeat("x", 500))
@@ -40,16 +40,24 @@ podbeat.inputs:
   id: pods
   paths: [%s/*.log]
 podbeat.shutdown_timeout: 1s
-queue.disk: {max_size: 10MB}
+queue.disk: {max_size: %d}
 output.elasticsearch: {hosts: ["http://%s"], backoff: {init: 10ms, max: 100ms}}
 setup.template.enabled: false
-`, dir, server.Listener.Addr()))
-	var before float64
-	p.Wait("the queue is full", func(now harness.Stats) bool {
-		n := now["podbeat.emptydir.pods.published"]
-		full := n > 0 && n == before
-		before = n
-		return full
+`, dir, queue, server.Listener.Addr()))
+	p.Wait("the queue is full", func(harness.Stats) bool { // that nothing is published for a moment says less: a disk takes its time
+		segments, err := filepath.Glob(filepath.Join(p.Dir, "data", "diskqueue", "*.seg"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var bytes int64
+		for _, name := range segments {
+			info, err := os.Stat(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bytes += info.Size()
+		}
+		return bytes > queue-10_000 // an event has less
 	})
 	p.Term() // fails if it does not end
 	server.Start()
