@@ -87,23 +87,29 @@ func TestCompression(t *testing.T) {
 	}
 }
 
+// bomb writes five messages as one batch, which is far larger than it looks.
+func (r *rig) bomb(partition int) {
+	r.t.Helper()
+	writer, err := kgo.NewClient(kgo.SeedBrokers(r.addr), kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerBatchMaxBytes(8<<20), kgo.ProducerLinger(time.Second)) // else some may leave before the others are there, in a batch that can be read
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer writer.Close()
+	var batch []*kgo.Record
+	for range 5 {
+		batch = append(batch, r.record(partition, strings.Repeat(" ", 900000)))
+	}
+	if err := writer.ProduceSync(r.t.Context(), batch...).FirstErr(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // TestBomb: a batch that is far larger than it looks stops its partition, and not the program.
 func TestBomb(t *testing.T) {
 	r := newRig(t, services.Kafka(t), 2)
-	writer, err := kgo.NewClient(kgo.SeedBrokers(r.addr), kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerBatchMaxBytes(8<<20))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer writer.Close()
 	r.write(0, 2, 2)
-	var batch []*kgo.Record
-	for range 5 {
-		batch = append(batch, r.record(0, strings.Repeat(" ", 900000)))
-	}
-	if err := writer.ProduceSync(t.Context(), batch...).FirstErr(); err != nil {
-		t.Fatal(err)
-	}
+	r.bomb(0)
 	logged()
 	p := newPipe(100, true)
 	r.start(p, map[string]any{"max_batch_bytes": "1MiB"})
@@ -118,19 +124,7 @@ func TestBomb(t *testing.T) {
 // TestStalled: one partition that cannot be read is told of while another flows, and not once it can.
 func TestStalled(t *testing.T) {
 	r := newRig(t, services.Kafka(t), 2)
-	writer, err := kgo.NewClient(kgo.SeedBrokers(r.addr), kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerBatchMaxBytes(8<<20))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer writer.Close()
-	var batch []*kgo.Record
-	for range 5 {
-		batch = append(batch, r.record(0, strings.Repeat(" ", 900000)))
-	}
-	if err := writer.ProduceSync(t.Context(), batch...).FirstErr(); err != nil {
-		t.Fatal(err)
-	}
+	r.bomb(0)
 	p := newPipe(1000, true)
 	in := r.start(p, map[string]any{"max_batch_bytes": "1MiB"})
 	wait(t, "the partition to be told of", func() bool {
