@@ -70,6 +70,8 @@ type server struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
 	err   error
+
+	release func() // its ports
 }
 
 func get(t testing.TB, script string, env ...string) string {
@@ -105,10 +107,11 @@ func (s *server) start(script string, env []string) error {
 	if err := os.CopyFS(filepath.Join(dir, "bin"), scripts); err != nil {
 		return fmt.Errorf("cannot start %s: %w", script, err)
 	}
-	port, err := freePorts(2)
+	port, release, err := freePorts(2)
 	if err != nil {
 		return fmt.Errorf("cannot start %s: %w", script, err)
 	}
+	s.release = release
 	s.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	s.cmd = exec.Command("bash", filepath.Join(dir, "bin", script), "run", strconv.Itoa(port), dir)
 	s.cmd.Env = append(os.Environ(), env...)
@@ -138,6 +141,9 @@ func (s *server) stop() {
 	if s.cmd != nil && s.cmd.Process != nil {
 		s.cmd.Wait()
 	}
+	if s.release != nil {
+		s.release()
+	}
 }
 
 func stopAll() {
@@ -151,17 +157,53 @@ func stopAll() {
 	clear(running)
 }
 
-// freePorts returns the first of n consecutive ports nobody listens on. They are below the range that Linux
-// takes for outgoing connections, so that none of those can slip in before the server listens.
-func freePorts(n int) (int, error) {
-	var err error
-	for range 100 {
-		port := 20000 + rand.IntN(12000-n)
-		if err = listenable(port, n); err == nil {
-			return port, nil
-		}
+// Address returns one of 127.0.0.1 that nobody listens on, for a server that the test starts, and maybe stops and
+// starts again. Nobody else gets its port until the test ends.
+func Address(t testing.TB) string {
+	t.Helper()
+	port, release, err := freePorts(1)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return 0, fmt.Errorf("cannot find %d free ports: %w", n, err)
+	t.Cleanup(release)
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+}
+
+// freePorts returns the first of n consecutive ports nobody listens on. They are below the range that Linux takes for
+// outgoing connections and for who listens on any port, so that none of those can slip in while no server listens; nor
+// can other tests, be it of another binary, before release.
+func freePorts(n int) (port int, release func(), err error) {
+	for range 100 {
+		port = 20000 + rand.IntN(12000-n)
+		if release, err = reserve(port, n); err != nil {
+			continue
+		}
+		if err = listenable(port, n); err == nil {
+			return port, release, nil
+		}
+		release()
+	}
+	return 0, nil, fmt.Errorf("cannot find %d free ports: %w", n, err)
+}
+
+// reserve keeps n consecutive ports from other tests by sockets that are called after them. They go with the process,
+// however it ends, and leave no files.
+func reserve(port, n int) (release func(), err error) {
+	var held []net.Listener
+	release = sync.OnceFunc(func() {
+		for _, l := range held {
+			l.Close()
+		}
+	})
+	for i := range n {
+		l, err := net.Listen("unix", fmt.Sprintf("@podbeat-test-port-%d", port+i))
+		if err != nil {
+			release()
+			return nil, err
+		}
+		held = append(held, l)
+	}
+	return release, nil
 }
 
 func listenable(port, n int) error {

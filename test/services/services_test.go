@@ -85,6 +85,32 @@ func TestLumberjack(t *testing.T) {
 	}
 }
 
+// A port is given once, until it is given back.
+func TestReserve(t *testing.T) {
+	port := 1_000_000 + 10*os.Getpid() // which nobody is given
+	release, err := reserve(port, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(n int, want bool) {
+		t.Helper()
+		again, err := reserve(port+n, 2)
+		if (err == nil) != want {
+			t.Errorf("two from the port %d of two are given: %v, want %v", n, err, want)
+		}
+		if err == nil {
+			again()
+		}
+	}
+	f(-1, false)
+	f(0, false)
+	f(1, false)
+	f(2, true)
+	f(-2, true) // also that of which the next was refused
+	release()
+	f(0, true)
+}
+
 // What the machine lacks is named with the command that installs it.
 func TestMissing(t *testing.T) {
 	f := func(script, want string) {
