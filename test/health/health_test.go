@@ -23,6 +23,7 @@ import (
 	"github.com/podbeat/podbeat/bench/journalgen"
 	"github.com/podbeat/podbeat/bench/sink"
 	"github.com/podbeat/podbeat/test/harness"
+	"github.com/podbeat/podbeat/test/services"
 )
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
@@ -47,7 +48,7 @@ const quick = "podbeat.health: {stuck_after: 3s, stalled_after: 3s, restart_afte
 func start(t *testing.T, config string) *beat {
 	t.Helper()
 	b := &beat{t: t, logs: t.TempDir(), sink: sink.New(sink.Options{IDs: true, Seed: 1})}
-	b.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if b.hangs.Load() {
 			_, _ = io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
@@ -55,6 +56,12 @@ func start(t *testing.T, config string) *beat {
 		}
 		b.sink.ServeHTTP(w, r)
 	}))
+	b.server.Listener.Close()
+	var err error
+	if b.server.Listener, err = net.Listen("tcp", services.Address(t)); err != nil { // a test may come back to it
+		t.Fatal(err)
+	}
+	b.server.Start()
 	t.Cleanup(func() {
 		b.server.CloseClientConnections()
 		b.server.Close()

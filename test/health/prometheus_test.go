@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -19,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/podbeat/podbeat/test/services"
 )
 
 const (
@@ -70,12 +71,7 @@ scrape_configs:
 			t.Fatal(err)
 		}
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	free.Close()
+	address := services.Address(t)
 	p.url = "http://" + address
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {

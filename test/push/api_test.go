@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/podbeat/podbeat/test/harness"
+	"github.com/podbeat/podbeat/test/services"
 	"github.com/podbeat/podbeat/token"
 )
 
@@ -45,12 +46,7 @@ type api struct {
 // returns once requests are answered. Without an output among the rest, documents go to a file.
 func start(t testing.TB, options, rest string) *api {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &api{t: t, addr: l.Addr().String()}
-	l.Close()
+	a := &api{t: t, addr: services.Address(t)}
 	dir := t.TempDir()
 	a.dir = dir
 	keys := filepath.Join(dir, "keys.json")
@@ -58,6 +54,7 @@ func start(t testing.TB, options, rest string) *api {
 	if err := os.WriteFile(keys, []byte(jwks), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	var err error
 	if a.keys, err = token.OpenKeys(keys); err != nil {
 		t.Fatal(err)
 	}

@@ -410,16 +410,11 @@ func TestElasticsearch(t *testing.T) {
 // second is another API of a, that inputs.d brings once it is configured.
 func (a *api) second() *api {
 	a.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	defer l.Close()
 	if err := os.Mkdir(filepath.Join(a.Dir, "inputs.d"), 0o700); err != nil {
 		a.t.Fatal(err)
 	}
 	b := *a
-	b.addr = l.Addr().String()
+	b.addr = services.Address(a.t)
 	return &b
 }
 
