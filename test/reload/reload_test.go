@@ -442,7 +442,7 @@ func TestKafka(t *testing.T) {
 	in.change("Elasticsearch again", in.mount)
 	w.write(each)
 	in.Wait("everything has arrived", func(s harness.Stats) bool {
-		return s != nil && s["libbeat.pipeline.events.active"] == 0 && server.docs() > each
+		return s["podbeat.emptydir.first.acked"] == float64(n) && server.docs() > each
 	})
 
 	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.ConsumeTopics("reloaded"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
