@@ -78,12 +78,14 @@ func TestEveryMetricIsThere(t *testing.T) {
 	if out, err := exec.Command(harness.Program(t, "podbeat"), "token", "keys", keys).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	p := newPrometheus(t)
 	b := start(t, strings.Replace(plain, "podbeat.inputs:", fmt.Sprintf(`podbeat.inputs:
 - {type: journal, id: node, paths: [%q], delivery: store-on-failure, queue: {events: 1000}}
 - {type: emptydir, id: a.b, paths: ["FILES/none/*.txt"]}
 - {type: podlogs, paths: ["FILES/none/*.txt"]}
 - {type: push, id: gateway, listen: "127.0.0.1:0", keys: %q}
 - {type: kafka, hosts: ["127.0.0.1:1"], topics: [logs], group_id: g}`, dir, keys), 1))
+	p.ready(b, p.scrape(b, nil)) // while the input kafka may still find its broker
 	b.write(10)
 	b.Wait("something is delivered", func(s harness.Stats) bool { return s["libbeat.output.events.acked"] > 400 })
 	code, metrics := b.get("/metrics", "")
@@ -127,8 +129,6 @@ func TestEveryMetricIsThere(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^\s*expr: (.*)$`).FindAllStringSubmatch(string(rules), -1) {
 		look("rule", m[1])
 	}
-	p := newPrometheus(t)
-	p.ready(b, p.scrape(b, nil))
 	for title, expr := range dashboard(t) {
 		look(title, strings.NewReplacer("label_values(", "(", ", job)", ")", ", instance)", ")").Replace(expr))
 		if strings.Contains(expr, "label_values") {
