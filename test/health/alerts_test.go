@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -41,10 +42,11 @@ func TestAlerts(t *testing.T) {
 		p.ready(b, instance)
 		b.sink.SetFaults(sink.Faults{Item429: 0.9})
 		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		go keepWriting(b, ctx)
+		var writing sync.WaitGroup
+		writing.Go(func() { keepWriting(b, ctx) })
 		p.fires(t, instance, "PodbeatRetries")
 		cancel()
+		writing.Wait()
 	})
 	f("events are refused for good", func(t *testing.T) {
 		b := start(t, strings.Replace(plain, "timeout: 90s", "non_indexable_policy.dead_letter_file: {max_bytes: 1KiB, files: 1}", 1))
@@ -67,6 +69,7 @@ func TestAlerts(t *testing.T) {
 		b.sink.SetFaults(sink.Faults{Item400: 1})
 		b.write(100)
 		p.fires(t, instance, "PodbeatEventsDropped")
+		b.Wait("all are dropped", func(harness.Stats) bool { return b.receipt().Total.Dropped >= 100 })
 		if r := b.receipt(); r.Total.Dropped != 100 || !r.AddsUp {
 			t.Errorf("the receipt says %+v", r)
 		}
@@ -197,6 +200,7 @@ func TestAlerts(t *testing.T) {
 func testAsIf(t *testing.T, p *prometheus) {
 	var begun atomic.Bool
 	b := start(t, plain)
+	b.want("it starts", 200, 200, "") // before somebody sees that it is not up yet
 	instance := p.scrape(b, add("podbeat_input_receipt_difference", 1, begun.Load))
 	p.ready(b, instance)
 	if names := p.firing(instance); len(names) > 0 {

@@ -252,7 +252,7 @@ func add(metric string, n float64, begun func() bool) func(string) string {
 	}
 }
 
-// keepWriting writes lines until the test ends.
+// keepWriting writes lines until done is.
 func keepWriting(b *beat, done context.Context) {
 	for done.Err() == nil {
 		b.write(5)
