@@ -64,33 +64,39 @@ func TestCluster(t *testing.T) {
 
 	// What goes wrong, in a random order, with random pauses, for about as long as there is something to read.
 	r := rand.New(rand.NewPCG(8, uint64(o.kills)))
-	var troubles []func()
+	type trouble struct {
+		what   string
+		server bool // it takes as long as a server takes to start
+		make   func()
+	}
+	var troubles []trouble
 	for i, p := range podbeats {
 		for range o.kills {
-			troubles = append(troubles, func() {
-				t.Logf("kill -9 %s", names[i])
+			troubles = append(troubles, trouble{"kill -9 " + names[i], false, func() {
 				p.Kill9()
 				p.Start()
-			})
+			}})
 		}
 	}
 	for _, s := range []*services.Node{kafka, es} {
-		troubles = append(troubles, func() {
-			t.Logf("kill -9 the server at %s", s.Addr)
+		troubles = append(troubles, trouble{"kill -9 the server at " + s.Addr, true, func() {
 			s.Kill9()
 			s.Start()
-		})
+		}})
 	}
-	troubles = append(troubles, func() {
-		t.Logf("Elasticsearch answers 429 for %v", o.refusing)
-		front.status.Store(http.StatusTooManyRequests)
-		time.AfterFunc(o.refusing, func() { front.status.Store(0) })
-	})
+	refuse := trouble{"Elasticsearch answers 429", false, func() { front.refuse(t, http.StatusTooManyRequests, o.refusing) }}
+	troubles = append(troubles, refuse)
 	r.Shuffle(len(troubles), func(i, j int) { troubles[i], troubles[j] = troubles[j], troubles[i] })
+	// If Elasticsearch refused after a server has come back, late maybe, all might have been delivered before.
+	at := slices.IndexFunc(troubles, func(x trouble) bool { return x.what == refuse.what })
+	if server := slices.IndexFunc(troubles, func(x trouble) bool { return x.server }); server < at {
+		troubles = slices.Insert(slices.Delete(troubles, at, at+1), server, refuse)
+	}
 	pause := time.Duration(o.entries/o.perSecond) * time.Second / time.Duration(len(troubles))
 	for _, trouble := range troubles {
 		<-time.After(time.Duration(r.Int64N(2 * int64(pause))))
-		trouble()
+		t.Log(trouble.what)
+		trouble.make()
 	}
 	written.wait()
 

@@ -178,7 +178,8 @@ type receipt struct {
 	}
 }
 
-// wantReceipt checks that a podbeat which has nothing left to do says what became of each event, and that it adds up.
+// wantReceipt waits until a podbeat has nothing left to do, and checks that it says what became of each event, and that it
+// adds up. What others have delivered meanwhile it may still be settling when all offsets are committed.
 func wantReceipt(t *testing.T, name string, p *harness.Podbeat) (r receipt) {
 	t.Helper()
 	socket := filepath.Join(p.Dir, "http.sock")
@@ -188,14 +189,22 @@ func wantReceipt(t *testing.T, name string, p *harness.Podbeat) (r receipt) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		},
 	}}
-	resp, err := client.Get("http://podbeat/receipt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(&r); err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("/receipt of %s: %s, %v", name, resp.Status, err)
-	}
+	until(t, name+" has nothing in flight", func() (bool, string) {
+		resp, err := client.Get("http://podbeat/receipt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		r = receipt{}
+		if err := json.NewDecoder(resp.Body).Decode(&r); err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("/receipt of %s: %s, %v", name, resp.Status, err)
+		}
+		var inFlight int64
+		for _, in := range r.Inputs {
+			inFlight += in.InFlight
+		}
+		return inFlight == 0, fmt.Sprint(inFlight)
+	})
 	for _, in := range r.Inputs {
 		sum := in.Filtered + in.Acked + in.DeadLetters + in.Dropped + in.Abandoned + in.InFlight
 		if in.Read+in.Resumed != sum || in.InFlight != 0 {
@@ -232,6 +241,18 @@ func newProxy(t *testing.T, addr string) *proxy {
 	t.Cleanup(s.Close)
 	p.URL = s.URL
 	return p
+}
+
+// refuse has bulk requests answered so for a time, and until there has been one: shippers may be busy with their group.
+func (p *proxy) refuse(t *testing.T, status int32, during time.Duration) {
+	p.status.Store(status)
+	go func() { // ends soon after the test at the latest
+		<-time.After(during)
+		for p.refused.Load() == 0 && t.Context().Err() == nil {
+			<-time.After(50 * time.Millisecond)
+		}
+		p.status.Store(0)
+	}()
 }
 
 // A record is one of the topic's.
