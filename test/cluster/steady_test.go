@@ -65,6 +65,11 @@ func TestSteady(t *testing.T) {
 		p.Wait("it answers", func(s harness.Stats) bool { return s != nil })
 	}
 	ended := f.start(t, ctx)
+	for i, p := range podbeats { // what they need to get on with their work is no growth
+		p.Wait(names[i]+" is at work", func(s harness.Stats) bool {
+			return s["libbeat.output.events.acked"] > 0 && (i < 2 || s["podbeat.kafka.shipper.partitions"] == partitions/2)
+		})
+	}
 	url := "http://" + es.Addr
 	var seen []look
 	tick := time.NewTicker(o.every)
