@@ -51,7 +51,7 @@ launch() {
   p=$!
   echo $p >"$pidfile"
   until ready; do
-    if ! kill -0 $p 2>/dev/null || [ $((SECONDS - t0)) -ge "${SERVICES_WAIT:-120}" ]; then
+    if ! kill -0 $p 2>/dev/null || [ $((SECONDS - t0)) -ge "${SERVICES_WAIT:-300}" ]; then
       echo "$name: did not start; the end of $log:" >&2
       tail -n 20 "$log" >&2
       stop >&2
