@@ -108,7 +108,7 @@ func TestRawRequests(t *testing.T) {
 
 	f := func(name, request string, want ...int) {
 		t.Helper()
-		got, closed := a.raw(t, request, 5*time.Second)
+		got, closed := a.raw(t, request, time.Minute)
 		if fmt.Sprint(got) != fmt.Sprint(want) || !closed {
 			t.Errorf("%s: %v, closed: %v, want %v", name, got, closed, want)
 		}
@@ -185,7 +185,7 @@ func TestSlowClients(t *testing.T) {
 	head := "POST /api/apps/" + app + "/log HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: " + a.pusher() + "\r\n"
 	f := func(name, request string, want ...int) {
 		t.Helper()
-		if got, closed := a.raw(t, request, 10*time.Second); fmt.Sprint(got) != fmt.Sprint(want) || !closed {
+		if got, closed := a.raw(t, request, time.Minute); fmt.Sprint(got) != fmt.Sprint(want) || !closed {
 			t.Errorf("%s: %v, closed: %v, want %v", name, got, closed, want)
 		}
 	}
@@ -306,7 +306,7 @@ func (a *api) memory() int { return int(a.Stats()["beat.memstats.rss"]) >> 20 }
 
 // Whatever is sent, podbeat's memory stays where it was, and it goes on.
 func TestMemory(t *testing.T) {
-	a := start(t, "  access_log: false\n  max_in_flight_bytes: 32MiB\n", quick)
+	a := start(t, "  access_log: false\n  max_in_flight_bytes: 32MiB\n  header_timeout: 5m\n  read_timeout: 5m\n", quick) // all at once take their time
 	path, auth := "/apps/"+app+"/log", "Authorization: "+a.pusher()
 	const json, lines, zipped = "Content-Type: application/json", "Content-Type: application/x-ndjson", "Content-Encoding: gzip"
 	send := func(want int, body string, headers ...string) {
