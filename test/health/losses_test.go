@@ -224,7 +224,7 @@ func deletedFiles(t *testing.T, p *prometheus) {
 		b.sink.SetFaults(sink.Faults{})
 		p.fires(t, instance, "PodbeatFilesAbandoned")
 		b.Wait("the rest is delivered", func(s harness.Stats) bool {
-			return s["podbeat.emptydir.pods.now.files.following"] == 0 && s["podbeat.emptydir.pods.acked"] == s["podbeat.emptydir.pods.published"]
+			return s != nil && s["podbeat.emptydir.pods.now.files.following"] == 0 && s["podbeat.emptydir.pods.acked"] == s["podbeat.emptydir.pods.published"]
 		})
 		lost, delivered := b.metric("podbeat_files_abandoned_bytes_total"), len(b.sink.IDs())
 		if lost == 0 || delivered == 0 || int(lost)+delivered*each != lines*each {

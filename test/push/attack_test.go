@@ -363,7 +363,7 @@ func TestMemory(t *testing.T) {
 		t.Errorf("memory grew from %d to %d MiB", before, after)
 	}
 	a.Wait("nothing is in flight", func(s harness.Stats) bool {
-		return s[inFlight] == 0 && s["podbeat.push.api.in_flight.bytes"] == 0
+		return s != nil && s[inFlight] == 0 && s["podbeat.push.api.in_flight.bytes"] == 0
 	})
 	if r := a.push(body("x")); r.status != 202 {
 		t.Errorf("after it all: %d %s", r.status, r.body)
@@ -393,7 +393,7 @@ func TestMemoryOfLabels(t *testing.T) {
 		})
 	}
 	group.Wait()
-	a.Wait("nothing is in flight", func(s harness.Stats) bool { return s[inFlight] == 0 })
+	a.Wait("nothing is in flight", func(s harness.Stats) bool { return s != nil && s[inFlight] == 0 })
 	if s := a.Stats(); s["podbeat.push.api.requests.202"] == 0 {
 		t.Error("nothing was taken")
 	}

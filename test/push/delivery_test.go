@@ -85,7 +85,9 @@ func TestOutputDown(t *testing.T) {
 		t.Errorf("%v entries are in flight, want 30", n)
 	}
 	s.Release()
-	a.Wait("all is delivered", func(s harness.Stats) bool { return s[inFlight] == 0 && s["podbeat.push.api.in_flight.bytes"] == 0 })
+	a.Wait("all is delivered", func(s harness.Stats) bool {
+		return s != nil && s[inFlight] == 0 && s["podbeat.push.api.in_flight.bytes"] == 0
+	})
 	stats := a.Stats()
 	for name, want := range map[string]float64{"entries.received": 30, "entries.acked": 30, "requests.503": 6, "requests.429": 2, "requests.202": 0,
 		"requests.repeated": 3, "requests.refused.output": 6, "requests.refused.full": 2} {
@@ -122,7 +124,9 @@ func TestNoRoomForBytes(t *testing.T) {
 		t.Errorf("a bad request leaves no room behind: %d", r.status)
 	}
 	s.Release()
-	a.Wait("all is delivered", func(s harness.Stats) bool { return s[inFlight] == 0 && s["podbeat.push.api.in_flight.bytes"] == 0 })
+	a.Wait("all is delivered", func(s harness.Stats) bool {
+		return s != nil && s[inFlight] == 0 && s["podbeat.push.api.in_flight.bytes"] == 0
+	})
 }
 
 // A request is delivered even if its client has gone.
@@ -146,7 +150,7 @@ func TestClientGone(t *testing.T) {
 	}
 	a.Wait("podbeat has seen it", func(s harness.Stats) bool { return s["podbeat.push.api.requests.abandoned"] == 1 })
 	s.Release()
-	a.Wait("all is delivered", func(s harness.Stats) bool { return s[inFlight] == 0 })
+	a.Wait("all is delivered", func(s harness.Stats) bool { return s != nil && s[inFlight] == 0 })
 	s.arrived(t, 10)
 }
 
