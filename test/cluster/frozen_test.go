@@ -17,15 +17,17 @@ func TestBrokerFrozen(t *testing.T) {
 	kafka := services.OwnKafka(t)
 	const topic = "frozen"
 	makeTopic(t, admin(t, kafka.Addr), topic)
-	o := plan{entries: entries, perSecond: 2000, lines: 100, pods: 10}
+	o := plan{entries: entries, perSecond: 1000, lines: 100, pods: 10} // so slowly that each time there is more to come
 	written := newSources(t, o, journalgen.Defaults(o.entries))
 	config := collector(journalInput(written.journal.dir), kafka.Addr, topic)
 	p := harness.New(t, strings.Replace(config, quick, "timeout: 1s, "+quick, 1))
 	written.start()
-	failed := 0.0
 	for i := range 3 {
+		failed := 0.0
 		until(t, "Kafka has some of it", func() (bool, string) {
-			acked := p.Stats()["libbeat.output.events.acked"]
+			s := p.Stats()
+			acked := s["libbeat.output.events.acked"]
+			failed = s["libbeat.output.events.failed"]
 			return acked > float64(1000+4000*i), fmt.Sprint(acked)
 		})
 		kafka.Freeze()
@@ -35,7 +37,6 @@ func TestBrokerFrozen(t *testing.T) {
 		})
 		<-time.After(time.Second)
 		kafka.Thaw()
-		failed = p.Stats()["libbeat.output.events.failed"]
 	}
 	written.wait()
 	until(t, "the journal is in Kafka", delivered(p, o.entries))
