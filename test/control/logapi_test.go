@@ -149,7 +149,8 @@ type event struct {
 	Input   struct{ Type string }
 }
 
-// events reads all that output.file has written below dir.
+// events reads all that output.file has written below dir. What is no whole line yet is being written, or was when podbeat
+// was killed.
 func events(t testing.TB, dir string) (list []event) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "docs*"))
@@ -162,6 +163,9 @@ func events(t testing.TB, dir string) (list []event) {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(string(text)) {
+			if !strings.HasSuffix(line, "\n") {
+				break
+			}
 			var e event
 			if err := json.Unmarshal([]byte(line), &e); err != nil {
 				t.Fatalf("%v: %.200s", err, line)
