@@ -327,10 +327,10 @@ func TestTimeout(t *testing.T) {
 	f := func(handler http.HandlerFunc) {
 		t.Helper()
 		s := newFake(t, handler)
-		c := client(t, Config{Hosts: []string{s.URL}}).With(50 * time.Millisecond)
+		c := client(t, Config{Hosts: []string{s.URL}}).With(300 * time.Millisecond)
 		var out any
 		err := c.Do(context.Background(), "GET", "/x", nil, nil, &out)
-		if !errors.Is(err, os.ErrDeadlineExceeded) || err.Error() != "cannot GET /x at "+s.URL+": no answer within 50ms: i/o timeout" || len(s.requests()) != 1 {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || err.Error() != "cannot GET /x at "+s.URL+": no answer within 300ms: i/o timeout" || len(s.requests()) != 1 {
 			t.Errorf("the error is %v after %d requests", err, len(s.requests()))
 		}
 	}
@@ -344,7 +344,7 @@ func TestTimeout(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 	s = newFake(t, status(503, "", "Retry-After", "30"))
-	ctx, cancel = context.WithTimeout(context.Background(), 100*time.Millisecond)
+	ctx, cancel = context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := client(t, Config{Hosts: []string{s.URL}}).Do(ctx, "GET", "/x", nil, nil, nil); Status(err) != 503 {
 		t.Errorf("the error is %v", err)
