@@ -74,9 +74,10 @@ setup.ilm.enabled: false
 // run runs curator, which must exit with that code.
 func run(t *testing.T, want int, args ...string) string {
 	t.Helper()
+	program := harness.Program(t, "curator") // building it may take more than the minute
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, harness.Program(t, "curator"), args...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = []string{"HOME=" + t.TempDir(), "TZ=UTC"}
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != want {
