@@ -77,9 +77,9 @@ func TestUnfinished(t *testing.T) {
 			t.Errorf("%s fails, and filebeat is off already", path)
 		}
 		b.post(409, `{"rotate":{"age":9}}`)
-		h.set(nil)
 		doc, _ := b.get()
 		version := at(doc, "configuration.version").(float64)
+		h.set(nil)
 		until(t, "the change is finished", func() bool {
 			doc, _ = b.get()
 			return at(doc, "configuration.version") == version+1
@@ -189,6 +189,7 @@ func TestOneNodeMute(t *testing.T) {
 	mute := newWire(t, cluster)
 	mute.swallow()
 	b := open(t, cluster, mute.url()+","+cluster+","+mute.url(), Options{})
+	b.slow = true
 	until(t, "the status is known", func() bool {
 		doc, _ := b.get()
 		return at(doc, "elasticsearch.status.master.up") == 1.0 && at(doc, "elasticsearch.health.status") == "green" && doc["status"] == "green"

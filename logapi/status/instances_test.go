@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -164,9 +165,21 @@ func TestPeers(t *testing.T) {
 		}
 		return strings.Join(all, ", ")
 	}
+	asked := 0 // all regions
 	f := func(path, want string) {
 		t.Helper()
-		if got := regions(path); got != want {
+		// A region that is up has no time to say so on a busy machine: it is red then, and asked again.
+		red := func(list string) string { return strings.ReplaceAll(list, " up", " red") }
+		got := ""
+		for range 20 {
+			if path == "_all" {
+				asked++
+			}
+			if got = regions(path); got == want || red(got) != red(want) {
+				break
+			}
+		}
+		if got != want {
 			t.Errorf("%s: got %s, want %s", path, got, want)
 		}
 	}
@@ -182,7 +195,7 @@ func TestPeers(t *testing.T) {
 	f(strings.Repeat("eu,", 100)+"eu", "400")
 	mu.Lock()
 	defer mu.Unlock()
-	if len(tokens) != 1 || tokens[0] != "Bearer the.clients.token" {
+	if want := slices.Repeat([]string{"Bearer the.clients.token"}, asked); !slices.Equal(tokens, want) {
 		t.Errorf("the peer got %q", tokens)
 	}
 	if a := b.call("GET", "/_all/system/log/status", "", peerHeader, "us"); strings.Count(a.text, `"timestemp"`) != 1 {

@@ -59,6 +59,7 @@ func TestKilled(t *testing.T) {
 		o.ZooKeeper.Hosts = append(o.ZooKeeper.Hosts, z.addr)
 	}
 	b := open(t, cluster, toES.url(), o)
+	b.slow = true
 	b.post(200, `{"rotate":{"enabled":true,"age":7}}`)
 	hear := func() {
 		b.beat(uuidOf(1), "node1", nil)
