@@ -60,10 +60,19 @@ func TestDeleteDuringSnapshot(t *testing.T) {
 		for _, name := range []string{"during-a", "during-b", "during-c"} {
 			l.index(name, "")
 		}
-		l.fill("during-b", 30)
+		l.fill("during-b", 600) // half a minute, unless it is ended
 		l.call("PUT", "/_snapshot/during/s?wait_for_completion=false", `{"indices":"during-b"}`, 200)
-		t.Cleanup(func() { l.call("DELETE", "/_snapshot/during/s", "", 200) })
+		t.Cleanup(func() { _ = l.delete(context.Background(), "/_snapshot/during/s", nil) })
 		items := l.items("during-")
+		tries := 0
+		l.fault = func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.Method == "DELETE" && r.URL.Path == "/during-b" {
+				if tries++; tries == 2 {
+					l.call("DELETE", "/_snapshot/during/s", "", 200)
+				}
+			}
+			return false
+		}
 		results, failure := l.apply("delete_indices", "", items...)
 		l.want("failure", failure, "")
 		l.want("results", results, "during-a during-c during-b")

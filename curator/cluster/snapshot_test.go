@@ -48,7 +48,7 @@ func TestSnapshot(t *testing.T) {
 		l.scrap("snap")
 		l.index("snap-a", "")
 		l.index("snap-b", "")
-		l.fill("snap-a", 30)
+		l.fill("snap-a", 60)
 		before := time.Now()
 		results, failure := l.apply("snapshot", "repository: snap, include_global_state: false, skip_repo_fs_check: false", l.items("snap-")...)
 		l.want("results", results+failure, "curator-20261121010203")
@@ -56,7 +56,10 @@ func TestSnapshot(t *testing.T) {
 			!l.logged("INFO Snapshot curator-20261121010203 still in progress.") || !l.logged("INFO Snapshot curator-20261121010203 successfully completed.") {
 			t.Errorf("log:\n%s", strings.Join(l.lines, "\n"))
 		}
-		if len(l.steps) == 0 || !strings.HasPrefix(l.steps[0], "snapshot curator-20261121010203 ") || strings.HasSuffix(l.steps[0], "/0") {
+		// What is asked for at once may be answered before Elasticsearch knows how much there is to do.
+		if !slices.ContainsFunc(l.steps, func(step string) bool {
+			return strings.HasPrefix(step, "snapshot curator-20261121010203 ") && !strings.HasSuffix(step, "/0")
+		}) {
 			t.Errorf("progress: %q", l.steps)
 		}
 		items := l.snapshots("snap")
@@ -73,7 +76,7 @@ func TestSnapshot(t *testing.T) {
 		_, failure = l.apply("snapshot", "repository: absent", l.items("snap-")...)
 		l.want("no repository", failure, "ActionError: Cannot snapshot indices to missing repository: absent")
 
-		l.fill("snap-b", 60)
+		l.fill("snap-b", 400)
 		results, failure = l.apply("snapshot", "repository: snap, name: '<snap-{now/d}>', wait_for_completion: false", l.items("snap-b")...)
 		l.want("not waited for", results+failure, "snap-"+time.Now().UTC().Format("2006.01.02"))
 		_, failure = l.apply("snapshot", "repository: snap, name: x", l.items("snap-a")...)
