@@ -335,19 +335,23 @@ func (s *scene) killed(t *testing.T, trap *trap) {
 func TestKilledInSnapshot(t *testing.T) {
 	s := newScene(t, 7)
 	s.make(t, "log-1 kb=300\nother docs=1", "", time.Now())
-	s.call(t, "PUT", "/_snapshot/slow", `{"type": "fs", "settings": {"location": "slow", "max_snapshot_bytes_per_sec": "20kb"}}`)
+	rate := func(limit string) {
+		t.Helper()
+		s.call(t, "PUT", "/_snapshot/slow", `{"type": "fs", "settings": {"location": "slow", "max_snapshot_bytes_per_sec": "`+limit+`"}}`)
+	}
+	rate("5kb") // for a minute, unless it is let go
 	t.Cleanup(func() { s.call(t, "DELETE", "/_snapshot/slow", "") })
 	s.file = write(t, "actions.yml", one("snapshot", "repository: slow, name: 'mine-%Y%m%d%H%M%S', wait_interval: 1, include_global_state: false", prefix("log")))
 	s.killed(t, newTrap(2, true, func(r *http.Request) bool {
 		return r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/slow/mine-") || strings.HasSuffix(r.URL.Path, "/_status")
 	}))
 	s.run(t, 1, "in progress")
+	rate("40mb")
 	for deadline := time.Now().Add(time.Minute); strings.Contains(string(s.call(t, "GET", "/_snapshot/_status", "")), "mine-"); {
 		if time.Now().After(deadline) {
 			t.Fatal("the snapshot does not end")
 		}
 	}
-	s.call(t, "PUT", "/_snapshot/slow", `{"type": "fs", "settings": {"location": "slow"}}`)
 	s.run(t, 0, "All actions completed.")
 	var answer struct {
 		Snapshots []struct{ Snapshot, State string }
