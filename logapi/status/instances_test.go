@@ -23,7 +23,12 @@ func TestWanted(t *testing.T) {
 	b := open(t, cluster, w.url(), Options{})
 	b.post(200, `{"collector":{"journalbeat":{"enabled":false}}}`)
 	again := open(t, cluster, w.url(), Options{})
-	if got := again.beat(uuidOf(1), "node1", nil); got.Version != 1 || got.Enabled(heartbeat.Journalbeat) {
+	var got heartbeat.Wanted
+	until(t, "what is wanted is known after a restart", func() bool {
+		got = again.beat(uuidOf(1), "node1", nil)
+		return got.Version != 0
+	})
+	if got.Version != 1 || got.Enabled(heartbeat.Journalbeat) {
 		t.Errorf("after a restart: got %+v", got)
 	}
 	for name, down := range map[string]func(){"dead": w.cut, "mute": w.swallow} {
