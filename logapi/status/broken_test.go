@@ -127,6 +127,30 @@ func TestTakenBack(t *testing.T) {
 	b.post(200, `{"rotate":{"age":45}}`)
 }
 
+// What keeps the configuration is slow: who changes it is told what it is then, not what it was.
+func TestSlowConfiguration(t *testing.T) {
+	cluster := services.Elasticsearch(t, 7)
+	clean(t, cluster)
+	h := newHook(t, cluster)
+	b := open(t, cluster, h.url, Options{})
+	b.slow = true
+	b.post(200, `{"rotate":{"enabled":true,"age":7}}`)
+	h.set(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == "GET" && r.URL.Path == "/.podbeat-system/_doc/configuration" {
+			select {
+			case <-r.Context().Done():
+			case <-time.After(probeTime + 200*time.Millisecond):
+			}
+		}
+		return false
+	})
+	a := b.post(200, `{"rotate":{"age":21},"collector":{"filebeat":{"enabled":false}}}`)
+	doc := one(t, a)
+	if at(doc, "rotate.age") != 21.0 || at(doc, "collector.filebeat.enabled") != false || at(doc, "configuration.version") != 2.0 || a.header.Get("ETag") == "" {
+		t.Errorf("got %s", a.text)
+	}
+}
+
 // The answer to a write is lost: it is recognised, and made once.
 func TestLostAnswer(t *testing.T) {
 	cluster := services.Elasticsearch(t, 7)

@@ -68,13 +68,24 @@ func (s *Service) Configure() http.Handler {
 			s.refuse(w, err)
 			return
 		}
-		list, tag, err := s.regions(r, []string{s.Region})
+		list, tag, err := s.changed(ctx, r)
 		if err != nil {
 			s.refuse(w, err)
 			return
 		}
 		s.answer(w, tag, list, pretty)
 	})
+}
+
+// changed is the status after a change. It is waited for the configuration as before the change: what was last known of it,
+// which is all that a GET shows when it cannot be read in time, would be what it was.
+func (s *Service) changed(ctx context.Context, r *http.Request) (list body.Value, tag string, err error) {
+	f, err := s.look(ctx)
+	if err != nil {
+		return s.regions(r, []string{s.Region})
+	}
+	v, err := s.document(f).sealed()
+	return body.Value{Kind: body.Array, Items: []body.Value{v}}, f.state.etag(), err
 }
 
 // History answers GET …/{region}/system/log/history: the changes, the newest first.
