@@ -295,7 +295,7 @@ func TestCloseOneByOne(t *testing.T) {
 		l.index("closing-b", "")
 		l.index("closing-c", "")
 		l.index("closing-d", "")
-		l.fill("closing-b", 30)
+		l.fill("closing-b", 600) // half a minute, unless it is ended
 		items := l.items("closing-")
 		l.call("DELETE", "/closing-c", "", 200)
 		l.call("PUT", "/_snapshot/closing/s", `{"indices":"closing-b"}`, 200)
