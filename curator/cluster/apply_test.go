@@ -60,7 +60,7 @@ func TestDeleteDuringSnapshot(t *testing.T) {
 		for _, name := range []string{"during-a", "during-b", "during-c"} {
 			l.index(name, "")
 		}
-		l.fill("during-b", 600) // half a minute, unless it is ended
+		l.fill("during-b", 200) // ten seconds, unless it is ended
 		l.call("PUT", "/_snapshot/during/s?wait_for_completion=false", `{"indices":"during-b"}`, 200)
 		t.Cleanup(func() { _ = l.delete(context.Background(), "/_snapshot/during/s", nil) })
 		items := l.items("during-")
@@ -295,7 +295,7 @@ func TestCloseOneByOne(t *testing.T) {
 		l.index("closing-b", "")
 		l.index("closing-c", "")
 		l.index("closing-d", "")
-		l.fill("closing-b", 600) // half a minute, unless it is ended
+		l.fill("closing-b", 200) // ten seconds, unless it is ended
 		items := l.items("closing-")
 		l.call("DELETE", "/closing-c", "", 200)
 		l.call("PUT", "/_snapshot/closing/s", `{"indices":"closing-b"}`, 200)

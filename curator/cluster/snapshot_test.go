@@ -76,7 +76,7 @@ func TestSnapshot(t *testing.T) {
 		_, failure = l.apply("snapshot", "repository: absent", l.items("snap-")...)
 		l.want("no repository", failure, "ActionError: Cannot snapshot indices to missing repository: absent")
 
-		l.fill("snap-b", 400)
+		l.fill("snap-b", 200)
 		results, failure = l.apply("snapshot", "repository: snap, name: '<snap-{now/d}>', wait_for_completion: false", l.items("snap-b")...)
 		l.want("not waited for", results+failure, "snap-"+time.Now().UTC().Format("2006.01.02"))
 		_, failure = l.apply("snapshot", "repository: snap, name: x", l.items("snap-a")...)
