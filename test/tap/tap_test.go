@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/podbeat/podbeat/beat/tap"
 	"github.com/podbeat/podbeat/bench/sink"
 	"github.com/podbeat/podbeat/test/harness"
 )
@@ -32,7 +34,16 @@ type node struct {
 	n    int // lines written
 }
 
+// newNode is one whose socket answers.
 func newNode(t *testing.T, more string) *node {
+	t.Helper()
+	n := start(t, more)
+	n.answers()
+	return n
+}
+
+// start is newNode without a look at the socket, which podbeat makes after its inputs.
+func start(t *testing.T, more string) *node {
 	t.Helper()
 	pods := t.TempDir()
 	dir := filepath.Join(pods, "shop_web-7d4b9c8f6-x2v5k_8f6c2a1e-0000-4000-8000-000000000000", "web")
@@ -72,6 +83,16 @@ func (n *node) write(lines int, text string) {
 	if _, err := f.Write(b.Bytes()); err != nil {
 		n.t.Fatal(err)
 	}
+}
+
+// answers waits until the socket, which has its rights then, answers.
+func (n *node) answers() {
+	n.t.Helper()
+	client := tap.NewClient(n.socket())
+	n.until("its socket answers", func() bool {
+		status, _, err := client.Get(n.t.Context(), "/info")
+		return err == nil && status == http.StatusOK
+	})
 }
 
 func (n *node) socket() string { return filepath.Join(n.Dir, "data", "podbeat.sock") }
@@ -248,8 +269,7 @@ func TestSocket(t *testing.T) {
 	}
 	f("killed", 1, "no podbeat runs here: the socket "+n.socket()+" is left from one that was killed")
 	n.Start()
-	n.Wait("it runs again", func(s harness.Stats) bool { return s["libbeat.config.module.running"] == 1 })
-	n.until("the socket is new", func() bool { code, _, _ := n.run("top", "-o", "json", "--interval", "100ms"); return code == 0 })
+	n.answers()
 	f("running again", 0, "no event was found")
 	found := command{}.of(exec.Command(harness.Program(t, "podbeat"), "top", "--once", "--interval", "100ms", "--path.data", filepath.Join(n.Dir, "data")))
 	if code, stdout, stderr := found.finish(t, found.Run()); code != 0 || !strings.Contains(stdout, "podlogs pods") {
@@ -330,7 +350,7 @@ func TestBrokenPipe(t *testing.T) {
 
 // TestOff: without a socket podbeat runs, and who asks for it is told why there is none.
 func TestOff(t *testing.T) {
-	n := newNode(t, "podbeat.tap.enabled: false")
+	n := start(t, "podbeat.tap.enabled: false")
 	n.write(10, "line")
 	n.delivered(10)
 	if _, err := os.Lstat(n.socket()); !errors.Is(err, os.ErrNotExist) {
@@ -347,7 +367,7 @@ func TestOff(t *testing.T) {
 // TestLongPath: a path.data whose socket has a longer name than an address has room for.
 func TestLongPath(t *testing.T) {
 	data := filepath.Join(t.TempDir(), strings.Repeat("d", 120))
-	n := newNode(t, "path.data: "+data)
+	n := start(t, "path.data: "+data)
 	n.until("top works", func() bool { code, _, _ := n.run("top", "-o", "json", "--interval", "100ms"); return code == 0 })
 	if _, err := os.Lstat(filepath.Join(data, "podbeat.sock")); err != nil {
 		t.Error(err)
