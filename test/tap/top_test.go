@@ -95,7 +95,7 @@ func TestScreen(t *testing.T) {
 	if code, err := s.Exit(); err != nil || code != 0 {
 		t.Errorf("got %d (%v)", code, err)
 	}
-	if err := s.Sane(); err != nil {
+	if err := s.WaitSane(); err != nil {
 		t.Error(err)
 	}
 }

@@ -381,8 +381,7 @@ func (s *scenario) exits(ts *testscript.TestScript, args []string) {
 		text, _ := s.screen.Text()
 		ts.Fatalf("exit code %d, want %s; the screen is\n%s", code, args[0], screen.Frame(text))
 	}
-	s.screen.Wait("", func(string) bool { return s.screen.Sane() == nil }) // the end of its output may be on its way
-	ts.Check(s.screen.Sane())
+	ts.Check(s.screen.WaitSane())
 }
 
 func (s *scenario) write(ts *testscript.TestScript, args []string) {

@@ -245,6 +245,16 @@ func (s *Screen) Ended() bool {
 	return err == nil
 }
 
+// WaitSane waits until the terminal is as the program had found it, and returns what Sane says: the end of the program's output may be
+// on its way to the screen when the program has ended.
+func (s *Screen) WaitSane() (err error) {
+	deadline := time.Now().Add(s.patience)
+	for err = s.Sane(); err != nil && time.Now().Before(deadline); err = s.Sane() {
+		time.Sleep(5 * time.Millisecond) // between two looks
+	}
+	return err
+}
+
 // Sane says what of the terminal is not as the program had found it, after its end: the line discipline, the alternate screen, the
 // cursor, the mouse, keys.
 func (s *Screen) Sane() error {

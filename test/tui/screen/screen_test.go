@@ -57,7 +57,7 @@ func TestLess(t *testing.T) {
 	if code, err := s.Exit(); code != 0 || err != nil {
 		t.Errorf("exit code %d (%v)", code, err)
 	}
-	check(t, s.Sane())
+	check(t, s.WaitSane())
 }
 
 // What a program leaves behind is noticed.
