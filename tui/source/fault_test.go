@@ -85,8 +85,11 @@ func TestFaultsAreAdvisedOnAndPass(t *testing.T) {
 	p := place{"faults", url, nil}
 	pattern, docs := prepared(t, p, 300)
 	r := newRelay(t, url)
-	client := clientOf(t, es.Config{Hosts: []string{r.url}, Timeout: 500 * time.Millisecond})
-	v := Open(client, Options{Index: pattern + "*"}).View(Query{})
+	open := func(timeout time.Duration) *View {
+		return Open(clientOf(t, es.Config{Hosts: []string{r.url}, Timeout: timeout}), Options{Index: pattern + "*"}).View(Query{})
+	}
+	const usual, hasty = 30 * time.Second, 3 * time.Second // Elasticsearch itself may have much to do
+	opened := map[time.Duration]*View{usual: open(usual), hasty: open(hasty)}
 	for _, test := range []struct {
 		mode, title string
 		retry       bool
@@ -105,10 +108,14 @@ func TestFaultsAreAdvisedOnAndPass(t *testing.T) {
 		{"null", "not Elasticsearch", true},
 	} {
 		for _, fresh := range []bool{true, false} {
-			view := v
+			timeout := usual
+			if test.mode == "hang" {
+				timeout = hasty
+			}
+			view := opened[timeout]
 			if fresh {
-				view = Open(client, Options{Index: pattern + "*"}).View(Query{})
-			} else if _, err := v.Before(t.Context(), nil, 10); err != nil {
+				view = open(timeout)
+			} else if _, err := view.Before(t.Context(), nil, 10); err != nil {
 				t.Fatal(err)
 			}
 			r.mode.Store(test.mode)
