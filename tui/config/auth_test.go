@@ -230,10 +230,11 @@ func TestReadToken(t *testing.T) {
 
 // TestTokenCommandFails: what goes wrong is said, without what the command printed for us.
 func TestTokenCommandFails(t *testing.T) {
+	timeout := time.Minute
 	f := func(want string, command ...string) {
 		t.Helper()
 		c := Environment([]string{"http://127.0.0.1:1"})
-		c.TokenCommand, c.TokenTimeout = command, 2*time.Second
+		c.TokenCommand, c.TokenTimeout = command, timeout
 		if err := ask(t, c); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "geheim") || strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("%q: got %v, want %s", command, err, want)
 		}
@@ -242,6 +243,7 @@ func TestTokenCommandFails(t *testing.T) {
 	f(`exit status 3: not logged in\x1b[31m`, "sh", "-c", "echo geheim; echo first >&2; printf 'not logged in\\033[31m\\n' >&2; exit 3")
 	f("it prints no token", "true")
 	f("it prints too much", "sh", "-c", "head -c 1000000 /dev/zero | tr '\\0' a")
+	timeout = 2 * time.Second
 	f("did not end within 2s", "sleep", "60")
 	f("did not end within 2s", "sh", "-c", "sleep 60 & wait")
 }
