@@ -22,10 +22,11 @@ const quiet = 20 * time.Millisecond
 
 // A terminal has a program on its other end, and notes when it writes what.
 type terminal struct {
-	cmd   *exec.Cmd
-	file  *os.File
-	began time.Time
-	done  chan struct{} // closed when everything has been read
+	cmd     *exec.Cmd
+	file    *os.File
+	began   time.Time
+	done    chan struct{} // closed when everything has been read
+	without time.Duration // a key for which nothing comes for so long has no effect
 
 	mu    sync.Mutex
 	text  []byte // what was written since the last reset, all of it until the first
@@ -37,7 +38,7 @@ type terminal struct {
 
 // open starts the program. want are expressions whose first appearance is to be noted, in the text without its escape sequences.
 func open(columns, lines uint16, env, command []string, want map[string]*regexp.Regexp) (*terminal, error) {
-	t := &terminal{cmd: exec.Command(command[0], command[1:]...), done: make(chan struct{}), first: map[string]time.Time{}, want: want}
+	t := &terminal{cmd: exec.Command(command[0], command[1:]...), done: make(chan struct{}), without: 500 * time.Millisecond, first: map[string]time.Time{}, want: want}
 	t.cmd.Env = append(append(os.Environ(), "TERM=xterm-256color", "COLORTERM=truecolor", "LC_ALL=C.UTF-8", "LESS="), env...)
 	t.began = time.Now()
 	var err error
@@ -124,7 +125,7 @@ func (t *terminal) press(key string) (stroke, error) {
 		switch {
 		case n > 0 && time.Since(last) > quiet:
 			return stroke{last.Sub(began), n}, nil
-		case n == 0 && time.Since(began) > 500*time.Millisecond:
+		case n == 0 && time.Since(began) > t.without:
 			return stroke{}, nil
 		}
 	}
