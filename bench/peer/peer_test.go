@@ -53,7 +53,8 @@ func ship(url string) {
 	}
 }
 
-func run(t *testing.T, docs int, then string) Result {
+// run runs it; what stalls has to stall so long.
+func run(t *testing.T, docs int, then string, stall time.Duration) Result {
 	t.Helper()
 	srv := httptest.NewServer(sink.New(sink.Options{}))
 	defer srv.Close()
@@ -62,7 +63,7 @@ func run(t *testing.T, docs int, then string) Result {
 	t.Setenv("SHIP_THEN", then)
 	// A shell between us and the shipper: what counts is the tree.
 	r := Run{Label: "test", Command: []string{"sh", "-c", os.Args[0] + "; exit 3"}, Sink: srv.URL,
-		Docs: 100, Timeout: time.Minute, Stall: 3 * time.Second}
+		Docs: 100, Timeout: time.Minute, Stall: stall}
 	res, err := r.Start(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +72,7 @@ func run(t *testing.T, docs int, then string) Result {
 }
 
 func TestCosts(t *testing.T) {
-	res := run(t, 100, "wait")
+	res := run(t, 100, "wait", time.Minute)
 	if res.Note != "" || res.Sink.Docs != 100 || res.Seconds < 0.1 || res.DocsPerSecond <= 0 || res.FirstSeconds > res.Seconds {
 		t.Errorf("%+v", res)
 	}
@@ -84,16 +85,16 @@ func TestCosts(t *testing.T) {
 }
 
 func TestSaysWhyItIsNoCleanRun(t *testing.T) {
-	f := func(docs int, then, want string) {
+	f := func(docs int, then, want string, stall time.Duration) {
 		t.Helper()
-		res := run(t, docs, then)
+		res := run(t, docs, then, stall)
 		if !strings.Contains(res.Note, want) || res.Sink.Docs != int64(docs) {
 			t.Errorf("%d documents, then %s: %+v, want %q", docs, then, res, want)
 		}
 	}
-	f(99, "wait", "stalled at 99 documents")
-	f(0, "wait", "stalled at 0 documents")
-	f(99, "end", "ended by itself: exit status 3")
+	f(99, "wait", "stalled at 99 documents", 10*time.Second) // in which they come, however busy the machine is
+	f(0, "wait", "stalled at 0 documents", time.Second)
+	f(99, "end", "ended by itself: exit status 3", time.Minute)
 }
 
 func TestParseStat(t *testing.T) {
