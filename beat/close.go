@@ -21,7 +21,7 @@ func (p patient) ConnectWith(cfg beat.ClientConfig) (beat.Client, error) {
 	}
 	c := &patientClient{acker: cfg.ACKHandler, eventer: cfg.Events, wait: cfg.WaitClose, idle: make(chan struct{}, 1), done: make(chan struct{})}
 	ref := cfg.CloseRef
-	cfg.WaitClose, cfg.CloseRef, cfg.ACKHandler = 0, nil, told{c}
+	cfg.WaitClose, cfg.CloseRef, cfg.ACKHandler, cfg.Events = 0, nil, told{c}, heard{c}
 	var err error
 	if c.Client, err = p.PipelineConnector.ConnectWith(cfg); err != nil {
 		return nil, err
@@ -49,6 +49,8 @@ type patientClient struct {
 	idle    chan struct{} // gets something when pending becomes 0 while closing
 	once    sync.Once
 	done    chan struct{} // closed when closing begins
+
+	added bool // libbeat has counted the event at hand, and not said what the queue did; libbeat's client guards it
 }
 
 // begin says whether events are still taken; end is to be called if they are.
@@ -123,6 +125,7 @@ type told struct{ *patientClient }
 func (t told) AddEvent(e beat.Event, published bool) {
 	if published {
 		t.pending.Add(1)
+		t.added = true
 	}
 	if t.acker != nil {
 		t.acker.AddEvent(e, published)
@@ -139,5 +142,42 @@ func (t told) ACKEvents(n int) {
 func (t told) Close() {
 	if t.acker != nil {
 		t.acker.Close()
+	}
+}
+
+// heard is what libbeat tells of a client, and of events that it does not acknowledge. It tells of one event after the other.
+type heard struct{ *patientClient }
+
+func (h heard) Published() {
+	h.added = false
+	if h.eventer != nil {
+		h.eventer.Published()
+	}
+}
+
+// DroppedOnPublish is told of an event that the queue has refused, which is not waited for then, or that came too late.
+func (h heard) DroppedOnPublish(e beat.Event) {
+	h.refuse(e)
+	if h.added {
+		h.added = false
+		h.end(1)
+	}
+}
+
+func (h heard) FilteredOut(e beat.Event) {
+	if h.eventer != nil {
+		h.eventer.FilteredOut(e)
+	}
+}
+
+func (h heard) Closing() {
+	if h.eventer != nil {
+		h.eventer.Closing()
+	}
+}
+
+func (h heard) Closed() {
+	if h.eventer != nil {
+		h.eventer.Closed()
 	}
 }

@@ -126,3 +126,28 @@ func TestPatientInVain(t *testing.T) {
 	}
 	<-published
 }
+
+// A refuser is libbeat with a queue that takes no event, as the disk queue takes none that is too large.
+type refuser struct{ beat.ClientConfig }
+
+func (r refuser) Connect() (beat.Client, error)                      { return r, nil }
+func (refuser) ConnectWith(c beat.ClientConfig) (beat.Client, error) { return refuser{c}, nil }
+func (refuser) Close() error                                         { return nil }
+func (r refuser) PublishAll(events []beat.Event)                     { r.Publish(events[0]) }
+func (r refuser) Publish(e beat.Event) {
+	r.ACKHandler.AddEvent(e, true)
+	r.Events.DroppedOnPublish(e)
+}
+
+// It does not wait for an event that the queue has refused.
+func TestPatientRefused(t *testing.T) {
+	s := &slowInput{}
+	c, err := patient{refuser{}}.ConnectWith(beat.ClientConfig{WaitClose: time.Hour, ACKHandler: s.acker(), Events: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Publish(beat.Event{})
+	if err := c.Close(); err != nil || s.refused.Load() != 1 { // which takes an hour otherwise
+		t.Errorf("%d refused: %v", s.refused.Load(), err)
+	}
+}
