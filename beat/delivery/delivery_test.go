@@ -38,13 +38,11 @@ func TestStoreOnFailure(t *testing.T) {
 	}
 	p.failing.Store(true)
 	s.publish(100) // would block for ever without the disk
-	if n := s.acked(t); n < 111 {
-		t.Errorf("%d events are settled, want those on disk, at least 111", n)
-	}
-	f := figuresNow(t)
-	if f.Spilled+f.Buffered != 131-11 {
-		t.Errorf("%d events on disk and %d in memory wait, want 120 together", f.Spilled, f.Buffered)
-	}
+	eventually(t, "those on disk are settled, at least 111", func() bool { return s.acked(t) >= 111 }) // room comes before word
+	eventually(t, "120 events wait on disk and in memory together", func() bool {
+		f := figuresNow(t)
+		return f.Spilled+f.Buffered == 131-11
+	})
 	// It is back: what failed first, then what is new.
 	p.failing.Store(false)
 	go s.publish(1) // which may have to wait
@@ -131,7 +129,7 @@ func TestClose(t *testing.T) {
 			ref := closeRef(make(chan struct{}))
 			s := connect(t, c, "a", beat.ClientConfig{WaitClose: in.wait, CloseRef: ref})
 			s.publish(25)
-			eventually(t, "libbeat's queue is full", func() bool { return p.queued() == 10 })
+			eventually(t, "libbeat's queue is full, and one is before it", func() bool { return p.queued() == 10 && figuresNow(t).Buffered == 14 })
 			close(ref)
 			eventually(t, "the client is closed", func() bool {
 				s.mu.Lock()
@@ -191,6 +189,7 @@ func TestRestart(t *testing.T) {
 		t.Fatal("two have one folder")
 	default:
 	}
+	eventually(t, "libbeat's queue is full, and one is before it", func() bool { return p.queued() == 10 && figuresNow(t).Spilled == 89 })
 	stop()
 	s2 := <-connected
 	s2.publish(10)
