@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/podbeat/podbeat/es/body"
+	"github.com/podbeat/podbeat/store"
 	"github.com/podbeat/podbeat/store/mapping"
 	"github.com/podbeat/podbeat/store/query"
 )
@@ -193,7 +194,7 @@ func (c *call) mayMatch(q query.Query, name string, m *mapping.Mapping, aliases 
 	over, release, err := c.h.view([]string{name})
 	if err != nil {
 		var gone *failure
-		if errors.As(err, &gone) && gone.status == http.StatusNotFound {
+		if errors.As(err, &gone) && gone.status == http.StatusNotFound || errors.Is(err, store.ErrClosed) { // since it was looked up
 			return false, nil
 		}
 		return false, err

@@ -131,11 +131,11 @@ func (c *call) run(r *search.Request, expression string, o indicesOptions) (*sea
 func (h *Handler) open(expression string, o indicesOptions) (over []search.Index, release func(), err error) {
 	for range 5 {
 		var names []string
-		if names, err = h.resolve(expression, o); err == nil {
-			names, err = h.openOnes(names, o)
-		}
-		if err != nil {
+		if names, err = h.resolve(expression, o); err != nil {
 			return nil, nil, err
+		}
+		if names, err = h.openOnes(names, o); err != nil {
+			continue
 		}
 		var gone *failure
 		over, release, err = h.viewAll(names)

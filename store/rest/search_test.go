@@ -157,7 +157,7 @@ func TestIndicesGo(t *testing.T) {
 	must(t, "PUT", url+"/logs-stay/_doc/1", `{"n":1}`)
 	done := make(chan struct{})
 	var wg sync.WaitGroup
-	for _, request := range []string{"POST /logs-*/_search {}", "POST /_count {}", "GET /_field_caps?fields=n ", "GET /logs-*/_validate/query?explain ", "POST /_msearch {\"index\":\"logs-*\"}\n{}\n", "POST /*/_pit?keep_alive=1ms "} {
+	for _, request := range []string{"POST /logs-*/_search {}", "POST /_count {}", "GET /_field_caps?fields=n ", "POST /_field_caps?fields=n {\"index_filter\":{\"range\":{\"@timestamp\":{\"lt\":\"2100\"}}}}", "GET /logs-*/_validate/query?explain ", "POST /_msearch {\"index\":\"logs-*\"}\n{}\n", "POST /*/_pit?keep_alive=1ms "} {
 		method, rest, _ := strings.Cut(request, " ")
 		path, content, _ := strings.Cut(rest, " ")
 		wg.Go(func() {
@@ -170,7 +170,7 @@ func TestIndicesGo(t *testing.T) {
 					return
 				default:
 				}
-				if status, text := do(t, method, url+path, content); status != 200 && status != 429 || strings.Contains(text, "index_not_found") {
+				if status, text := do(t, method, url+path, content); status != 200 && status != 429 || strings.Contains(text, "index_not_found") || strings.Contains(text, "index_closed") {
 					t.Errorf("%s: %d %s", request, status, text)
 					return
 				}
@@ -184,6 +184,11 @@ func TestIndicesGo(t *testing.T) {
 			must(t, "POST", url+name+"/_close", "")
 		}
 		must(t, "DELETE", url+name, "")
+	}
+	must(t, "PUT", url+"/logs-door/_doc/1", `{"n":1}`)
+	for range 60 {
+		must(t, "POST", url+"/logs-door/_close", "")
+		must(t, "POST", url+"/logs-door/_open", "")
 	}
 	close(done)
 	wg.Wait()
