@@ -285,6 +285,23 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestCause: a request that fails because a program is ending is that program's end, which is known a little later.
+func TestCause(t *testing.T) {
+	refused := errors.New("connection refused")
+	p := &program{name: "podbeat", log: "podbeat.log", exited: make(chan struct{})}
+	d := &demo{logapi: &program{exited: make(chan struct{})}, podbeat: p}
+	if err := d.cause(t.Context(), refused); err != refused {
+		t.Errorf("while all run, got %v", err)
+	}
+	go func() {
+		time.Sleep(10 * time.Millisecond) // as long as the system takes to tell
+		close(p.exited)
+	}()
+	if err := d.cause(t.Context(), refused); err == refused || err.Error() != p.failure().Error() {
+		t.Errorf("when podbeat has ended, got %v", err)
+	}
+}
+
 // TestDoubled puts a document into the store beside podbeat's.
 func TestDoubled(t *testing.T) {
 	s := begin(t, newFolder(t), false)

@@ -87,10 +87,25 @@ func (d *demo) run(ctx context.Context) error {
 		d.writeInputs, d.startLogapi, d.startPodbeat, d.writeMore, d.push, d.settle, d.report, d.searches, d.status, d.stay,
 	} {
 		if err := step(ctx); err != nil {
-			return err
+			return d.cause(ctx, err)
 		}
 	}
 	return nil
+}
+
+// cause is err, or that a program has ended by itself: then whoever asks it is told that the connection is refused, or broken off,
+// at times before its end is known.
+func (d *demo) cause(ctx context.Context, err error) error {
+	select {
+	case <-ctx.Done():
+		return err
+	case <-d.logapi.ended():
+		return d.logapi.failure()
+	case <-d.podbeat.ended():
+		return d.podbeat.failure()
+	case <-time.After(time.Second):
+		return err
+	}
 }
 
 // prepare empties the folder, which belongs to one demo at a time, and chooses the addresses.
