@@ -12,6 +12,7 @@ import (
 	"io"
 	"maps"
 	"math/big"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -76,16 +77,29 @@ func (n *node) addresses(p *pod, c *corev1.Container) *strings.Replacer {
 	n.t.Helper()
 	pairs := slices.Clone(n.servers)
 	for _, port := range c.Ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		n.must(err)
-		n.at[p.name+" "+port.Name] = l.Addr().String()
-		free := l.Addr().(*net.TCPAddr).Port
-		l.Close()
+		free := n.freePort()
+		n.at[p.name+" "+port.Name] = fmt.Sprintf("127.0.0.1:%d", free)
 		pairs = append(pairs, fmt.Sprintf("host: 0.0.0.0, port: %d", port.ContainerPort), fmt.Sprintf("host: 127.0.0.1, port: %d", free),
 			fmt.Sprintf("listen: :%d", port.ContainerPort), fmt.Sprintf("listen: 127.0.0.1:%d", free),
 			fmt.Sprintf(":%d", port.ContainerPort), fmt.Sprintf("127.0.0.1:%d", free))
 	}
 	return strings.NewReplacer(pairs...)
+}
+
+// freePort is a port that nothing listens on. It is below those that the system takes for connections, and for listeners that do not
+// name a port, and beside those of package services: nobody else has it before its container does.
+func (n *node) freePort() int {
+	n.t.Helper()
+	for range 100 {
+		port := 10_000 + rand.IntN(10_000)
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil && !slices.Contains(n.ports, port) {
+			n.must(l.Close())
+			n.ports = append(n.ports, port)
+			return port
+		}
+	}
+	n.t.Fatal("no port is free")
+	return 0
 }
 
 // probe asks as the kubelet does.
@@ -461,8 +475,12 @@ func TestPush(t *testing.T) {
 func indices(t *testing.T, url string) {
 	t.Helper()
 	clean(t, url)
+	if next := time.Now().UTC().Truncate(24 * time.Hour).Add(24 * time.Hour); time.Until(next) < patience {
+		time.Sleep(time.Until(next)) // today is to be the same day for curator
+	}
+	today := time.Now().UTC()
 	for d := 20; d >= 0; d-- {
-		name := "logstash-podbeat-node1_example_com-" + time.Now().UTC().AddDate(0, 0, -d).Format("2006.01.02")
+		name := "logstash-podbeat-node1_example_com-" + today.AddDate(0, 0, -d).Format("2006.01.02")
 		services.Call(t, "PUT", url+"/"+name, `{"settings": {"number_of_replicas": 0}}`, 200)
 	}
 }
