@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -100,7 +101,26 @@ func (n *node) socket() string { return filepath.Join(n.Dir, "data", "podbeat.so
 // A command is a run of podbeat beside the one that runs.
 type command struct {
 	*exec.Cmd
-	stdout, stderr bytes.Buffer
+	stdout bytes.Buffer
+	stderr *said
+}
+
+// said is what a command says, which may be read while it runs.
+type said struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *said) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 func (n *node) command(args ...string) *command {
@@ -108,8 +128,8 @@ func (n *node) command(args ...string) *command {
 }
 
 func (command) of(cmd *exec.Cmd) *command {
-	c := &command{Cmd: cmd}
-	c.Stdout, c.Stderr = &c.stdout, &c.stderr
+	c := &command{Cmd: cmd, stderr: new(said)}
+	c.Stdout, c.Stderr = &c.stdout, c.stderr
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return c
 }
@@ -182,7 +202,7 @@ func TestTap(t *testing.T) {
 		return len(errs) == 2
 	})
 	if errors.Join(errs...) != nil {
-		t.Fatalf("got %v\n%s%s", errs, &text.stderr, &whole.stderr)
+		t.Fatalf("got %v\n%s%s", errs, text.stderr, whole.stderr)
 	}
 	lines := regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:00\.500  ERR     shop/web-7d4b9c8f6-x2v5k  boom \[redacted\] \d+$`)
 	if got := text.stdout.String(); len(lines.FindAllString(got, -1)) != 3 || strings.Count(got, "\n") != 3 {
@@ -211,29 +231,39 @@ func TestSlowReader(t *testing.T) {
 	const lines = 60_000
 	n := newNode(t, "")
 	c, shown := n.tapping("-o", "ndjson", "--fields", "message")
+	// count says how many events are shown, and how many are told to be missed, of how many since the first that was looked at.
+	count := func() (got, missed, want int) {
+		text, err := os.ReadFile(shown)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var began int // lines of a file come in their order
+		first, _, _ := strings.Cut(string(text), "\n")
+		if _, err := fmt.Sscanf(first[strings.Index(first, `"first `):], `"first %d"`, &began); err != nil {
+			t.Fatalf("%v: %s", err, first)
+		}
+		for _, m := range regexp.MustCompile(`podbeat: (\d+) events (are left out|were not looked at)`).FindAllStringSubmatch(c.stderr.String(), -1) {
+			n, err := strconv.Atoi(m[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			missed += n
+		}
+		return bytes.Count(text, []byte("\n")), missed, n.n - began + 1
+	}
 	c.Process.Signal(syscall.SIGSTOP)
 	n.write(lines, strings.Repeat("x", 200))
 	n.delivered(n.n)
 	c.Process.Signal(syscall.SIGCONT)
+	// A stop waits for a tap for a second, in which a busy machine does not take the megabytes that wait here.
+	n.until("it has taken what waited for it", func() bool { got, missed, want := count(); return got+missed >= want })
+	c.Process.Signal(syscall.SIGSTOP)
+	n.write(100, "last")
+	n.delivered(n.n)
+	c.Process.Signal(syscall.SIGCONT)
 	n.Term() // the last thing that a tap is told is the whole count
 	code, _, stderr := c.finish(t, c.Wait())
-	text, err := os.ReadFile(shown)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var began int // the first line that was looked at; lines of a file come in their order
-	first, _, _ := strings.Cut(string(text), "\n")
-	if _, err := fmt.Sscanf(first[strings.Index(first, `"first `):], `"first %d"`, &began); err != nil {
-		t.Fatalf("%v: %s", err, first)
-	}
-	want, got, missed := n.n-began+1, bytes.Count(text, []byte("\n")), 0
-	for _, m := range regexp.MustCompile(`podbeat: (\d+) events (are left out|were not looked at)`).FindAllStringSubmatch(stderr, -1) {
-		count, err := strconv.Atoi(m[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		missed += count
-	}
+	got, missed, want := count()
 	if code != 1 || !strings.Contains(stderr, "podbeat stops") {
 		t.Errorf("got exit code %d: %s", code, stderr)
 	}
@@ -343,8 +373,8 @@ func TestBrokenPipe(t *testing.T) {
 			return false
 		}
 	})
-	if c.stderr.Len() > 0 {
-		t.Errorf("got %s", &c.stderr)
+	if c.stderr.String() != "" {
+		t.Errorf("got %s", c.stderr)
 	}
 }
 
