@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -299,14 +300,25 @@ logging.metrics.enabled: false
 	return b.String()
 }
 
+// freeAddress is one of this machine that nothing listens on. Its port is below those that the system takes for connections, and for
+// listeners that do not name a port: nobody else has it before podbeat does.
+func freeAddress() (addr string, err error) {
+	for range 100 {
+		addr = fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(10_000))
+		var l net.Listener
+		if l, err = net.Listen("tcp", addr); err == nil {
+			return addr, l.Close()
+		}
+	}
+	return "", err
+}
+
 // start starts podbeat.
 func (c *Cluster) start() error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	var err error
+	if c.addr, err = freeAddress(); err != nil {
 		return err
 	}
-	c.addr = l.Addr().String()
-	l.Close()
 	keys := fmt.Sprintf(`{"keys":[{"kty":"oct","k":%q}]}`, base64.RawURLEncoding.EncodeToString([]byte(secret)))
 	for name, text := range map[string]string{"keys.json": keys, "podbeat.yml": c.config()} {
 		if err := os.WriteFile(filepath.Join(c.o.Dir, name), []byte(text), 0o600); err != nil {
