@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A file that nobody has written to for long is not closed if somebody does just then, or deletes it: what was written
@@ -103,4 +105,41 @@ func TestWrittenAndDeletedUnopened(t *testing.T) {
 	}
 	f("in memory", func(f *file) { f.tmpfs = true })
 	f("too many are open", func(f *file) { f.shard.run.maxOpen = 0 })
+}
+
+// A file that could not be opened, for whatever reason, is tried again with the next scan.
+func TestNoDescriptorLeft(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	all := n.write("p/app.log", "text", 0, 10)
+	_, info, err := s.run.finder.Open(n.path("p/app.log"))
+	n.do(err)
+	var limit unix.Rlimit
+	n.do(unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+	n.do(unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: limit.Max}))
+	defer func() { n.do(unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)) }()
+	tracker := s.run.tracker
+	tracker.scanned(false)
+	tracker.seen(n.path("p/app.log"), info)
+	f := tracker.paths[n.path("p/app.log")]
+	turns := func() (count int) {
+		for ; len(s.queue) > 0; count++ {
+			if j, _ := s.next(); j.do != nil {
+				j.do()
+			} else {
+				j.file.queued = false
+				s.turn(j.file)
+			}
+		}
+		return count
+	}
+	if turns(); f.isOpen() {
+		t.Fatal("it could be opened")
+	}
+	n.do(unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
+	tracker.seen(n.path("p/app.log"), info)
+	turns()
+	if got := n.delivered(); !slices.Equal(got, all) {
+		t.Error(diff(got, all))
+	}
 }

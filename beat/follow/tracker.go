@@ -71,7 +71,8 @@ func (t *tracker) seen(path string, info find.Info) {
 	}
 	f.name(path)
 	t.paths[path] = f
-	fresh := f.size.Swap(info.Size) != info.Size || before != f || f.denied.Load() // it may be opened by now
+	fresh := f.size.Swap(info.Size) != info.Size || before != f
+	fresh = fresh || f.denied.Load() || f.unreadBytes() > 0 && !f.isOpen() // it may be opened by now
 	t.mu.Unlock()
 	if fresh {
 		t.give(f)
