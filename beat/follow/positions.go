@@ -131,6 +131,11 @@ func (p *positions) settle(c *content, pos int64, before fingerprint) {
 func (p *positions) remove(key string) {
 	p.puts.Lock()
 	defer p.puts.Unlock()
+	p.take(key)
+}
+
+// take takes a record out of the store. Its caller holds p.puts.
+func (p *positions) take(key string) {
 	if err := p.store.Remove(p.prefix + key); err != nil {
 		p.metrics.errors.Inc()
 		p.log.Errorf("Cannot remove a position from the registry: %v", err)
@@ -141,11 +146,19 @@ func (p *positions) remove(key string) {
 func (p *positions) end(c *content) {
 	c.mu.Lock()
 	c.ended = true
-	now := c.inFlight == 0
-	key := c.rec.Key
 	c.mu.Unlock()
-	if now {
-		p.remove(key)
+	p.forget(c)
+}
+
+// forget removes the record of c if it has ended, and not begun again meanwhile, and all its events are acknowledged.
+func (p *positions) forget(c *content) {
+	p.puts.Lock()
+	defer p.puts.Unlock()
+	c.mu.Lock()
+	over, key := c.ended && c.inFlight == 0, c.rec.Key
+	c.mu.Unlock()
+	if over {
+		p.take(key)
 	}
 }
 
@@ -187,12 +200,12 @@ func (p *positions) acked(m mark, n int) {
 	}
 	c.older = max(0, c.older-n)
 	c.rec.Resume, c.rec.Done, c.rec.Window = m.resume, m.end, m.window.sum()
-	over, key := c.ended && c.inFlight == 0, c.rec.Key
+	over := c.ended && c.inFlight == 0
 	p.changed(c)
 	later := c.later
 	c.mu.Unlock()
 	if over {
-		p.remove(key)
+		p.forget(c)
 	}
 	if later != nil {
 		later()

@@ -44,6 +44,31 @@ func TestNewestPositionStays(t *testing.T) {
 	}
 }
 
+// A content that ends is found again while its last event is acknowledged: its record stays.
+func TestFoundAgainWhileItIsForgotten(t *testing.T) {
+	n := newNode(t)
+	p := n.shard().run.positions
+	c := &content{rec: record{Key: "k", Path: n.path("p/app.log"), Done: 10}, inFlight: 1}
+	p.end(c)
+	p.puts.Lock()
+	acked := make(chan struct{})
+	go func() {
+		defer close(acked)
+		p.acked(mark{content: c, resume: 20, end: 20}, 1)
+	}()
+	waitFor(t, "the event is acknowledged", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.inFlight == 0 })
+	c.mu.Lock()
+	c.ended = false
+	rec := c.rec
+	c.mu.Unlock()
+	p.put(rec)
+	p.puts.Unlock()
+	<-acked
+	if done := n.done("p/app.log"); done != 20 {
+		t.Errorf("position %d is stored, want 20", done)
+	}
+}
+
 // TestReadAhead: when lines were first read is written down before they are sent, and not for every turn.
 func TestReadAhead(t *testing.T) {
 	const day = 24 * time.Hour
