@@ -91,7 +91,9 @@ type file struct {
 	length   int64     // as its last turn saw it, or -1
 	grew     time.Time // when that changed
 	gzip     *gzipReader
-	longer   int // how much more a turn reads, for a line longer than a turn
+	checked  int64 // the length at which it was looked whether a compressed file has its end …
+	broken   bool  // … and it had none
+	longer   int   // how much more a turn reads, for a line longer than a turn
 }
 
 // path is the name under which its events say they were read: the last one if it has none now.

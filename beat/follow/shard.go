@@ -176,8 +176,8 @@ func (s *shard) turn(f *file) (again bool) {
 	if err != nil {
 		return s.failed(f, err)
 	}
-	if f.gz && info.Links > 0 && now.Sub(info.ModTime) < quiet {
-		f.wake.Store(true) // it is being compressed
+	if f.gz && info.Links > 0 && f.isBeingCompressed(h, info, now) {
+		f.wake.Store(true)
 		return false
 	}
 	if f.copyOf != nil && (grew || f.isDeleted()) && s.review(f) {

@@ -109,6 +109,29 @@ func newGzipReader(h io.ReaderAt, offset int64) (*gzipReader, error) {
 	return &gzipReader{Reader: z}, nil
 }
 
+// isBeingCompressed says whether somebody still writes to f, a compressed file: it was written to a moment ago, or its text
+// has no end yet. What is written slowly, on a machine that is, would be taken for something else, or for spoilt.
+func (f *file) isBeingCompressed(h io.ReaderAt, info find.Info, now time.Time) bool {
+	still := now.Sub(f.grew)
+	if since := now.Sub(info.ModTime); since < quiet && (since >= 0 || still < quiet) { // the clock may have been ahead then
+		return true
+	}
+	if f.content != nil || f.copyOf != nil || f.was != nil || still >= mostQuiet*quiet {
+		return false
+	}
+	if f.checked != f.length {
+		_, err := newGzipReader(h, math.MaxInt64)
+		if errors.Is(err, os.ErrClosed) {
+			return false // who reads it next will find out
+		}
+		f.checked, f.broken = f.length, errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	}
+	return f.broken
+}
+
+// mostQuiet is after how many times quiet a compressed file without an end is taken as it is.
+const mostQuiet = 30
+
 // readGzip is read for a compressed file. It has been quiet for a while, so its end is final.
 func (s *shard) readGzip(f *file, h io.ReaderAt, now time.Time) (again bool, err error) {
 	c := f.content

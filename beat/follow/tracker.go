@@ -90,7 +90,7 @@ func (t *tracker) add(path string, key inode, info find.Info, old, last *file) *
 	}
 	f := &file{inode: key, born: now.UnixNano(), tmpfs: info.Tmpfs, gz: strings.HasSuffix(path, ".gz"), dir: filepath.Dir(path),
 		src: t.run.cfg.Source(path, t.run.node), grew: info.ModTime, used: now}
-	f.length = -1
+	f.length, f.checked = -1, -1
 	f.shard = t.run.shardOf(f.dir)
 	if c != nil {
 		f.shard = t.run.shardOf(c.dir)
