@@ -158,3 +158,26 @@ func TestStopRightAfterADeletion(t *testing.T) {
 		t.Error(diff(got, all))
 	}
 }
+
+// What cannot be read of deleted files before a stop is counted: at once, or by the next run.
+func TestUnreadAtTheStop(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	n.write("p/app.log", "read", 0, 10)
+	f := n.file(s, "p/app.log")
+	for s.turn(f) {
+	}
+	n.write("p/app.log", "unread", 0, 10)
+	n.write("q/app.log", "nothing of it is read", 0, 10)
+	n.file(s, "q/app.log")
+	sizes := []int64{n.size("p/app.log"), n.size("q/app.log")}
+	n.do(os.RemoveAll(n.path("p")))
+	n.do(os.RemoveAll(n.path("q")))
+	s.run.tracker.close()
+	if got := int64(s.run.metrics.abandoned.Get()); got != sizes[1] {
+		t.Errorf("%d bytes are given up, want %d", got, sizes[1])
+	}
+	if got := s.run.tracker.leave(); len(got) != 1 || got[0].published().Size != sizes[0] {
+		t.Errorf("the next run is left %d contents, want one of %d bytes", len(got), sizes[0])
+	}
+}

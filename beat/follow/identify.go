@@ -423,6 +423,27 @@ func (s *shard) away(f *file) {
 	s.end(f, reason)
 }
 
+// leaveUnread sees to what has not been read of f when a run ends, if it is deleted: nobody can read it any more. The next
+// run counts what is lost of a content, for it will know what was delivered; of what has none it would know nothing.
+func (s *shard) leaveUnread(f *file) {
+	f.grown(s.run.now())
+	if f.ended || !f.isDeleted() || f.unreadBytes() == 0 {
+		return
+	}
+	if c := cmp.Or(f.content, f.was); c != nil {
+		if !f.gz {
+			c.mu.Lock()
+			c.rec.Size = max(c.rec.Size, f.size.Load())
+			s.run.positions.changed(c)
+			c.mu.Unlock()
+		}
+		return
+	}
+	if h, err := f.opened(s.run.finder); err == nil && s.twinOf(f, textOf(f, h)) == nil {
+		s.run.abandon(f.src, f.path(), f.size.Load(), "closed", "podbeat was stopped before it could read it, and it is deleted")
+	}
+}
+
 // whyGivenUp are the reasons for which a file was given up, in words.
 var whyGivenUp = map[string]string{
 	"closed":  "the file was deleted while it was not open",

@@ -433,6 +433,8 @@ func (t *tracker) close() {
 		f.mu.Unlock()
 		if givenUp != "" {
 			f.shard.away(f)
+		} else {
+			f.shard.leaveUnread(f)
 		}
 		f.close()
 	}
