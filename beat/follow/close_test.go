@@ -143,3 +143,27 @@ func TestNoDescriptorLeft(t *testing.T) {
 		t.Error(diff(got, all))
 	}
 }
+
+// A file in memory that is written to and renamed before anybody looks is no file of which something is lost.
+func TestWrittenAndRenamedUnopened(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	all := n.write("p/app.log", "read", 0, 10)
+	f := n.file(s, "p/app.log")
+	f.tmpfs = true
+	for s.turn(f) {
+	}
+	all = append(all, n.write("p/app.log", "unread", 0, 10)...)
+	n.do(os.Rename(n.path("p/app.log"), n.path("p/app.log.1")))
+	s.run.tracker.changed(n.path("p/app.log"))
+	s.run.tracker.gone(n.path("p/app.log"))
+	f = n.file(s, "p/app.log.1")
+	for s.turn(f) {
+	}
+	if got := n.delivered(); !slices.Equal(got, all) {
+		t.Error(diff(got, all))
+	}
+	if got := s.run.metrics.unknown.Get(); got != 0 {
+		t.Errorf("something is lost of %d files, want 0", got)
+	}
+}

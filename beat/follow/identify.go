@@ -97,6 +97,7 @@ func (s *shard) inherit(f, old *file, t *text) (ok bool) {
 	old.missing = true
 	if ok || old.birth != 0 && c == nil {
 		old.size.Store(0) // it is f, under another name: nothing is lost with it
+		old.written = false
 	}
 	old.mu.Unlock()
 	s.away(old)
