@@ -300,3 +300,37 @@ func TestTruncatedWhileAMessageWaits(t *testing.T) {
 	n.do(os.Truncate(n.path("p/app.log"), 0))
 	n.want([]string{"one 000000", "two 000000"})
 }
+
+// A file that was renamed, compressed and deleted in one go was last seen under the name before. The compressed one is known for
+// its copy all the same, even if the pod is deleted at once and it has its turn first.
+func TestCompressedAtOnce(t *testing.T) {
+	f := func(name string, before func(original *file)) {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t)
+			s := n.shard()
+			turns := func(f *file) {
+				for s.turn(f) {
+				}
+			}
+			all := n.write("p/app.log", "first", 0, 50)
+			original := n.file(s, "p/app.log")
+			turns(original)
+			n.do(os.Rename(n.path("p/app.log"), n.path("p/app.log.1")))
+			n.file(s, "p/app.log.1")
+			s.run.tracker.gone(n.path("p/app.log"))
+			turns(original)
+			before(original)
+			n.do(os.Rename(n.path("p/app.log.1"), n.path("p/app.log.2")))
+			n.do(exec.Command("gzip", n.path("p/app.log.2")).Run())
+			compressed := n.file(s, "p/app.log.2.gz")
+			n.do(os.Remove(n.path("p/app.log.2.gz")))
+			turns(compressed)
+			turns(original)
+			if got := n.delivered(); !slices.Equal(got, all) {
+				t.Errorf("delivered %d lines, want %d:\n%s", len(got), len(all), diff(got, all))
+			}
+		})
+	}
+	f("held open", func(*file) {})
+	f("closed as idle", (*file).close)
+}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podbeat/podbeat/beat/find"
 )
 
 // identify finds out what f holds: what it held before, a copy of what another file holds or held,
@@ -133,7 +135,7 @@ func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool
 	}
 	for _, c := range s.kin(f.path()) {
 		n := c.rec.Head.Len
-		if n == 0 || f.olderThan(c) || !maybeCopy(f.path(), c.rec.Path, c.away() && n >= headSteps[0]) {
+		if n == 0 || f.olderThan(c) || !maybeCopy(f.path(), c.rec.Path, n >= headSteps[0] && (c.away() || f.gz && s.vanished(c.home))) {
 			continue
 		}
 		tooShort := c.reader == nil && t.size < c.rec.Head.At+int64(headSteps[0])
@@ -149,6 +151,20 @@ func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool
 		}
 	}
 	return nil, false
+}
+
+// vanished says whether f is not in the file system any more, or not where it was, be it that its turn has not come since: one that
+// was renamed, compressed and deleted in one go has the name before, and what was made of it may have its turn first.
+func (s *shard) vanished(f *file) bool {
+	h, err := f.opened(s.run.finder)
+	if err != nil {
+		return !f.denied.Load()
+	}
+	if f.tmpfs {
+		defer f.close()
+	}
+	info, err := find.Stat(h)
+	return err == nil && info.Links == 0
 }
 
 // readFirst gives turns to files that f may be a copy of: what they hold now may not have been looked at
