@@ -153,7 +153,8 @@ func newRig(t *testing.T, addr string, partitions int32) *rig {
 	name := strings.ReplaceAll(strings.ToLower(t.Name()), "/", ".") + "." + strconv.Itoa(names)
 	r := &rig{t: t, addr: addr, topic: "t." + name, group: "g." + name, dir: t.TempDir()}
 	var err error
-	if r.client, err = kgo.NewClient(kgo.SeedBrokers(addr), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(100*time.Millisecond)); err != nil {
+	if r.client, err = kgo.NewClient(kgo.SeedBrokers(addr), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(100*time.Millisecond),
+		kgo.UnknownTopicRetries(50)); err != nil { // a broker may hear of a new topic later than who has made it
 		t.Fatal(err)
 	}
 	t.Cleanup(r.client.Close)
