@@ -37,7 +37,7 @@ func TestStoreOnFailure(t *testing.T) {
 		t.Fatalf("%d events are settled of which none is delivered", n)
 	}
 	p.failing.Store(true)
-	s.publish(100) // would block for ever without the disk
+	s.publish(100)                                                                                     // would block for ever without the disk
 	eventually(t, "those on disk are settled, at least 111", func() bool { return s.acked(t) >= 111 }) // room comes before word
 	eventually(t, "120 events wait on disk and in memory together", func() bool {
 		f := figuresNow(t)

@@ -181,3 +181,25 @@ func TestUnreadAtTheStop(t *testing.T) {
 		t.Errorf("the next run is left %d contents, want one of %d bytes", len(got), sizes[0])
 	}
 }
+
+// An event that libbeat takes while it refuses another shard's is not sent again.
+func TestTakenWhileAnotherIsRefused(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	lines := n.write("p/app.log", "line", 0, 2)
+	f := n.file(s, "p/app.log")
+	n.hold(true)
+	done := make(chan bool)
+	go func() { done <- s.turn(f) }()
+	waitFor(t, "an event waits for room", func() bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return n.waits
+	})
+	s.run.refused.Store(true)
+	n.hold(false)
+	<-done
+	if got, want := f.content.published().Done, int64(len(lines[0])+1); n.events() != 1 || got != want {
+		t.Errorf("%d events are taken, and the next run goes on at byte %d; want 1 and %d", n.events(), got, want)
+	}
+}

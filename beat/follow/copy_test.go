@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/logp"
 	"github.com/elastic/beats/v7/libbeat/statestore"
 
@@ -57,9 +56,8 @@ func (n *node) shard() *shard {
 	r.positions, err = openPositions(n.store, "test::", r.log, r.metrics)
 	n.do(err)
 	n.t.Cleanup(r.positions.close)
-	client, err := n.ConnectWith(beat.ClientConfig{ACKHandler: r.positions.acker(), Events: r})
+	s, err := newShard(r, n)
 	n.do(err)
-	s := newShard(r, client)
 	r.shards = []*shard{s}
 	return s
 }

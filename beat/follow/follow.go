@@ -250,7 +250,7 @@ type run struct {
 	open      atomic.Int64 // files that are
 	now       func() time.Time
 	ending    atomic.Bool // deleted files are read to their ends, whoever may still write to them
-	refused   atomic.Bool // libbeat has refused an event: it is closing
+	refused   atomic.Bool // libbeat has refused an event of one of the shards: it is closing
 
 	complained atomic.Int64 // Unix seconds, when it was logged that a file cannot be opened
 }
@@ -295,13 +295,13 @@ func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 		return err
 	}
 	left, again := in.manager.left.LoadAndDelete(in.id)
-	clients := make([]beat.Client, min(4, runtime.GOMAXPROCS(0)))
-	for i := range clients {
-		if clients[i], err = pipeline.ConnectWith(beat.ClientConfig{ACKHandler: r.positions.acker(), Events: r}); err != nil {
-			return fmt.Errorf("cannot connect to the publisher: %w", err)
+	for range min(4, runtime.GOMAXPROCS(0)) {
+		s, err := newShard(r, pipeline)
+		if err != nil {
+			return err
 		}
-		defer clients[i].Close()
-		r.shards = append(r.shards, newShard(r, clients[i]))
+		defer s.out.client.Close()
+		r.shards = append(r.shards, s)
 	}
 	if again {
 		t.resume(left.([]*content)) // they are further: what is on its way is not to be sent again
@@ -310,13 +310,13 @@ func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 			t.restore(restored(rec))
 		}
 	}
-	in.work(ctxtool.FromCanceller(ctx.Cancelation), r, t, clients)
+	in.work(ctxtool.FromCanceller(ctx.Cancelation), r, t)
 	in.manager.left.Store(in.id, t.leave())
 	return nil
 }
 
 // work runs the goroutines of a run, and returns when all have ended.
-func (in *input) work(ctx context.Context, r *run, t *tracker, clients []beat.Client) {
+func (in *input) work(ctx context.Context, r *run, t *tracker) {
 	var all sync.WaitGroup
 	for _, s := range r.shards {
 		all.Go(s.work)
@@ -329,9 +329,9 @@ func (in *input) work(ctx context.Context, r *run, t *tracker, clients []beat.Cl
 	r.lastWords()
 	// Closing waits for what is on its way; it also ends a Publish that waits for room.
 	var closing sync.WaitGroup
-	for i, s := range r.shards {
+	for _, s := range r.shards {
 		s.stop()
-		closing.Go(func() { clients[i].Close() })
+		closing.Go(func() { s.out.client.Close() })
 	}
 	all.Wait()
 	closing.Wait()
@@ -370,17 +370,3 @@ func (in *input) release() {
 	defer in.manager.mu.Unlock()
 	delete(in.manager.running, in.id)
 }
-
-// DroppedOnPublish and the others are beat.ClientEventer's.
-func (r *run) DroppedOnPublish(e beat.Event) {
-	r.refused.Store(true)
-	if s, ok := e.Private.(*sent); ok { // it will not be acknowledged
-		s.content.mu.Lock()
-		s.content.inFlight--
-		s.content.mu.Unlock()
-	}
-}
-func (r *run) Closing()               {}
-func (r *run) Closed()                {}
-func (r *run) Published()             {}
-func (r *run) FilteredOut(beat.Event) {}

@@ -42,6 +42,7 @@ type node struct {
 	mu       sync.Mutex
 	sent     []beat.Event // what the output has got, in order
 	held     bool         // the output takes nothing …
+	waits    bool         // … and an event has come
 	released *sync.Cond
 	noAck    bool // … or takes all and acknowledges nothing
 	killed   bool // nothing reaches the output any more
@@ -162,6 +163,7 @@ func (c *client) Publish(e beat.Event) {
 	prepared.Ordinary(&e)
 	n.mu.Lock()
 	for n.held && !c.closed && !n.killed {
+		n.waits = true
 		n.released.Wait()
 	}
 	if c.closed || n.killed {

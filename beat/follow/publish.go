@@ -2,6 +2,7 @@ package follow
 
 import (
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/elastic/beats/v7/libbeat/beat"
@@ -17,6 +18,7 @@ import (
 type publisher struct {
 	run    *run
 	client beat.Client
+	closed atomic.Bool // the client has refused an event
 	texts  texts
 	spare  []sent // to be given away
 	id     []byte // being made
@@ -95,12 +97,27 @@ func (p *publisher) publish(m *lines.Message) {
 	c.inFlight++
 	c.mu.Unlock()
 	p.client.Publish(event)
-	if p.run.refused.Load() {
+	if p.closed.Load() { // whether another shard's client is closed says nothing of this event
 		return
 	}
 	c.last = s.mark
 	p.run.metrics.published.Inc()
 }
+
+// DroppedOnPublish and the others are beat.ClientEventer's.
+func (p *publisher) DroppedOnPublish(e beat.Event) {
+	p.closed.Store(true)
+	p.run.refused.Store(true)
+	if s, ok := e.Private.(*sent); ok { // it will not be acknowledged
+		s.content.mu.Lock()
+		s.content.inFlight--
+		s.content.mu.Unlock()
+	}
+}
+func (p *publisher) Closing()               {}
+func (p *publisher) Closed()                {}
+func (p *publisher) Published()             {}
+func (p *publisher) FilteredOut(beat.Event) {}
 
 // event makes the event of a message: a document, in s, if there is a template for it, else one with maps, all of which are
 // its own, for processors may change them.

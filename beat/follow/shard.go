@@ -3,6 +3,7 @@ package follow
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -43,11 +44,15 @@ type job struct {
 	do   func()
 }
 
-func newShard(r *run, client beat.Client) *shard {
+func newShard(r *run, pipeline beat.PipelineConnector) (*shard, error) {
 	s := &shard{run: r, logs: map[string]*log{}, buf: make([]byte, windowSize+turnBytes)}
 	s.some = sync.NewCond(&s.mu)
-	s.out = &publisher{run: r, client: client, templates: map[kind]*prepared.Template{}}
-	return s
+	s.out = &publisher{run: r, templates: map[kind]*prepared.Template{}}
+	var err error
+	if s.out.client, err = pipeline.ConnectWith(beat.ClientConfig{ACKHandler: r.positions.acker(), Events: s.out}); err != nil {
+		return nil, fmt.Errorf("cannot connect to the publisher: %w", err)
+	}
+	return s, nil
 }
 
 // push gives f a turn, unless one is coming anyway.
