@@ -95,7 +95,7 @@ func (n *node) renumber() {
 		at := strings.LastIndex(key, "::") + 2
 		inode, ok := parseKey(key[at:])
 		if !ok || inode.birth == 0 {
-			n.t.Skip("the file system does not know when a file was made")
+			n.t.Fatal("the file system does not know when a file was made, which this test needs")
 		}
 		inode.dev++
 		n.do(store.Remove(key))
