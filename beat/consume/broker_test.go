@@ -316,11 +316,45 @@ func TestDeletedAgain(t *testing.T) {
 	for _, start := range []int64{5, 10, 30, 30, 45, 20} {
 		g.gap(p, start)
 	}
-	if n := m.lost.Get(); n != 35 || p.due() != 45 || p.next != 10 {
-		t.Errorf("%d deleted, %d is due, %d to be committed; want 35, 45, 10", n, p.due(), p.next)
+	if n := m.lost.Get(); n != 35 || p.due() != 45 || p.next != 45 || p.epoch != -1 {
+		t.Errorf("%d deleted, %d is due, %d to be committed; want 35, 45, 45", n, p.due(), p.next)
 	}
 	if !p.resumes(10) || p.readEpoch != -1 {
 		t.Error("it does not go on where Kafka has something")
+	}
+}
+
+// What is deleted is committed, so that nobody is behind with it or counts it again, but not before what was read in front of it is
+// settled, nor if that is forgotten. Of a partition that begins nowhere yet nothing is deleted.
+func TestDeletedCommitted(t *testing.T) {
+	m := newMetrics(t.Name())
+	defer m.close()
+	g := &group{log: logp.NewLogger("test"), metrics: m}
+	begun := func() (*partition, *record) {
+		p := &partition{place: place{"topic", 0}, group: g, idle: make(chan struct{}), read: 10, readEpoch: 3, next: 10, epoch: 3, high: 50, committed: 10}
+		r := &record{partition: p, offset: 10, epoch: 3, left: 1}
+		p.open = []*record{r}
+		g.gap(p, 50)
+		if p.next != 10 || p.due() != 50 {
+			t.Errorf("%d to be committed, %d is due; want 10, 50", p.next, p.due())
+		}
+		return p, r
+	}
+	p, r := begun()
+	g.settle(r)
+	if p.next != 50 || p.lag() != 0 || p.settled != 1 {
+		t.Errorf("%d to be committed of %d messages, lag %d; want 50, 1, 0", p.next, p.settled, p.lag())
+	}
+	p, r = begun()
+	r.raw = &kgo.Record{}
+	p.finish()
+	g.settle(r)
+	if p.next != 10 {
+		t.Errorf("%d to be committed of what was not published", p.next)
+	}
+	p = &partition{place: place{"topic", 0}, group: g, read: -1, readEpoch: -1, next: -1, epoch: -1, committed: -1}
+	if g.gap(p, 100); m.lost.Get() != 78 || p.read != -1 {
+		t.Errorf("%d deleted, want 78", m.lost.Get())
 	}
 }
 

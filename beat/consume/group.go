@@ -317,6 +317,7 @@ func (g *group) settleEvents(r *record, n int) {
 		p.open[0] = nil
 		p.open = p.open[1:]
 	}
+	p.pass()
 	p.rest()
 	if g.paused > 0 {
 		g.balance()

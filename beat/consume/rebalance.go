@@ -197,15 +197,24 @@ func (g *group) renew(ctx context.Context, topic string, other bool) {
 // due is the offset to be read next, as far as it is known. The caller holds group.mu.
 func (p *partition) due() int64 { return max(p.read+1, p.next) }
 
+// pass commits what Kafka has deleted unread, once nothing before it is open: until a message comes it would seem to be what this input is behind
+// with, and whoever is given the partition next would count it again. The caller holds group.mu.
+func (p *partition) pass() {
+	if len(p.open) == 0 && !p.finished && p.read >= p.next { // finish forgets what is read and not published
+		p.next, p.epoch = p.read+1, p.readEpoch
+	}
+}
+
 // gap takes note that Kafka has deleted the messages before to, of which this group has never read those from where it is. It
 // is behind them then: before it reads a message more may be deleted, or the partition be lost and given again, and none of
 // them is to be counted twice. The caller holds mu.
 func (g *group) gap(p *partition, to int64) {
 	from := p.due()
-	if from >= to {
+	if from >= to || max(p.read, p.next) < 0 { // the latter: where this group is in it is not known yet
 		return
 	}
 	p.read, p.readEpoch = to-1, -1
+	p.pass()
 	g.metrics.lost.Add(uint64(to - from))
 	g.log.Errorf("LOST up to %d messages of partition %d of %s: Kafka deleted them, by retention.ms, retention.bytes or by command, before they were read. Reading on at offset %d.",
 		to-from, p.number, p.topic, to)
