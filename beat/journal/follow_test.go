@@ -516,11 +516,14 @@ func TestFields(t *testing.T) {
 }
 
 // When directories cannot be looked through, for want of descriptors, what is in them is not taken to be gone: a file that
-// waits for its turn would be passed over while others of its chain are read on.
+// waits for its turn would be passed over while others of its chain are read on, and one that is damaged be counted again.
 func TestNoDescriptors(t *testing.T) {
 	for _, glob := range []string{"", "/*.journal"} {
 		dir := t.TempDir()
 		makeJournal(t, dir, series(1, 100), series(101, 200), series(201, 300))
+		damaged := filepath.Join(dir, "damaged.journal")
+		must(t, os.WriteFile(damaged, []byte("damaged"), 0o600))
+		must(t, os.Chtimes(damaged, time.Time{}, time.Now().Add(-time.Hour)))
 		r, m := testReader(t, testOptions(dir+glob), position{})
 		gs := readN(t, r, 10)
 		r.mu.Lock()
@@ -536,6 +539,8 @@ func TestNoDescriptors(t *testing.T) {
 		for _, f := range r.files {
 			equal(t, "unlisted", f.unlisted, false)
 		}
+		r.scan()
+		equal(t, "damaged", m.files.corrupt.Get(), 1)
 		r.mu.Unlock()
 		gs = append(gs, readTo(t, r, 300)...)
 		equal(t, "read", ns(gs), "1-300")

@@ -110,7 +110,7 @@ func (r *reader) scan() {
 		}
 	}
 	for key := range r.refused {
-		if _, ok := r.listed.files[key]; !ok {
+		if _, ok := r.listed.files[key]; !ok && !r.listed.part { // one that is back would be counted and told of again
 			delete(r.refused, key)
 		}
 	}
