@@ -332,3 +332,31 @@ func TestCompressedAtOnce(t *testing.T) {
 	f("held open", func(*file) {})
 	f("closed as idle", (*file).close)
 }
+
+// A rotation that looks for what a compressed file may be a copy of leaves no file open that it has looked at: nobody would close it.
+func TestNothingStaysOpen(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	quiet := func() time.Time { return time.Now().Add(time.Hour) }
+	s.run.now = quiet
+	for i := 9; i > 0; i-- {
+		name := fmt.Sprintf("p/app.log.%d", i)
+		n.write(name, name, 0, 50)
+		if i > 5 {
+			n.do(exec.Command("gzip", n.path(name)).Run())
+			name += ".gz"
+		}
+		f := n.file(s, name)
+		for s.turn(f) {
+		}
+		f.close()
+	}
+	n.write("p/app.log.0", "new", 0, 50)
+	n.do(exec.Command("gzip", n.path("p/app.log.0")).Run())
+	f := n.file(s, "p/app.log.0.gz")
+	for s.turn(f) {
+	}
+	if open := s.run.open.Load(); open != 0 || !f.done {
+		t.Errorf("%d files are open, want 0; the compressed one is read: %v", open, f.done)
+	}
+}

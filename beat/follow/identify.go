@@ -2,7 +2,9 @@ package follow
 
 import (
 	"cmp"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -135,7 +137,7 @@ func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool
 	}
 	for _, c := range s.kin(f.path()) {
 		n := c.rec.Head.Len
-		if n == 0 || f.olderThan(c) || !maybeCopy(f.path(), c.rec.Path, n >= headSteps[0] && (c.away() || f.gz && s.vanished(c.home))) {
+		if n == 0 || f.olderThan(c) || !maybeCopy(f.path(), c.rec.Path, n >= headSteps[0] && s.isAwayFor(f, c)) {
 			continue
 		}
 		tooShort := c.reader == nil && t.size < c.rec.Head.At+int64(headSteps[0])
@@ -156,15 +158,31 @@ func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool
 // vanished says whether f is not in the file system any more, or not where it was, be it that its turn has not come since: one that
 // was renamed, compressed and deleted in one go has the name before, and what was made of it may have its turn first.
 func (s *shard) vanished(f *file) bool {
-	h, err := f.opened(s.run.finder)
-	if err != nil {
-		return !f.denied.Load()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.open != nil {
+		info, err := find.Stat(f.open)
+		return err == nil && info.Links == 0
 	}
-	if f.tmpfs {
-		defer f.close()
+	for _, name := range f.names { // only looked at: nobody would close it
+		h, info, err := s.run.finder.Open(name)
+		if err == nil {
+			_ = h.Close()
+		}
+		if err == nil && inodeOf(info) == f.inode || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
 	}
-	info, err := find.Stat(h)
-	return err == nil && info.Links == 0
+	return true
+}
+
+// isAwayFor says whether f, which is of the log of c, may be a compressed copy of c, whose file is away.
+func (s *shard) isAwayFor(f *file, c *content) bool {
+	if c.away() {
+		return true
+	}
+	path := f.path()
+	return f.gz && !c.home.gz && maybeCopy(path, c.rec.Path, true) && !maybeCopy(path, c.rec.Path, false) && s.vanished(c.home)
 }
 
 // readFirst gives turns to files that f may be a copy of: what they hold now may not have been looked at
