@@ -203,3 +203,21 @@ func TestTakenWhileAnotherIsRefused(t *testing.T) {
 		t.Errorf("%d events are taken, and the next run goes on at byte %d; want 1 and %d", n.events(), got, want)
 	}
 }
+
+// A last line without its end that is refused when its time is over is not taken as delivered.
+func TestExpiredAndRefused(t *testing.T) {
+	n := newNode(t)
+	n.settings["partial_timeout"] = "1s"
+	s := n.shard()
+	whole := n.write("p/app.log", "whole", 0, 1)
+	n.do(os.WriteFile(n.path("p/app.log"), []byte(whole[0]+"\nwithout its end"), 0o644))
+	f := n.file(s, "p/app.log")
+	for s.turn(f) {
+	}
+	s.run.now = func() time.Time { return time.Now().Add(time.Minute) }
+	s.out.client = &closingClient{s.out.client, 0}
+	s.turn(f)
+	if got, want := f.content.published().Done, int64(len(whole[0])+1); n.events() != 1 || got != want {
+		t.Errorf("%d events are taken, and the next run goes on at byte %d; want 1 and %d", n.events(), got, want)
+	}
+}

@@ -330,6 +330,9 @@ func (s *shard) atEnd(f *file, tail, data []byte, now time.Time) {
 		counted := c.reader.Counters
 		n := c.reader.Expire(tail, c.pos, now, s.out.publish)
 		s.run.metrics.count(&counted, &c.reader.Counters)
+		if s.run.refused.Load() {
+			return // what came of it may not have been taken
+		}
 		if n > 0 {
 			c.advance(c.pos+int64(n), data[:len(data)-len(tail)+n])
 			f.pos.Store(c.pos)
