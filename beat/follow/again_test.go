@@ -221,3 +221,27 @@ func TestExpiredAndRefused(t *testing.T) {
 		t.Errorf("%d events are taken, and the next run goes on at byte %d; want 1 and %d", n.events(), got, want)
 	}
 }
+
+// What was refused of a deleted file is written down for the next process too: its size, of which not all was delivered.
+func TestRefusedIsStored(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	n.write("p/app.log", "read", 0, 10)
+	f := n.file(s, "p/app.log")
+	for s.turn(f) {
+	}
+	s.run.positions.flush()
+	n.write("p/app.log", "refused", 0, 10)
+	size := n.size("p/app.log")
+	n.do(os.RemoveAll(n.path("p")))
+	s.run.ending.Store(true)
+	s.out.client = &closingClient{s.out.client, 0}
+	s.readOut(f)
+	s.run.tracker.close()
+	s.run.positions.flush()
+	records, err := s.run.positions.load()
+	n.do(err)
+	if len(records) != 1 || records[0].Size != size {
+		t.Errorf("the registry has %+v, want one of %d bytes", records, size)
+	}
+}

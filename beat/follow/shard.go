@@ -299,6 +299,7 @@ func (s *shard) take(f *file, data []byte, win int, atEnd, final bool, now time.
 		consumed, more := c.reader.Read(fresh, from, final, now, s.out.publish)
 		s.run.metrics.count(&counted, &c.reader.Counters)
 		if s.run.refused.Load() {
+			f.pos.Store(c.pos) // it is not read
 			return false
 		}
 		s.run.metrics.bytes.Add(uint64(consumed))
