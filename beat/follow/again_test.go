@@ -2,6 +2,7 @@ package follow
 
 import (
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -244,4 +245,25 @@ func TestRefusedIsStored(t *testing.T) {
 	if len(records) != 1 || records[0].Size != size {
 		t.Errorf("the registry has %+v, want one of %d bytes", records, size)
 	}
+}
+
+// What a run leaves for the next does not keep the run in memory: perhaps none comes.
+func TestRunIsForgotten(t *testing.T) {
+	n := newNode(t)
+	in := n.input()
+	n.run(in)
+	n.want(n.write("p/app.log", "text", 0, 10))
+	gone := make(chan bool, 1)
+	func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		runtime.AddCleanup(n.sent[0].Private.(*sent).content.home, func(gone chan<- bool) { gone <- true }, gone)
+	}()
+	n.halt()
+	waitFor(t, "the file is forgotten", func() bool {
+		runtime.GC()
+		return len(gone) > 0
+	})
+	n.stop()
+	runtime.KeepAlive(in)
 }

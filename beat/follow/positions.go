@@ -203,6 +203,9 @@ func (p *positions) acked(m mark, n int) {
 	over := c.ended && c.inFlight == 0
 	p.changed(c)
 	later := c.later
+	if !c.awaited() {
+		c.later = nil // it was the last time: the next run need not be remembered
+	}
 	c.mu.Unlock()
 	if over {
 		p.forget(c)

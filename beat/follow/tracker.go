@@ -418,6 +418,7 @@ func (t *tracker) leave() (left []*content) {
 	for _, s := range t.run.shards {
 		for _, c := range s.all() {
 			if !c.ended {
+				c.home, c.copies, c.reader = nil, nil, nil // they would keep all that the run had
 				left = append(left, c)
 			}
 		}
