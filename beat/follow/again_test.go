@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"context"
 	"os"
 	"runtime"
 	"slices"
@@ -8,8 +9,13 @@ import (
 	"testing"
 	"time"
 
+	v2 "github.com/elastic/beats/v7/filebeat/input/v2"
 	"github.com/elastic/beats/v7/libbeat/beat"
+	"github.com/elastic/beats/v7/libbeat/common"
+	"github.com/elastic/beats/v7/libbeat/logp"
 	"github.com/elastic/beats/v7/libbeat/statestore"
+
+	"github.com/podbeat/podbeat/beat/delivery"
 )
 
 // An input that is stopped and started again in one process sends nothing again that is on its way; but what of it is not
@@ -266,4 +272,51 @@ func TestRunIsForgotten(t *testing.T) {
 	})
 	n.stop()
 	runtime.KeepAlive(in)
+}
+
+// An input is stopped while its delivery level has events in memory that the output has not taken, and is started again in the
+// same process: none of them is lost, and the positions are stored of what comes then.
+func TestForgottenIsReadAgain(t *testing.T) {
+	for _, level := range []string{"end-to-end", "best-effort", "store-on-failure"} {
+		t.Run(level, func(t *testing.T) {
+			n := newNode(t)
+			in := n.input()
+			cfg := common.MustNewConfigFrom(map[string]any{"type": "test", "id": t.Name(), "delivery": level})
+			dir := t.TempDir()
+			run := func(until func()) {
+				t.Helper()
+				env := delivery.Env{ID: t.Name(), Log: logp.NewLogger("test"), Failing: func() bool { return false }, Dir: dir}
+				p, end, err := delivery.Wrap(cfg, n, env)
+				n.do(err)
+				ctx, cancel := context.WithCancel(context.Background())
+				ended := make(chan error, 1)
+				go func() {
+					ended <- in.Run(v2.Context{Logger: logp.NewLogger("test"), Agent: beat.Info{Beat: "podbeat", Name: "node"}, Cancelation: ctx}, p)
+				}()
+				until()
+				cancel()
+				n.do(<-ended)
+				end()
+			}
+			n.hold(true)
+			all := n.write("p/app.log", "in memory", 0, 100)
+			run(func() {
+				waitFor(t, "events wait", func() bool {
+					n.mu.Lock()
+					defer n.mu.Unlock()
+					return n.waits
+				})
+			})
+			n.hold(false)
+			run(func() {
+				n.want(all)
+				all = append(all, n.write("p/app.log", "new", 0, 100)...)
+				n.want(all)
+			})
+			if got, want := n.done("p/app.log"), n.size("p/app.log"); got != want {
+				t.Errorf("%d bytes are stored as delivered, want %d", got, want)
+			}
+			n.do(n.store.Close())
+		})
+	}
 }

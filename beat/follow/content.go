@@ -236,6 +236,15 @@ func (c *content) published() record {
 	return rec
 }
 
+// acknowledged is the record as it is now. Nobody waits for what is in flight any more: some of it has been forgotten, and all of it
+// is sent again.
+func (c *content) acknowledged() record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inFlight = 0
+	return c.rec
+}
+
 // follows says that c is what old was in the run before. It calls acked whenever events of that are acknowledged.
 func (c *content) follows(old *content, acked func()) {
 	old.mu.Lock()

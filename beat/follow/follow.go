@@ -170,7 +170,13 @@ type manager struct {
 
 	mu      sync.Mutex
 	running map[string]bool
-	left    sync.Map // id → []*content: what the last run in this process had
+	left    sync.Map // id → left: what the last run in this process had
+}
+
+// left is what a run of an input leaves for its next.
+type left struct {
+	contents []*content
+	forgot   *atomic.Bool // the input's delivery level has forgotten events that it had taken
 }
 
 // Init has nothing to start: every input forgets its own positions.
@@ -249,8 +255,9 @@ type run struct {
 	maxOpen   int          // files
 	open      atomic.Int64 // files that are
 	now       func() time.Time
-	ending    atomic.Bool // deleted files are read to their ends, whoever may still write to them
-	refused   atomic.Bool // libbeat has refused an event of one of the shards: it is closing
+	ending    atomic.Bool  // deleted files are read to their ends, whoever may still write to them
+	refused   atomic.Bool  // libbeat has refused an event of one of the shards: it is closing
+	forgot    *atomic.Bool // see left
 
 	complained atomic.Int64 // Unix seconds, when it was logged that a file cannot be opened
 }
@@ -269,7 +276,7 @@ func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 		return err
 	}
 	defer in.release()
-	r := &run{cfg: in.cfg, log: ctx.Logger, node: cmp.Or(in.cfg.Host, ctx.Agent.Name), now: in.manager.now}
+	r := &run{cfg: in.cfg, log: ctx.Logger, node: cmp.Or(in.cfg.Host, ctx.Agent.Name), now: in.manager.now, forgot: new(atomic.Bool)}
 	r.maxOpen = in.cfg.MaxOpenFiles
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil && uint64(r.maxOpen) > limit.Cur/2 {
@@ -294,7 +301,7 @@ func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 	if err != nil {
 		return err
 	}
-	left, again := in.manager.left.LoadAndDelete(in.id)
+	last, again := in.manager.left.LoadAndDelete(in.id)
 	for range min(4, runtime.GOMAXPROCS(0)) {
 		s, err := newShard(r, pipeline)
 		if err != nil {
@@ -304,14 +311,14 @@ func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 		r.shards = append(r.shards, s)
 	}
 	if again {
-		t.resume(left.([]*content)) // they are further: what is on its way is not to be sent again
+		t.resume(last.(left)) // it is further: what is on its way is not to be sent again
 	} else {
 		for _, rec := range records {
 			t.restore(restored(rec))
 		}
 	}
 	in.work(ctxtool.FromCanceller(ctx.Cancelation), r, t)
-	in.manager.left.Store(in.id, t.leave())
+	in.manager.left.Store(in.id, left{t.leave(), r.forgot})
 	return nil
 }
 

@@ -114,6 +114,10 @@ func (p *publisher) DroppedOnPublish(e beat.Event) {
 		s.content.mu.Unlock()
 	}
 }
+
+// Forgot is delivery.Forgetter's.
+func (p *publisher) Forgot() { p.run.forgot.Store(true) }
+
 func (p *publisher) Closing()               {}
 func (p *publisher) Closed()                {}
 func (p *publisher) Published()             {}

@@ -404,10 +404,15 @@ func (t *tracker) restore(c *content) {
 	}
 }
 
-// resume restores what the last run has left: libbeat has taken it, but perhaps not delivered.
-func (t *tracker) resume(left []*content) {
-	for _, old := range left {
-		c := restored(old.published())
+// resume restores what the last run has left: libbeat has taken it, but perhaps not delivered. What the input's delivery level
+// has forgotten must be read again.
+func (t *tracker) resume(last left) {
+	for _, old := range last.contents {
+		rec := old.published()
+		if last.forgot.Load() {
+			rec = old.acknowledged()
+		}
+		c := restored(rec)
 		c.follows(old, func() { t.run.positions.touch(c) })
 		t.restore(c)
 	}
