@@ -38,6 +38,16 @@ func (f *Finder) Open(path string) (*os.File, Info, error) {
 	return os.NewFile(uintptr(file), path), info, nil
 }
 
+// Look returns what is known of the regular file that path leads to. It does not open it: that costs more, and needs a right.
+func (f *Finder) Look(path string) (Info, error) {
+	fd, info, err := f.openFound(path)
+	if err != nil {
+		return Info{}, fmt.Errorf("cannot look at %q: %w", path, err)
+	}
+	unix.Close(fd)
+	return info, nil
+}
+
 // Stat returns what is known of an open file. If somebody else has closed it, the error is an [os.ErrClosed].
 func Stat(file *os.File) (info Info, err error) {
 	conn, err := file.SyscallConn()

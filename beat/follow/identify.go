@@ -165,10 +165,7 @@ func (s *shard) vanished(f *file) bool {
 		return err == nil && info.Links == 0
 	}
 	for _, name := range f.names { // only looked at: nobody would close it
-		h, info, err := s.run.finder.Open(name)
-		if err == nil {
-			_ = h.Close()
-		}
+		info, err := s.run.finder.Look(name)
 		if err == nil && inodeOf(info) == f.inode || err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return false
 		}

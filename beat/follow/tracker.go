@@ -138,7 +138,7 @@ func (t *tracker) changed(path string) {
 		t.give(f)
 		return
 	}
-	if info, err := t.lookAt(path); err == nil {
+	if info, err := t.run.finder.Look(path); err == nil {
 		t.seen(path, info)
 	}
 }
@@ -151,7 +151,7 @@ func (t *tracker) wrote(f *file, path string) {
 	hold := !f.tmpfs && (f.isOpen() || int(t.run.open.Load()) < t.run.maxOpen)
 	if hold {
 		_, err = f.opened(t.run.finder)
-	} else if info, err = t.lookAt(path); err == nil && inodeOf(info) != f.inode {
+	} else if info, err = t.run.finder.Look(path); err == nil && inodeOf(info) != f.inode {
 		err = errAway
 	}
 	now := t.run.now()
@@ -161,14 +161,6 @@ func (t *tracker) wrote(f *file, path string) {
 		f.note(info, now)
 	}
 	f.written, f.used = err != nil, now
-}
-
-func (t *tracker) lookAt(path string) (find.Info, error) {
-	h, info, err := t.run.finder.Open(path)
-	if err == nil {
-		_ = h.Close()
-	}
-	return info, err
 }
 
 func (t *tracker) gone(path string) {
