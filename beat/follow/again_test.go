@@ -320,3 +320,33 @@ func TestForgottenIsReadAgain(t *testing.T) {
 		})
 	}
 }
+
+// Of a file that was renamed while it was closed, and then deleted, only that is counted which had not been read.
+func TestRenamedAndUnreadAtTheStop(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	n.write("p/app.log", "read", 0, 10)
+	f := n.file(s, "p/app.log")
+	if f.birth == 0 {
+		t.Fatal("the file system does not know when a file was made, which this test needs")
+	}
+	for s.turn(f) {
+	}
+	f.close()
+	read := n.size("p/app.log")
+	n.write("p/app.log", "unread", 0, 10)
+	size := n.size("p/app.log")
+	n.do(os.Rename(n.path("p/app.log"), n.path("p/app.log.1")))
+	s.run.tracker.gone(n.path("p/app.log"))
+	n.file(s, "p/app.log.1")
+	n.do(os.RemoveAll(n.path("p")))
+	s.run.tracker.close()
+	got := int64(s.run.metrics.abandoned.Get())
+	for _, c := range s.run.tracker.leave() {
+		rec := c.published()
+		got += rec.Size - rec.Done
+	}
+	if want := size - read; got != want {
+		t.Errorf("%d bytes are given up now and in the next run, want %d", got, want)
+	}
+}

@@ -462,7 +462,11 @@ func (s *shard) leaveUnread(f *file) {
 	if f.ended || !f.isDeleted() || f.unreadBytes() == 0 {
 		return
 	}
-	if c := cmp.Or(f.content, f.was); c != nil {
+	c := cmp.Or(f.content, f.was)
+	if o := f.old; c == nil && o != nil && o.birth != 0 {
+		c = cmp.Or(o.content, o.was) // renamed while it was closed
+	}
+	if c != nil {
 		if !f.gz {
 			c.mu.Lock()
 			c.rec.Size = max(c.rec.Size, f.size.Load())
