@@ -137,7 +137,7 @@ func (s *shard) original(f *file, t *text, now time.Time) (c *content, wait bool
 	}
 	for _, c := range s.kin(f.path()) {
 		n := c.rec.Head.Len
-		if n == 0 || f.olderThan(c) || !maybeCopy(f.path(), c.rec.Path, n >= headSteps[0] && s.isAwayFor(f, c)) {
+		if n == 0 || f.olderThan(c) || !s.maybeCopy(f, c) {
 			continue
 		}
 		tooShort := c.reader == nil && t.size < c.rec.Head.At+int64(headSteps[0])
@@ -173,13 +173,11 @@ func (s *shard) vanished(f *file) bool {
 	return true
 }
 
-// isAwayFor says whether f, which is of the log of c, may be a compressed copy of c, whose file is away.
-func (s *shard) isAwayFor(f *file, c *content) bool {
-	if c.away() {
-		return true
-	}
-	path := f.path()
-	return f.gz && !c.home.gz && maybeCopy(path, c.rec.Path, true) && !maybeCopy(path, c.rec.Path, false) && s.vanished(c.home)
+// maybeCopy says whether f, which is of the log of c, may be a copy of c, by its name and by whether the file of c is away.
+func (s *shard) maybeCopy(f *file, c *content) bool {
+	name, of := f.path(), c.rec.Path
+	return maybeCopy(name, of, false) || c.rec.Head.Len >= headSteps[0] && maybeCopy(name, of, true) &&
+		(c.away() || f.gz && !c.home.gz && s.vanished(c.home))
 }
 
 // readFirst gives turns to files that f may be a copy of: what they hold now may not have been looked at
