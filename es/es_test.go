@@ -330,6 +330,9 @@ func TestTimeout(t *testing.T) {
 		c := client(t, Config{Hosts: []string{s.URL}}).With(300 * time.Millisecond)
 		var out any
 		err := c.Do(context.Background(), "GET", "/x", nil, nil, &out)
+		for end := time.Now().Add(10 * time.Second); len(s.requests()) == 0 && time.Now().Before(end); { // it may be read later than it is given up
+			time.Sleep(time.Millisecond)
+		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) || err.Error() != "cannot GET /x at "+s.URL+": no answer within 300ms: i/o timeout" || len(s.requests()) != 1 {
 			t.Errorf("the error is %v after %d requests", err, len(s.requests()))
 		}

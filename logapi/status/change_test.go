@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/podbeat/podbeat/curator/retention"
@@ -303,26 +304,28 @@ func TestSettings(t *testing.T) {
 }
 
 func TestAsk(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	never := make(chan struct{})
-	defer close(never)
-	deaf := ask(ctx, func(context.Context) (int, error) { <-never; return 1, nil })
-	late := ask(ctx, func(ctx context.Context) (int, error) { <-ctx.Done(); return 2, nil })
-	slow := ask(ctx, func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() })
-	if n, err := deaf(); n != 0 || err != errSlow {
-		t.Errorf("got %d, %v", n, err)
-	}
-	if n, err := late(); n != 2 || err != nil {
-		t.Errorf("what was handed in at the end: got %d, %v", n, err)
-	}
-	if _, err := slow(); err != errSlow {
-		t.Errorf("got %v", err)
-	}
-	asked := 0
-	if _, err := hedge(t.Context(), func(context.Context) (int, error) { asked++; return 0, errors.New("refused") }); err == nil || asked != 3 {
-		t.Errorf("asked %d times, %v", asked, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		never := make(chan struct{})
+		defer close(never)
+		deaf := ask(ctx, func(context.Context) (int, error) { <-never; return 1, nil })
+		late := ask(ctx, func(ctx context.Context) (int, error) { <-ctx.Done(); return 2, nil })
+		slow := ask(ctx, func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() })
+		if n, err := deaf(); n != 0 || err != errSlow {
+			t.Errorf("got %d, %v", n, err)
+		}
+		if n, err := late(); n != 2 || err != nil {
+			t.Errorf("what was handed in at the end: got %d, %v", n, err)
+		}
+		if _, err := slow(); err != errSlow {
+			t.Errorf("got %v", err)
+		}
+		asked := 0
+		if _, err := hedge(t.Context(), func(context.Context) (int, error) { asked++; return 0, errors.New("refused") }); err == nil || asked != 3 {
+			t.Errorf("asked %d times, %v", asked, err)
+		}
+	})
 }
 
 // Whatever is posted, what it means is allowed, checked and a change.
