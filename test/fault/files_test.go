@@ -120,10 +120,11 @@ func (n *node) drained(s harness.Stats) bool {
 // number is what differs between two processes that have the same open.
 var number = regexp.MustCompile(`^(pipe:|/proc/)\[?[0-9]+`)
 
-// files are what podbeat holds open but sockets, which come and go with the output's connections.
+// files are what podbeat holds open but sockets, which come and go with the output's connections, and its registry, which it
+// writes anew and syncs, for as long as the disk takes.
 func files(p *harness.Podbeat) (names []string) {
 	for _, name := range p.Descriptors() {
-		if !strings.HasPrefix(name, "socket:") {
+		if !strings.HasPrefix(name, "socket:") && !strings.HasPrefix(name, filepath.Join(p.Dir, "data", "registry")) {
 			names = append(names, number.ReplaceAllString(name, "$1"))
 		}
 	}
