@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/podbeat/podbeat/bench/journalgen"
 	"github.com/podbeat/podbeat/test/harness"
+	"github.com/podbeat/podbeat/test/services"
 	"github.com/podbeat/podbeat/test/verify"
 	"github.com/podbeat/podbeat/token"
 )
@@ -20,18 +20,7 @@ import (
 // The whole way, with the real logapi and its store: an administrator's POST switches a collector of a podbeat off, and
 // the status says so; logapi is killed and started; the collector comes back where it left off.
 func TestRealLogapi(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listen := free.Addr().String()
-	free.Close()
-	other, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	storeListen := other.Addr().String()
-	other.Close()
+	listen, storeListen := services.Address(t), services.Address(t)
 	l := harness.NewLogapi(t, fmt.Sprintf("listen: %s\nstore.listen: %s\nprefix: /api\nregion: eu\n", listen, storeListen))
 	dir := t.TempDir()
 	admin := l.Token("/api", token.Access{Method: []string{"GET", "POST"}, URL: []string{"{mscp_api_url}/eu/system/log", "{mscp_api_url}/eu/system/log/**"}})

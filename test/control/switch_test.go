@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -21,6 +20,7 @@ import (
 	"github.com/podbeat/podbeat/bench/journalgen"
 	"github.com/podbeat/podbeat/test/harness"
 	"github.com/podbeat/podbeat/test/kubelet"
+	"github.com/podbeat/podbeat/test/services"
 	"github.com/podbeat/podbeat/token"
 )
 
@@ -46,13 +46,8 @@ const app = "caa0c2f0-1116-495f-8f09-3cd023cc14a2"
 func newLoad(t testing.TB, seconds int) *load {
 	t.Helper()
 	dir := t.TempDir()
-	l := &load{t: t, journal: filepath.Join(dir, "journal"), pods: filepath.Join(dir, "pods"), plain: filepath.Join(dir, "plain.log"), keys: filepath.Join(dir, "keys.json")}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.listen = free.Addr().String()
-	free.Close()
+	l := &load{t: t, journal: filepath.Join(dir, "journal"), pods: filepath.Join(dir, "pods"), plain: filepath.Join(dir, "plain.log"), keys: filepath.Join(dir, "keys.json"),
+		listen: services.Address(t)}
 	jwks := fmt.Sprintf(`{"keys":[{"kty":"oct","k":%q}]}`, base64.RawURLEncoding.EncodeToString([]byte("a secret of 32 bytes or even more")))
 	if err := os.WriteFile(l.keys, []byte(jwks), 0o600); err != nil {
 		t.Fatal(err)
