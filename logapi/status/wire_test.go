@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/podbeat/podbeat/test/services"
 )
 
 // A wire is a proxy before a server, which can swallow what is sent, or be as if the server were dead.
@@ -25,7 +27,7 @@ func newWire(t testing.TB, target string) *wire {
 	if u, err := url.Parse(target); err == nil && u.Host != "" {
 		target = u.Host
 	}
-	w := &wire{t: t, target: target, addr: "127.0.0.1:0", conns: map[net.Conn]bool{}}
+	w := &wire{t: t, target: target, addr: services.Address(t), conns: map[net.Conn]bool{}}
 	w.join()
 	t.Cleanup(w.cut)
 	return w
@@ -43,7 +45,7 @@ func (w *wire) join() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.l, w.addr, w.mute = l, l.Addr().String(), false
+	w.l, w.mute = l, false
 	go func() {
 		for {
 			c, err := l.Accept()

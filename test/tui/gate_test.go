@@ -25,12 +25,12 @@ type gate struct {
 	paths   map[string]int
 }
 
-func newGate(target string) (*gate, error) {
+func newGate(addr, target string) (*gate, error) {
 	to, err := url.Parse(target)
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{proxy: httputil.NewSingleHostReverseProxy(to), addr: "127.0.0.1:0", changed: make(chan struct{}), paths: map[string]int{}}
+	g := &gate{proxy: httputil.NewSingleHostReverseProxy(to), addr: addr, changed: make(chan struct{}), paths: map[string]int{}}
 	g.proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	return g, g.set("up")
 }
@@ -71,7 +71,6 @@ func (g *gate) set(mode string) error {
 	if err != nil {
 		return err
 	}
-	g.addr = l.Addr().String()
 	g.server = &http.Server{Handler: g}
 	go g.server.Serve(l) // until close, or away
 	return nil

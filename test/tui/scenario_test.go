@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/podbeat/podbeat/test/harness"
+	"github.com/podbeat/podbeat/test/services"
 	"github.com/podbeat/podbeat/test/tui/logs"
 	"github.com/podbeat/podbeat/test/tui/screen"
 )
@@ -134,7 +135,7 @@ func scenarios(t *testing.T, dir string, c *logs.Cluster, url, program string) {
 		testscript.Run(t, testscript.Params{Dir: dir, Cmds: commands, Setup: func(env *testscript.Env) error {
 			s := &scenario{name: filepath.Base(env.WorkDir), es: url, cluster: c, program: program}
 			var err error
-			if s.gate, err = newGate(url); err != nil {
+			if s.gate, err = newGate(services.Address(env.T().(testing.TB)), url); err != nil {
 				return err
 			}
 			env.Defer(s.gate.close)
