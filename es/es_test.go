@@ -298,10 +298,9 @@ func TestRetryAfter(t *testing.T) {
 
 // A dead host rests; its requests go to the others.
 func TestDeadHost(t *testing.T) {
-	dead := httptest.NewServer(http.HandlerFunc(breakOff))
-	dead.Close()
+	dead := "http://" + services.Address(t)
 	s := newFake(t, status(200, "{}"))
-	c := client(t, Config{Hosts: []string{dead.URL, s.URL}, Retries: 1})
+	c := client(t, Config{Hosts: []string{dead, s.URL}, Retries: 1})
 	for range 6 {
 		if err := c.Do(context.Background(), "POST", "/x", nil, nil, nil); err != nil {
 			t.Fatal(err)
@@ -310,8 +309,8 @@ func TestDeadHost(t *testing.T) {
 	if len(s.requests()) != 6 {
 		t.Errorf("asked %d times, want 6", len(s.requests()))
 	}
-	err := client(t, Config{Hosts: []string{strings.Replace(dead.URL, "//", "//user:secret@", 1)}, Retries: -1}).Do(context.Background(), "GET", "/_cat/x", nil, nil, nil)
-	if err == nil || !strings.HasPrefix(err.Error(), "cannot GET /_cat/x at "+dead.URL+": ") || !strings.HasSuffix(err.Error(), ": connection refused: nothing listens there; is Elasticsearch up, and are host and port right?") {
+	err := client(t, Config{Hosts: []string{strings.Replace(dead, "//", "//user:secret@", 1)}, Retries: -1}).Do(context.Background(), "GET", "/_cat/x", nil, nil, nil)
+	if err == nil || !strings.HasPrefix(err.Error(), "cannot GET /_cat/x at "+dead+": ") || !strings.HasSuffix(err.Error(), ": connection refused: nothing listens there; is Elasticsearch up, and are host and port right?") {
 		t.Errorf("the error is %v", err)
 	}
 }

@@ -3,7 +3,6 @@ package elasticsearch
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +19,8 @@ import (
 	"github.com/elastic/beats/v7/libbeat/outputs"
 	"github.com/elastic/beats/v7/libbeat/publisher/pipeline"
 	_ "github.com/elastic/beats/v7/libbeat/publisher/queue/memqueue"
+
+	"github.com/podbeat/podbeat/test/services"
 )
 
 // send puts n events through libbeat's pipeline into the output that yaml describes, and returns
@@ -124,12 +125,7 @@ func TestPipelineUnderFaults(t *testing.T) {
 func TestPipelineHostDown(t *testing.T) {
 	for _, balance := range []string{"true", "false"} {
 		es := newFake(t)
-		down, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		down.Close()
-		send(t, fmt.Sprintf("hosts: ['%s', '%s']\nindex: logs\nloadbalance: %s\nbackoff: {init: 1ms, max: 4ms}", down.Addr(), es.URL, balance), 500,
+		send(t, fmt.Sprintf("hosts: ['%s', '%s']\nindex: logs\nloadbalance: %s\nbackoff: {init: 1ms, max: 4ms}", services.Address(t), es.URL, balance), 500,
 			func(i int) beat.Event { return sampleEvent(i) })
 		if es.mu.Lock(); len(es.docs) != 500 {
 			t.Errorf("loadbalance %s: %d documents", balance, len(es.docs))

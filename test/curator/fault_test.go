@@ -3,7 +3,6 @@ package curator
 import (
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -112,12 +111,7 @@ func both(t *testing.T, f func(t *testing.T, s *scene)) {
 
 func TestServerAway(t *testing.T) {
 	s := newScene(t, 7)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := "http://" + l.Addr().String()
-	l.Close()
+	nobody := "http://" + services.Address(t)
 	was := s.wire.url
 	s.wire.url = nobody
 	s.run(t, 1, strings.TrimPrefix(nobody, "http://"))

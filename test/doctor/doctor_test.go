@@ -338,7 +338,9 @@ func TestFindings(t *testing.T) {
 
 	f("clock", "problem", "ahead of that of", func(n *node) { n.ahead = -10 * time.Minute })
 	f("clock", "warning", "behind that of", func(n *node) { n.ahead = 20 * time.Second })
-	f("output", "problem", "refused", func(n *node) { n.server.Close() })
+	f("output", "problem", "refused", func(n *node) {
+		n.config = strings.Replace(n.config, n.server.URL, "http://"+services.Address(t), 1)
+	})
 	f("output", "problem", "401", func(n *node) { n.status["/"] = 401 })
 	f("output", "problem", "no output", func(n *node) { n.config, _, _ = strings.Cut(n.config, "output") })
 	f("output", "problem", `user "pod\x1b" may not create_index on logstash`, func(n *node) {

@@ -3,7 +3,6 @@ package source
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -134,18 +133,13 @@ func TestFaultsAreAdvisedOnAndPass(t *testing.T) {
 }
 
 func TestAdvice(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	free.Close()
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
 	defer secure.Close()
 	for _, test := range []struct {
 		host, title string
 		retry       bool
 	}{
-		{"http://" + free.Addr().String(), "Nothing listens", true},
+		{"http://" + services.Address(t), "Nothing listens", true},
 		{secure.URL, "certificate is not trusted", false},
 		{strings.Replace(secure.URL, "https", "http", 1), "speaks TLS", false},
 		{"http://no-such-host.invalid:9200", "no server no-such-host.invalid", true},
@@ -155,7 +149,7 @@ func TestAdvice(t *testing.T) {
 			t.Errorf("%s: %v: %+v", test.host, err, b)
 		}
 	}
-	_, err = os.Open("/nowhere/else")
+	_, err := os.Open("/nowhere/else")
 	if b := Advice(fmt.Errorf("cannot export: %w", err)); b.Retry || !strings.Contains(b.Title, "file") {
 		t.Errorf("%v: %+v", err, b)
 	}
