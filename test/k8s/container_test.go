@@ -113,7 +113,6 @@ type node struct {
 	servers  []string          // addresses in configurations, each followed by that of the test's server
 	replace  *strings.Replacer // of the pod that is being started
 	at       map[string]string // pod and port → address
-	ports    []int             // of these addresses
 	volumes  map[string]string // pod and volume → its directory
 }
 

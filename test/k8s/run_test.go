@@ -12,8 +12,6 @@ import (
 	"io"
 	"maps"
 	"math/big"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -77,29 +75,14 @@ func (n *node) addresses(p *pod, c *corev1.Container) *strings.Replacer {
 	n.t.Helper()
 	pairs := slices.Clone(n.servers)
 	for _, port := range c.Ports {
-		free := n.freePort()
-		n.at[p.name+" "+port.Name] = fmt.Sprintf("127.0.0.1:%d", free)
-		pairs = append(pairs, fmt.Sprintf("host: 0.0.0.0, port: %d", port.ContainerPort), fmt.Sprintf("host: 127.0.0.1, port: %d", free),
-			fmt.Sprintf("listen: :%d", port.ContainerPort), fmt.Sprintf("listen: 127.0.0.1:%d", free),
-			fmt.Sprintf(":%d", port.ContainerPort), fmt.Sprintf("127.0.0.1:%d", free))
+		free := services.Address(n.t)
+		n.at[p.name+" "+port.Name] = free
+		host, number, _ := strings.Cut(free, ":")
+		pairs = append(pairs, fmt.Sprintf("host: 0.0.0.0, port: %d", port.ContainerPort), fmt.Sprintf("host: %s, port: %s", host, number),
+			fmt.Sprintf("listen: :%d", port.ContainerPort), "listen: "+free,
+			fmt.Sprintf(":%d", port.ContainerPort), free)
 	}
 	return strings.NewReplacer(pairs...)
-}
-
-// freePort is a port that nothing listens on. It is below those that the system takes for connections, and for listeners that do not
-// name a port, and beside those of package services: nobody else has it before its container does.
-func (n *node) freePort() int {
-	n.t.Helper()
-	for range 100 {
-		port := 10_000 + rand.IntN(10_000)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil && !slices.Contains(n.ports, port) {
-			n.must(l.Close())
-			n.ports = append(n.ports, port)
-			return port
-		}
-	}
-	n.t.Fatal("no port is free")
-	return 0
 }
 
 // probe asks as the kubelet does.
