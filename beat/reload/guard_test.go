@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/elastic/beats/v7/libbeat/beat"
@@ -154,87 +155,77 @@ func (w *wire) Close() error {
 
 // A client is closed when what it has sent is answered, and then takes nothing more; it does not wait for ever.
 func TestNetwork(t *testing.T) {
-	f := func(answer func(publisher.Batch), inVain bool) {
+	f := func(answer func(publisher.Batch), want time.Duration) {
 		t.Helper()
-		w := &wire{make(chan publisher.Batch, 10_000), make(chan struct{})}
-		group, err := ordinary(func(outputs.IndexManager, beat.Info, outputs.Observer, *common.Config) (outputs.Group, error) {
-			return outputs.Success(-1, 0, w)
-		})(nil, beat.Info{}, nil, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := group.Clients[0]
-		batch := func() *outest.Batch { return outest.NewBatch(beat.Event{Fields: common.MapStr{}}) }
-		if err := c.Publish(t.Context(), batch()); err != nil {
-			t.Fatal(err)
-		}
-		ended, began := make(chan error, 1), time.Now()
-		go func() { ended <- c.Close() }()
-		late := batch()
-		for c.Publish(t.Context(), late) == nil { // until it is closing
-			late = batch()
-			time.Sleep(time.Millisecond)
-		}
-		if len(late.Signals) != 1 || late.Signals[0].Tag != outest.BatchCancelled {
-			t.Errorf("a late batch is told %v", late.Signals)
-		}
-		select {
-		case <-w.closed:
-			t.Error("it is closed with batches that are not answered")
-		default:
-		}
-		for len(w.batches) > 0 {
+		synctest.Test(t, func(t *testing.T) { // by its clock a machine that stands still is no late answer
+			w := &wire{make(chan publisher.Batch, 10_000), make(chan struct{})}
+			group, err := ordinary(func(outputs.IndexManager, beat.Info, outputs.Observer, *common.Config) (outputs.Group, error) {
+				return outputs.Success(-1, 0, w)
+			})(nil, beat.Info{}, nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := group.Clients[0]
+			batch := func() *outest.Batch { return outest.NewBatch(beat.Event{Fields: common.MapStr{}}) }
+			if err := c.Publish(t.Context(), batch()); err != nil {
+				t.Fatal(err)
+			}
+			ended, began := make(chan error, 1), time.Now()
+			go func() { ended <- c.Close() }()
+			synctest.Wait() // it is closing
+			late := batch()
+			if err := c.Publish(t.Context(), late); err == nil || len(late.Signals) != 1 || late.Signals[0].Tag != outest.BatchCancelled {
+				t.Errorf("a late batch is told %v: %v", late.Signals, err)
+			}
+			select {
+			case <-w.closed:
+				t.Error("it is closed with batches that are not answered")
+			default:
+			}
 			answer(<-w.batches)
-		}
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-		if took := time.Since(began); took >= grace != inVain {
-			t.Errorf("closed after %v", took)
-		}
-		<-w.closed
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); took != want {
+				t.Errorf("closed after %v, want %v", took, want)
+			}
+			<-w.closed
+		})
 	}
-	f(func(b publisher.Batch) { b.ACK() }, false)
-	f(func(b publisher.Batch) { b.RetryEvents(b.Events()) }, false)
-	f(func(b publisher.Batch) { b.Drop(); b.ACK() }, false) // twice is once
-	f(func(publisher.Batch) {}, true)
+	f(func(b publisher.Batch) { b.ACK() }, 0)
+	f(func(b publisher.Batch) { b.RetryEvents(b.Events()) }, 0)
+	f(func(b publisher.Batch) { b.Drop(); b.ACK() }, 0) // twice is once
+	f(func(publisher.Batch) {}, grace)
 }
 
 // The clients of one output, as of several hosts, are closed one after the other, and have one moment together: that of the
 // first, which has no answer, is that of those behind it.
 func TestNetworkOfSeveral(t *testing.T) {
-	var wires []*wire
-	group, err := ordinary(func(outputs.IndexManager, beat.Info, outputs.Observer, *common.Config) (outputs.Group, error) {
-		var clients []outputs.Client
-		for range 3 {
-			w := &wire{make(chan publisher.Batch, 1), make(chan struct{})}
-			wires, clients = append(wires, w), append(clients, w)
-		}
-		return outputs.Success(-1, 0, clients...)
-	})(nil, beat.Info{}, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range group.Clients {
-		if err := c.Publish(t.Context(), outest.NewBatch(beat.Event{Fields: common.MapStr{}})); err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		var wires []*wire
+		group, err := ordinary(func(outputs.IndexManager, beat.Info, outputs.Observer, *common.Config) (outputs.Group, error) {
+			var clients []outputs.Client
+			for range 3 {
+				w := &wire{make(chan publisher.Batch, 1), make(chan struct{})}
+				wires, clients = append(wires, w), append(clients, w)
+			}
+			return outputs.Success(-1, 0, clients...)
+		})(nil, beat.Info{}, nil, nil)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	closed := make(chan struct{})
-	began := time.Now()
-	go func() {
-		defer close(closed)
+		for _, c := range group.Clients {
+			if err := c.Publish(t.Context(), outest.NewBatch(beat.Event{Fields: common.MapStr{}})); err != nil {
+				t.Fatal(err)
+			}
+		}
+		began := time.Now()
 		closeAll(group)
-	}()
-	select {
-	case <-closed:
-	case <-time.After(10 * grace):
-		t.Fatal("the second client waits for ever")
-	}
-	if took := time.Since(began); took < grace || took >= 3*grace {
-		t.Errorf("closed after %v", took)
-	}
-	for _, w := range wires {
-		<-w.closed
-	}
+		if took := time.Since(began); took != grace {
+			t.Errorf("closed after %v, want %v", took, grace)
+		}
+		for _, w := range wires {
+			<-w.closed
+		}
+	})
 }
