@@ -94,7 +94,7 @@ func equal[T comparable](t testing.TB, what string, have, want T) {
 // wait waits until there is something to read; to give up is a failure.
 func wait(t testing.TB, j *journal.Journal) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	if err := j.Wait(ctx); err != nil {
 		t.Fatalf("Wait: %v", err)
