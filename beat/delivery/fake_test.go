@@ -259,6 +259,11 @@ func wrap(t *testing.T, p *pipeline, dir, config string) (beat.PipelineConnector
 
 func wrapID(t *testing.T, id string, p *pipeline, dir, config string) (beat.PipelineConnector, func()) {
 	t.Helper()
+	t.Cleanup(func() { // they begin anew with each run of a test
+		all.Lock()
+		defer all.Unlock()
+		delete(all.figures, Input{"test", id})
+	})
 	connector, stop, err := Wrap(section(t, config), p, Env{ID: id, Log: logp.NewLogger("test"), Failing: p.failing.Load, Dir: dir})
 	if err != nil {
 		t.Fatal(err)
