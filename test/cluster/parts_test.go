@@ -156,8 +156,10 @@ func idle(p *harness.Podbeat) func() (bool, string) {
 func delivered(p *harness.Podbeat, entries int) func() (bool, string) {
 	return func() (bool, string) {
 		s := p.Stats()
-		ok := s != nil && s["libbeat.pipeline.events.active"] == 0 && s["podbeat.journal.node.acked"] == s["podbeat.journal.node.published"] &&
-			s["podbeat.journal.node.read"] >= float64(entries)
+		of := func(name string) float64 { return s["podbeat.journal.node."+name] }
+		// The numbers are not of one instant, so they have to add up: an entry is read some time before its event is published.
+		ok := s != nil && s["libbeat.pipeline.events.active"] == 0 && of("acked") == of("published") && of("read") >= float64(entries) &&
+			of("read") == of("filtered")+of("joined")+of("again")+of("published")
 		return ok, s.String()
 	}
 }
@@ -191,8 +193,8 @@ func wantReceipt(t *testing.T, name string, p *harness.Podbeat) (r receipt) {
 	}}
 	until(t, name+" has nothing in flight", func() (bool, string) {
 		resp, err := client.Get("http://podbeat/receipt")
-		if err != nil {
-			t.Fatal(err)
+		if err != nil { // a shipper that was killed last may be on its way up while the other has delivered all there is
+			return false, err.Error()
 		}
 		defer resp.Body.Close()
 		r = receipt{}
