@@ -241,7 +241,7 @@ func (n *node) events() int {
 func (n *node) want(lines []string) {
 	n.t.Helper()
 	want := slices.Sorted(slices.Values(lines))
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		got := n.delivered()
 		if len(got) >= len(want) || time.Now().After(deadline) {

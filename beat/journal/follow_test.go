@@ -64,12 +64,12 @@ func deletedOpen(t *testing.T, dir string) (paths []string) {
 	return paths
 }
 
-// eventually fails if what is not true within 15 s.
+// eventually fails if what is not true within two minutes.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 15 s: %s", what)
+			t.Fatalf("not within two minutes: %s", what)
 		}
 	}
 }

@@ -166,7 +166,7 @@ func (n *node) messages(count int) []string {
 // wait waits until ok, which is called with the lock held.
 func (n *node) wait(what string, ok func() bool) {
 	n.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		n.mu.Lock()
 		done := ok()
 		n.mu.Unlock()

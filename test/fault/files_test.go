@@ -184,7 +184,7 @@ func (n *node) run(t *testing.T, p *harness.Podbeat, kills int) *verify.Files {
 	since := time.Now()
 	p.Wait("it has let go of all files", func(harness.Stats) bool {
 		after = files(p)
-		return slices.Equal(after, before) || time.Since(since) > 10*time.Second
+		return slices.Equal(after, before) || time.Since(since) > time.Minute
 	})
 	if !slices.Equal(after, before) {
 		t.Errorf("podbeat has open\n%s\nand before there were pods\n%s", strings.Join(after, "\n"), strings.Join(before, "\n"))
