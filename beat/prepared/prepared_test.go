@@ -135,7 +135,7 @@ func TestProcess(t *testing.T) {
 			return run(e)
 		}, Reads: reads}
 	}
-	counter := monitoring.NewUint(nil, "counter")
+	counter := monitoring.NewUint(monitoring.NewRegistry(), "counter")
 	f := func(c *Chain, want Fate, wantRuns int, wantCounted uint64) {
 		t.Helper()
 		tmpl := New(common.MapStr{"message": encode.Hole(0), "a": common.MapStr{"b": encode.Hole(1), "c": "d"}, "kubernetes": common.MapStr{"namespace": "shop"}}, nil)
