@@ -80,7 +80,8 @@ const (
 	Gone
 	// Scanned: a full scan has ended. Every file that was there when it began has been Seen since the
 	// previous Scanned, unless Failed: then a directory could not be read, or was too much to remember.
-	// A directory that is not there is no failure: its files are not there either.
+	// A directory that is not there is no failure: its files are not there either. What is not mounted yet looks the same,
+	// see Finder.Searched.
 	Scanned
 )
 

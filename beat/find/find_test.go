@@ -567,3 +567,49 @@ func TestShortLived(t *testing.T) {
 		t.Errorf("%d of %d files were seen in time", n, pods)
 	}
 }
+
+// What a scan says about a file that it has not seen.
+func TestSearched(t *testing.T) {
+	h := newHunt(t, Options{
+		Globs: []string{"$/pods/*/v/*.log", "$/flat/*.log"}, LinkRoots: []string{"$/docker"}, Rotated: true, ScanEvery: time.Hour,
+	})
+	h.f.handle = h.handle
+	f := func(path string, want bool) {
+		t.Helper()
+		h.f.scan()
+		if got := h.f.Searched(h.path(path)); got != want {
+			t.Errorf("%s: got %v, want %v", path, got, want)
+		}
+	}
+	f("pods/1/v/x.log", false)
+	f("flat/x.log", false)
+	f("elsewhere/x.log", true)
+	h.mkdir("pods")
+	h.mkdir("flat")
+	f("pods/1/v/x.log", false)
+	f("flat/x.log", false)
+	h.mkdir("flat/x") // nothing that is looked for
+	f("flat/x.log", false)
+	h.write("flat/y.log")
+	f("flat/x.log", true)
+	h.mkdir("pods/2")
+	f("pods/1/v/x.log", true)
+	f("pods/2/v/x.log", true)
+	h.mkdir("pods/2/v")
+	f("pods/2/v/x.log", true)
+
+	h.symlink(h.path("docker/2/x-json.log"), "pods/2/v/x.log")
+	f("pods/2/v/x.log", false)
+	f("pods/2/v/x.log.1", false)
+	f("pods/2/v/y.log", true)
+	h.write("docker/2/x-json.log.1")
+	f("pods/2/v/x.log", true)
+	f("pods/2/v/x.log.2", true)
+	h.remove("docker/2/x-json.log.1")
+	h.write("docker/2/x-json.log")
+	f("pods/2/v/x.log.1", true)
+	h.remove("pods/2")
+	h.remove("flat")
+	f("pods/2/v/x.log", false)
+	f("flat/x.log", false)
+}

@@ -348,6 +348,38 @@ func (f *Finder) newDir(up *dir, name string) *dir {
 	return d
 }
 
+// Searched says whether the scan that has just ended would have Seen a file at path, had there been one: else that it was not seen
+// says nothing about it. A prefix that is not there, or in which there is nothing to look at, may be waiting for its file system to
+// be mounted; so may what a link leads to. Of a path that is not looked for nothing will ever be seen, so it is true. Only
+// handle may ask, when it is told Scanned.
+func (f *Finder) Searched(path string) bool {
+	for _, r := range f.roots {
+		rel, ok := inside(r.prefix, path)
+		if !ok || !f.wantedBelow(r, rel) {
+			continue
+		}
+		d := r.dir
+		if d == nil || len(d.subs)+len(d.files)+len(d.links) == 0 {
+			return false
+		}
+		name, rest, more := strings.Cut(rel, "/")
+		for ; d != nil && more; name, rest, more = strings.Cut(rest, "/") {
+			d = d.subs[name]
+		}
+		return d == nil || !d.dangles(name)
+	}
+	return true
+}
+
+// dangles says whether a name in d is a link, or a rotation of what one leads to, and nothing is where that leads.
+func (d *dir) dangles(name string) bool {
+	dangling := func(base string) bool {
+		l := d.links[base]
+		return l != nil && d.files[base] == nil && len(l.rotated) == 0
+	}
+	return dangling(name) || isRotation(name, dangling)
+}
+
 // drop forgets a directory that is not there any more.
 func (f *Finder) drop(d *dir) {
 	f.empty(d)

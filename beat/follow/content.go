@@ -203,6 +203,13 @@ func nextID(id string, f *file) uint64 { return xxhash.Sum64String(id + "/" + f.
 
 func idText(id uint64) string { return strconv.FormatUint(id, 36) }
 
+// path is the name under which c was last seen. Any goroutine may ask.
+func (c *content) path() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rec.Path
+}
+
 // away says whether nothing holds c that anybody could still write to by its name.
 func (c *content) away() bool { return c.home == nil || c.home.isDeleted() }
 

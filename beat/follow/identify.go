@@ -486,9 +486,14 @@ var whyGivenUp = map[string]string{
 }
 
 // scanned ends contents that no copy has come for since the scan before. lost are those of an
-// earlier run whose files are away.
-func (s *shard) scanned(lost []*content) {
+// earlier run whose files are away, and waiting those of one whose copies may not be in sight yet.
+func (s *shard) scanned(lost, waiting []*content) {
 	now := s.run.now()
+	for _, c := range waiting {
+		if s.run.shardOf(c.dir) == s && c.home == nil {
+			c.gone = now
+		}
+	}
 	for _, c := range lost {
 		if s.run.shardOf(c.dir) == s && c.home == nil && c.gone.IsZero() {
 			s.release(c, now, "away", "the file was deleted while podbeat was not running")

@@ -26,6 +26,7 @@ type tracker struct {
 	left  map[string]*file   // that had a name before, which none has now
 	known map[inode]*content // of the last run, not found yet
 	moved map[inode]inode    // their keys by these without the device
+	loose []*content         // of the last run, in no file; whether a copy has one is not known yet
 	began atomic.Bool        // the first scan has ended
 	early []*file            // found by it
 }
@@ -182,9 +183,13 @@ func (t *tracker) gone(path string) {
 
 // scanned ends a scan: files that have no name any more are away for good. The first one starts
 // the reading: only now it is known which file holds which content.
+//
+// A position of the last run is forgotten if its file was not found by a scan that would have found it: see find.Searched. It is
+// kept as long as the prefix of its glob is not there or empty, as before a disk is mounted: to forget it would be to send all
+// again. That is no leak: new positions come with files only, and with the first of them in there the old ones go.
 func (t *tracker) scanned(failed bool) {
 	t.mu.Lock()
-	var lost []*content
+	var lost, waiting []*content
 	early := t.early
 	if !t.began.Load() {
 		t.early = nil
@@ -200,10 +205,16 @@ func (t *tracker) scanned(failed bool) {
 	}
 	if !failed {
 		for key, c := range t.known {
-			lost = append(lost, c)
-			delete(t.known, key)
+			if t.run.finder.Searched(c.path()) {
+				lost = append(lost, c)
+				delete(t.known, key)
+			}
 		}
-		clear(t.moved)
+		if len(t.known) == 0 {
+			clear(t.moved)
+		}
+		t.loose = slices.DeleteFunc(t.loose, func(c *content) bool { return t.run.finder.Searched(c.path()) })
+		waiting = slices.Clone(t.loose)
 		for _, f := range t.files {
 			f.mu.Lock()
 			if len(f.names) == 0 && f.open == nil {
@@ -218,7 +229,7 @@ func (t *tracker) scanned(failed bool) {
 		t.give(f)
 	}
 	for _, s := range t.run.shards {
-		s.do(func() { s.scanned(lost) })
+		s.do(func() { s.scanned(lost, waiting) })
 	}
 }
 
@@ -393,6 +404,7 @@ func (t *tracker) restore(c *content) {
 		t.moved[inode{ino: key.ino, birth: key.birth}] = key
 	} else {
 		c.leave(t.run.now(), "truncated", "it was truncated")
+		t.loose = append(t.loose, c)
 	}
 }
 
