@@ -31,6 +31,17 @@ func (f *Finder) pendingEvents() int {
 	return n
 }
 
+// readPending reads the events that there are by now.
+func (f *Finder) readPending() {
+	for left := f.pendingEvents(); left > 0; {
+		n := f.readEvents()
+		if n == 0 {
+			break
+		}
+		left -= n
+	}
+}
+
 // readEvents reads a batch of events and reports what they tell of. It returns how many bytes they were.
 func (f *Finder) readEvents() int {
 	const header = 16 // of a struct inotify_event: watch, mask, cookie and length
@@ -77,7 +88,7 @@ func (f *Finder) event(wd int, mask uint32, name []byte) {
 		if mask&maskWrite == 0 {
 			f.nameEvent(d, mask, string(name))
 		} else if file := d.files[string(name)]; file != nil {
-			f.writeEvent(file)
+			f.writeEvent(file, mask)
 		}
 	}
 	if len(w.targets) > 0 {
@@ -124,7 +135,16 @@ func (f *Finder) nameEvent(d *dir, mask uint32, name string) {
 		wanted = d.subs[name] != nil || len(descend(d.states, name)) > 0
 	}
 	if wanted {
+		f.leave(d.files[name], mask)
 		f.touch(d, name, mask&(unix.IN_DELETE|unix.IN_MOVED_FROM) != 0)
+	}
+}
+
+// leave notes that the name of a file, if there is one, has gone or become another's. A creation alone is its own: it was seen
+// before that could be told.
+func (f *Finder) leave(file *file, mask uint32) {
+	if file != nil && mask&unix.IN_CREATE == 0 {
+		file.left = f.batch
 	}
 }
 
@@ -139,7 +159,11 @@ func (f *Finder) touch(d *dir, name string, removed bool) {
 	f.touches[i].removed = f.touches[i].removed || removed
 }
 
-func (f *Finder) writeEvent(file *file) {
+func (f *Finder) writeEvent(file *file, mask uint32) {
+	if file.left == f.batch { // if the same one came back, it is looked at
+		return
+	}
+	file.written = file.written || mask&unix.IN_MODIFY != 0
 	if file.changed != f.batch {
 		file.changed = f.batch
 		f.changed = append(f.changed, file)
@@ -172,7 +196,7 @@ func (f *Finder) answer() {
 	}
 	for _, file := range f.changed {
 		if file.dir.files[file.name] == file {
-			f.queue = append(f.queue, Event{Op: Changed, Path: file.path, Rotated: file.rotated})
+			f.tellChanged(file)
 		}
 	}
 	f.flush()

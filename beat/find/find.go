@@ -13,7 +13,8 @@
 // What cannot be seen: without inotify, a file that is created and deleted between two scans, and a
 // file that is renamed within the few milliseconds in which its directory is read (the next scan has
 // it). With inotify, a file that is deleted before its creation is answered. Writes to a file after
-// its deletion are not told of either: who has it open must look.
+// its deletion are not told of either: who has it open must look. Nor are those just before it, if both come during a
+// scan that finds the file gone.
 //
 // # Containment
 //
@@ -74,7 +75,7 @@ type Op int
 const (
 	// Seen: the file is there. It is new, or a scan came by; Info is fresh.
 	Seen Op = iota + 1
-	// Changed: the file was written to, or closed after it was. Info is not set.
+	// Changed: the file was written to, or closed after it was. Info is not set. It may be Gone by now, which is told next.
 	Changed
 	// Gone: the path does not lead to that file any more. Info is not set.
 	Gone
@@ -92,6 +93,7 @@ type Event struct {
 	Info    Info
 	Rotated bool // the path does not match, it is a rotation of one that does
 	Failed  bool // see Scanned
+	Written bool // Changed: written to or truncated, which inotify does not tell apart, and not only closed
 }
 
 // Info is what is known of a file without reading it; of a link, what it leads to.
@@ -282,20 +284,14 @@ func (f *Finder) Run(ctx context.Context, handle func(Event)) error {
 // scan looks at everything.
 func (f *Finder) scan() {
 	start := time.Now()
+	f.readPending() // what was written to files that the scan finds gone
 	f.failed, f.rewatch, f.overflow = false, f.overflow, false
 	f.resolveLinkRoots()
 	for _, r := range f.roots {
 		f.visitRoot(r)
 	}
 	f.rewatch = false
-	// What was renamed meanwhile may have escaped: the events tell.
-	for left := f.pendingEvents(); left > 0; {
-		n := f.readEvents()
-		if n == 0 {
-			break
-		}
-		left -= n
-	}
+	f.readPending() // what was renamed meanwhile may have escaped
 	f.stats.scans.Add(1)
 	f.queue = append(f.queue, Event{Op: Scanned, Failed: f.failed || f.overflow})
 	f.flush()

@@ -222,10 +222,15 @@ func (f *Finder) targetEvent(w *watch, mask uint32, name string) {
 		return
 	}
 	for _, l := range w.targets[base] {
+		file := l.dir.files[l.name+rest]
+		if file != nil && file.link != l {
+			file = nil
+		}
 		if mask&maskWrite == 0 {
+			f.leave(file, mask)
 			f.touch(l.dir, l.name, false)
-		} else if file := l.dir.files[l.name+rest]; file != nil && file.link == l {
-			f.writeEvent(file)
+		} else if file != nil {
+			f.writeEvent(file, mask)
 		}
 	}
 }

@@ -62,6 +62,8 @@ type file struct {
 	link    *link  // it is what that leads to, or a rotation of it
 	listed  uint64 // the reading of dir that found it last
 	changed uint64 // the batch of events that changed it last
+	left    uint64 // the batch of events in which its name went: what they tell of that name from then on is another's
+	written bool   // it was written to, in a batch of events that is not answered yet
 }
 
 // A key is a file's or directory's identity for as long as it is not deleted.
@@ -307,8 +309,12 @@ func (f *Finder) seen(d *dir, name string, info Info, l *link) {
 	f.queue = append(f.queue, Event{Op: Seen, Path: known.path, Info: info, Rotated: known.rotated})
 }
 
-// gone reports that a file's name is gone, and forgets it.
+// gone reports that a file's name is gone, and forgets it. What was written to it just before cannot be read any more by that name,
+// but that it was written to is told.
 func (f *Finder) gone(file *file) {
+	if file.written {
+		f.tellChanged(file)
+	}
 	delete(file.dir.files, file.name)
 	if l := file.link; l != nil {
 		if i := slices.Index(l.rotated, file); i >= 0 {
@@ -318,6 +324,11 @@ func (f *Finder) gone(file *file) {
 	file.dir.total.files--
 	f.stats.files.Add(-1)
 	f.queue = append(f.queue, Event{Op: Gone, Path: file.path, Rotated: file.rotated})
+}
+
+func (f *Finder) tellChanged(file *file) {
+	f.queue = append(f.queue, Event{Op: Changed, Path: file.path, Rotated: file.rotated, Written: file.written})
+	file.written = false
 }
 
 // newDir remembers a directory if something is looked for in it.

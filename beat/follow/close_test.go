@@ -2,11 +2,14 @@ package follow
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/elastic/beats/v7/libbeat/monitoring"
 	"golang.org/x/sys/unix"
 )
 
@@ -60,7 +63,7 @@ func TestOpenedAgainWhileItIsRead(t *testing.T) {
 	n.do(err)
 	f.close()
 	all = append(all, n.write("p/app.log", "unread", 0, 10)...)
-	s.run.tracker.changed(n.path("p/app.log"))
+	s.run.tracker.changed(n.path("p/app.log"), true)
 	n.do(os.RemoveAll(n.path("p")))
 	_, _, err = f.look(h, time.Now())
 	if !errors.Is(err, os.ErrClosed) {
@@ -89,7 +92,7 @@ func TestWrittenAndDeletedUnopened(t *testing.T) {
 			read := n.size("p/app.log")
 			n.write("p/app.log", "unread", 0, 10)
 			unread := n.size("p/app.log") - read
-			s.run.tracker.changed(n.path("p/app.log"))
+			s.run.tracker.changed(n.path("p/app.log"), true)
 			if f.isOpen() {
 				t.Fatal("it is open")
 			}
@@ -155,7 +158,7 @@ func TestWrittenAndRenamedUnopened(t *testing.T) {
 	}
 	all = append(all, n.write("p/app.log", "unread", 0, 10)...)
 	n.do(os.Rename(n.path("p/app.log"), n.path("p/app.log.1")))
-	s.run.tracker.changed(n.path("p/app.log"))
+	s.run.tracker.changed(n.path("p/app.log"), true)
 	s.run.tracker.gone(n.path("p/app.log"))
 	f = n.file(s, "p/app.log.1")
 	for s.turn(f) {
@@ -166,4 +169,138 @@ func TestWrittenAndRenamedUnopened(t *testing.T) {
 	if got := s.run.metrics.unknown.Get(); got != 0 {
 		t.Errorf("something is lost of %d files, want 0", got)
 	}
+}
+
+// A file that is not open, is written to and is deleted before anybody looks may have lost something; one that was closed, or had been
+// looked at, has not.
+func TestMayBeLost(t *testing.T) {
+	f := func(name string, want uint64, then func(n *node, s *shard)) {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t)
+			s := n.shard()
+			all := n.write("p/app.log", "read", 0, 10)
+			f := n.file(s, "p/app.log")
+			f.tmpfs = true
+			for s.turn(f) {
+			}
+			then(n, s)
+			s.run.tracker.gone(n.path("p/app.log"))
+			s.run.tracker.scanned(false)
+			for s.turn(f) {
+			}
+			if got := s.run.metrics.unknown.Get(); !f.ended || got != want {
+				t.Errorf("of %d files something may be lost, want %d", got, want)
+			}
+			if got := s.run.metrics.abandoned.Get(); got != 0 {
+				t.Errorf("%d bytes are given up, want 0", got)
+			}
+			if got := n.delivered(); !slices.Equal(got, all) {
+				t.Error(diff(got, all))
+			}
+		})
+	}
+	remove := func(n *node) { n.do(os.Remove(n.path("p/app.log"))) }
+	f("written to", 1, func(n *node, s *shard) {
+		remove(n)
+		s.run.tracker.changed(n.path("p/app.log"), true)
+		s.run.tracker.changed(n.path("p/app.log"), false)
+	})
+	f("closed", 0, func(n *node, s *shard) {
+		remove(n)
+		s.run.tracker.changed(n.path("p/app.log"), false)
+	})
+	f("looked at, and closed", 0, func(n *node, s *shard) {
+		s.run.tracker.changed(n.path("p/app.log"), true)
+		remove(n)
+		s.run.tracker.changed(n.path("p/app.log"), false)
+	})
+	f("replaced", 1, func(n *node, s *shard) {
+		n.write("p/new", "another", 0, 1)
+		n.do(os.Rename(n.path("p/new"), n.path("p/app.log")))
+		s.run.tracker.changed(n.path("p/app.log"), true)
+	})
+	f("renamed", 0, func(n *node, s *shard) {
+		n.do(os.Rename(n.path("p/app.log"), n.path("p/app.log.1")))
+		s.run.tracker.changed(n.path("p/app.log"), true)
+		s.run.tracker.gone(n.path("p/app.log"))
+		f := n.file(s, "p/app.log.1")
+		for s.turn(f) {
+		}
+	})
+}
+
+// A truncated file that is written to and renamed before anybody looks has lost nothing, although what it holds had no beginning yet.
+func TestTruncatedWrittenAndRenamed(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	all := n.write("p/app.log", "read", 0, 10)
+	old := n.file(s, "p/app.log")
+	if old.birth == 0 {
+		t.Fatal("the file system does not know when a file was made, which this test needs")
+	}
+	old.tmpfs = true
+	for s.turn(old) {
+	}
+	n.do(os.Truncate(n.path("p/app.log"), 0))
+	for s.turn(old) {
+	}
+	all = append(all, n.write("p/app.log", "unread", 0, 10)...)
+	n.do(os.Rename(n.path("p/app.log"), n.path("p/app.log.1")))
+	s.run.tracker.changed(n.path("p/app.log"), true)
+	s.run.tracker.gone(n.path("p/app.log"))
+	f := n.file(s, "p/app.log.1")
+	for s.turn(f) {
+	}
+	if got := n.delivered(); !slices.Equal(got, all) {
+		t.Error(diff(got, all))
+	}
+	if got := s.run.metrics.unknown.Get(); !old.ended || got != 0 {
+		t.Errorf("of %d files something may be lost, want 0", got)
+	}
+}
+
+// Whatever is written to files in memory that are deleted the next moment is delivered or counted. What a scan finds gone by itself
+// is not, so it is tried again if there was one meanwhile.
+func TestWrittenAndDeletedAtOnce(t *testing.T) {
+	const files = 30
+	try := func() (undisturbed bool) {
+		n := newNode(t)
+		defer func() { n.stop() }()
+		n.root = filepath.Join("/dev/shm", filepath.Base(filepath.Dir(n.root))+fmt.Sprint(os.Getpid()))
+		defer os.RemoveAll(n.root)
+		n.settings["scan_interval"] = "1s"
+		var all []string
+		name := func(i int) string { return fmt.Sprintf("p%d/app.log", i) }
+		for i := range files {
+			all = append(all, n.write(name(i), "read", i, i+1)...)
+		}
+		n.start()
+		n.want(all)
+		before := n.scans()
+		waitFor(t, "a scan has ended", func() bool { return n.scans() > before })
+		before = n.scans()
+		for i := range files {
+			n.write(name(i), "last", i, i+1)
+			n.do(os.Remove(n.path(name(i))))
+		}
+		undisturbed = n.scans() == before
+		figure := func(name string) int64 {
+			return monitoring.CollectFlatSnapshot(monitoring.Default, monitoring.Full, false).Ints["podbeat.test."+t.Name()+"."+name]
+		}
+		waitFor(t, "all files are gone", func() bool { return figure("files.closed.deleted") == files })
+		if !undisturbed {
+			return false
+		}
+		line := int64(len("last 000000\n"))
+		waitFor(t, "each last line is delivered or counted", func() bool {
+			return int64(len(n.delivered())-files)+figure("abandoned.files")+figure("abandoned.bytes")/line >= files
+		})
+		return true
+	}
+	for range 10 {
+		if try() {
+			return
+		}
+	}
+	t.Error("in ten attempts there was a scan while files were written and deleted")
 }

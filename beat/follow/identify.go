@@ -101,7 +101,9 @@ func (s *shard) inherit(f, old *file, t *text) (ok bool) {
 	old.missing = true
 	if ok || old.birth != 0 && c == nil {
 		old.size.Store(0) // it is f, under another name: nothing is lost with it
-		old.written = false
+	}
+	if ok || old.birth != 0 {
+		old.written = false // it is in f
 	}
 	old.mu.Unlock()
 	s.away(old)
@@ -437,7 +439,9 @@ func (s *shard) away(f *file) {
 	reason := cmp.Or(givenUp, "closed")
 	c := cmp.Or(f.content, f.copyOf, f.was, f.twin)
 	switch {
-	case f.done || f.waits.Load() && c.home != nil && !c.home.isDeleted():
+	case f.done:
+	case f.waits.Load() && c.home != nil && !c.home.isDeleted():
+		written = false
 	case c == nil || f.changed || f.gz || c.log == "":
 		s.run.abandon(f.src, f.path(), f.size.Load(), reason, whyGivenUp[reason])
 	default:
@@ -448,7 +452,7 @@ func (s *shard) away(f *file) {
 	}
 	if written {
 		s.run.metrics.unknown.Inc()
-		s.run.log.Warnf("Gave up what was last written to %s (%s): %s.", strconv.Quote(f.path()), f.src.Volume, whyGivenUp[reason])
+		s.run.log.Warnf("What was last written to %s (%s) may be lost: it was not open, and was deleted before it could be looked at.", strconv.Quote(f.path()), f.src.Volume)
 	}
 	s.end(f, reason)
 }

@@ -31,7 +31,7 @@ type metrics struct {
 
 	abandoned *monitoring.Uint            // bytes given up
 	reasons   map[string]*monitoring.Uint // the same by reason
-	unknown   *monitoring.Uint            // files that were written to and deleted before they could be opened again
+	unknown   *monitoring.Uint            // files that were written to, or truncated, and deleted before they could be looked at again: perhaps something of them is lost
 
 	tracker *tracker
 	mu      sync.Mutex

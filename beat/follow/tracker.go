@@ -41,7 +41,7 @@ func (t *tracker) handle(e find.Event) {
 	case find.Seen:
 		t.seen(e.Path, e.Info)
 	case find.Changed:
-		t.changed(e.Path)
+		t.changed(e.Path, e.Written)
 	case find.Gone:
 		t.gone(e.Path)
 	case find.Scanned:
@@ -130,12 +130,12 @@ func (t *tracker) last(path string, key inode) *content {
 	return c
 }
 
-func (t *tracker) changed(path string) {
+func (t *tracker) changed(path string, written bool) {
 	t.mu.Lock()
 	f := t.paths[path]
 	t.mu.Unlock()
 	if f != nil {
-		t.wrote(f, path)
+		t.wrote(f, path, written)
 		t.give(f)
 		return
 	}
@@ -145,8 +145,10 @@ func (t *tracker) changed(path string) {
 }
 
 // wrote notes that f was written to, and may be deleted the next moment: it is opened, or if it is not to be held open, what
-// there is to read is at least known.
-func (t *tracker) wrote(f *file, path string) {
+// there is to read is at least known. If it is away by now, it is at least known that there may have been something, if it was written
+// to and not only closed. More cannot be known: inotify tells neither a truncation from a line, nor a write that a turn
+// of f has just read from the next.
+func (t *tracker) wrote(f *file, path string, written bool) {
 	var info find.Info
 	var err error
 	hold := !f.tmpfs && (f.isOpen() || int(t.run.open.Load()) < t.run.maxOpen)
@@ -161,7 +163,7 @@ func (t *tracker) wrote(f *file, path string) {
 	if err == nil && !hold {
 		f.note(info, now)
 	}
-	f.written, f.used = err != nil, now
+	f.written, f.used = err != nil && (written || f.written), now
 }
 
 func (t *tracker) gone(path string) {

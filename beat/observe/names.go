@@ -170,7 +170,7 @@ var files = []name{
 	{"timestamp.errors", "", "podbeat_files_timestamp_errors_total", "Times that could not be read.", counter, 0},
 	{"abandoned.bytes", "", "podbeat_files_abandoned_bytes_total", "Bytes LOST: given up before they were read.", counter, 0},
 	{"abandoned.reason.*", "reason", "podbeat_files_abandoned_reason_bytes_total", "The same by reason.", counter, 0},
-	{"abandoned.files", "", "podbeat_files_abandoned_total", "Files written to and deleted before they could be opened again.", counter, 0},
+	{"abandoned.files", "", "podbeat_files_abandoned_total", "Files that were not open, were written to or truncated, and deleted before podbeat could look: perhaps their last lines are LOST, of how many bytes cannot be known.", counter, 0},
 	{"now.behind.bytes", "", "podbeat_files_behind_bytes", "Bytes not read. A last line without its end is among them.", gauge, 0},
 	{"now.behind.seconds", "", "podbeat_files_behind_seconds", "Time since the oldest unread byte was noticed.", gauge, 0},
 	{"now.files.following", "", "podbeat_files_following", "Files followed.", gauge, 0},
