@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// edgesBody is the mapping of the indices edge, edge-millis and edge-nanos; %s is the type of when.
-const edgesBody = `{"settings":{"number_of_shards":1,"number_of_replicas":0},"mappings":{"properties":{"@timestamp":{"type":"date"},
+// edgesBody is the mapping of the indices edge, edge-millis and edge-nanos; %s is the type of when. They are refreshed by the test alone:
+// within a bulk a refresh would make two segments, of which Elasticsearch searches that with the newer times first.
+const edgesBody = `{"settings":{"number_of_shards":1,"number_of_replicas":0,"refresh_interval":"-1"},"mappings":{"properties":{"@timestamp":{"type":"date"},
 "when":{"type":"%s"},"half":{"type":"half_float"},"double":{"type":"double"},"scaled":{"type":"scaled_float","scaling_factor":100},
 "word":{"type":"keyword"},"flat":{"type":"flattened"},"byte":{"type":"byte"},"whole":{"type":"integer"},"count":{"type":"long"},"yes":{"type":"boolean"},
 "slow":{"type":"date","format":"yyyy/MM/dd HH:mm:ss||epoch_second"},"day":{"type":"date","format":"yyyy/MM/dd"},"second":{"type":"date_nanos","format":"epoch_second"}}}}`
