@@ -29,24 +29,30 @@ func TestScripts(t *testing.T) {
 
 // TestOnElasticsearch runs those in testdata/elasticsearch with each Elasticsearch: $ES is its URL, $TODAY,
 // $DAYS3, $DAYS10 … are days as names of indices have them, and each script keeps to indices of its own.
+// Before them it runs those in testdata/closing: while an index is being closed or opened the cluster is red, and curator
+// deletes nothing.
 func TestOnElasticsearch(t *testing.T) {
 	for _, major := range []int{7, 8} {
 		t.Run(fmt.Sprint(major), func(t *testing.T) {
 			url := services.Elasticsearch(t, major)
 			now := time.Now().UTC()
-			testscript.Run(t, testscript.Params{
-				Dir: "testdata/elasticsearch",
-				Setup: func(env *testscript.Env) error {
-					env.Setenv("ES", url)
-					env.Setenv("ESCLIENT_HOSTS", url)
-					env.Setenv("TODAY", now.Format("2006.01.02"))
-					for _, days := range []int{1, 3, 10, 20, 30, 40} {
-						env.Setenv(fmt.Sprintf("DAYS%d", days), now.AddDate(0, 0, -days).Format("2006.01.02"))
-					}
-					return nil
-				},
-				Cmds: commands,
-			})
+			for _, dir := range []string{"closing", "elasticsearch"} {
+				t.Run(dir, func(t *testing.T) { // which ends when all its scripts have
+					testscript.Run(t, testscript.Params{
+						Dir: "testdata/" + dir,
+						Setup: func(env *testscript.Env) error {
+							env.Setenv("ES", url)
+							env.Setenv("ESCLIENT_HOSTS", url)
+							env.Setenv("TODAY", now.Format("2006.01.02"))
+							for _, days := range []int{1, 3, 10, 20, 30, 40} {
+								env.Setenv(fmt.Sprintf("DAYS%d", days), now.AddDate(0, 0, -days).Format("2006.01.02"))
+							}
+							return nil
+						},
+						Cmds: commands,
+					})
+				})
+			}
 		})
 	}
 }
