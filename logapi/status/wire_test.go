@@ -52,7 +52,7 @@ func (w *wire) join() {
 			if err != nil {
 				return
 			}
-			go w.serve(c)
+			go w.serve(l, c)
 		}
 	}()
 }
@@ -84,15 +84,24 @@ func (w *wire) silent() bool {
 	return w.mute
 }
 
-func (w *wire) serve(c net.Conn) {
+// serve hands on what comes on a connection to l, unless this has been cut meanwhile.
+func (w *wire) serve(l net.Listener, c net.Conn) {
 	out, err := net.Dial("tcp", w.target)
 	if err != nil {
 		c.Close()
 		return
 	}
 	w.mu.Lock()
-	w.conns[c], w.conns[out] = true, true
+	cut := w.l != l
+	if !cut {
+		w.conns[c], w.conns[out] = true, true
+	}
 	w.mu.Unlock()
+	if cut {
+		c.Close()
+		out.Close()
+		return
+	}
 	pump := func(to, from net.Conn) {
 		buf := make([]byte, 32<<10)
 		for {
