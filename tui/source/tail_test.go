@@ -35,7 +35,10 @@ type flow struct {
 	failed  atomic.Pointer[error]
 }
 
-// write writes n lines from number from on.
+// Lines of so long have one time: that at which it begins.
+const together = 10 * time.Millisecond
+
+// run writes n lines from number from on.
 func (f *flow) run(from, n int) {
 	type line struct {
 		n  int
@@ -63,7 +66,7 @@ func (f *flow) run(from, n int) {
 		}
 		due = slices.DeleteFunc(due, func(l line) bool { return l.n < 0 })
 		for end := min(from+n, from+int(now.Sub(began).Seconds()*float64(f.rate))); next < end; next++ {
-			l := line{next, now.Add(f.skew).Truncate(10 * time.Millisecond)} // so that many have one time
+			l := line{next, now.Add(f.skew).Truncate(together)}
 			if random.Float64() < f.late {
 				due = append(due, l)
 			} else {
@@ -172,7 +175,7 @@ func TestTail(t *testing.T) {
 		p.create(t, pattern+"0", 2, "date")
 		p.create(t, pattern+"1", 1, "date")
 		f.indices = func(n int) string { return fmt.Sprint(pattern, n%2) }
-		tail := Open(p.client, Options{Index: pattern + "*", Session: "tail"}).Tail(Query{}, time.Now())
+		tail := Open(p.client, Options{Index: pattern + "*", Session: "tail"}).Tail(Query{}, time.Now().Truncate(together))
 		n := f.rate * seconds
 		var done sync.WaitGroup
 		done.Go(func() { f.run(0, n) })
@@ -504,7 +507,7 @@ func TestTailGetsOverTrouble(t *testing.T) {
 	p.create(t, pattern+"0", 3, "date")
 	p.create(t, pattern+"1", 1, "date")
 	f := &flow{place: p, rate: 1000, late: 0.05, lateBy: 5 * time.Second, indices: func(n int) string { return fmt.Sprint(pattern, n%2) }}
-	tail := Open(p.client, Options{Index: pattern + "*"}).Tail(Query{Fields: []string{}}, time.Now())
+	tail := Open(p.client, Options{Index: pattern + "*"}).Tail(Query{Fields: []string{}}, time.Now().Truncate(together))
 	n := 10_000
 	var done sync.WaitGroup
 	done.Go(func() { f.run(0, n) })
