@@ -151,6 +151,26 @@ func TestSlowConfiguration(t *testing.T) {
 	}
 }
 
+// A node that has had no time to tell of itself is not taken for one that is away.
+func TestSlowNodes(t *testing.T) {
+	cluster := services.Elasticsearch(t, 7)
+	clean(t, cluster)
+	h := newHook(t, cluster)
+	b := open(t, cluster, h.url, Options{})
+	b.slow = true
+	h.set(func(w http.ResponseWriter, r *http.Request) bool {
+		slow := r.URL.Path == "/_nodes"
+		if slow {
+			fmt.Fprint(w, `{}`) // with a filter, nothing is left of what Elasticsearch says then
+		}
+		return slow
+	})
+	until(t, "the rest is known", func() bool {
+		doc, _ := b.get()
+		return at(doc, "elasticsearch.health.status") == "green" && doc["status"] == "yellow" && strings.Contains(fmt.Sprint(doc["detail"]), "elasticsearch: nodes: "+errSlow.Error())
+	})
+}
+
 // The answer to a write is lost: it is recognised, and made once.
 func TestLostAnswer(t *testing.T) {
 	cluster := services.Elasticsearch(t, 7)

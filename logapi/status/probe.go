@@ -140,6 +140,9 @@ func (s *Service) nodesByRole(ctx context.Context) (map[string][]string, error) 
 	if err != nil {
 		return nil, err
 	}
+	if len(answer.Nodes) == 0 { // not even that which hands this in has told it of itself within the time-out
+		return nil, errSlow
+	}
 	byRole := map[string][]string{}
 	for id, n := range answer.Nodes {
 		name := n.Name
