@@ -27,6 +27,7 @@ type group struct {
 	publisher *publisher
 	decoder   decoder
 	letters   deadletter.File
+	letGo     func()          // of letters
 	ctx       context.Context // done once the input stops
 	stop      context.CancelFunc
 	running   sync.WaitGroup // partitions
@@ -52,7 +53,6 @@ func newGroup(o *options, log *logp.Logger, m *metrics) (*group, error) {
 		decoder: decoder{int(o.MaxMessageBytes), o.MaxFields, o.ExpandEventListFromField, m},
 		letters: deadletter.File{Path: paths.Resolve(paths.Data, o.DeadLetterFile.Path), MaxBytes: int64(o.DeadLetterFile.MaxBytes), Files: o.DeadLetterFile.Files},
 	}
-	g.letters.Use()
 	g.publisher = &publisher{metrics: m, settled: g.settle}
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	opts, err := o.client()
@@ -61,8 +61,11 @@ func newGroup(o *options, log *logp.Logger, m *metrics) (*group, error) {
 	}
 	opts = append(opts, kgo.WithLogger(clientLog{log}), kgo.WithHooks(g),
 		kgo.OnPartitionsAssigned(g.assigned), kgo.OnPartitionsRevoked(g.revoked), kgo.OnPartitionsLost(g.lost), kgo.AdjustFetchOffsetsFn(g.begin))
-	g.client, err = kgo.NewClient(opts...)
-	return g, err
+	if g.client, err = kgo.NewClient(opts...); err != nil {
+		return nil, err
+	}
+	g.letGo = g.letters.Use()
+	return g, nil
 }
 
 // run reads until stop is done, and then finishes what has begun.
@@ -91,6 +94,7 @@ func (g *group) run(stop context.Context) {
 
 // leave commits what is settled and leaves the group, without waiting long for a cluster that does not answer.
 func (g *group) leave() {
+	defer g.letGo()
 	g.stop()
 	inTime, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()

@@ -22,6 +22,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/logp"
 	"github.com/elastic/beats/v7/libbeat/monitoring"
 
+	"github.com/podbeat/podbeat/beat/deadletter"
 	"github.com/podbeat/podbeat/test/services"
 )
 
@@ -402,6 +403,37 @@ func TestCommitTwiceAtOnce(t *testing.T) {
 	}
 	if got := r.committed(); got != n {
 		t.Errorf("%d are committed, want %d", got, n)
+	}
+}
+
+// The dead-letter file is looked at until the member leaves.
+func TestDeadLetterFileInUse(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil { // below which nothing can be made
+		t.Fatal(err)
+	}
+	cfg, err := common.NewConfigFrom(map[string]any{
+		"hosts": []string{"127.0.0.1:1"}, "topics": []string{"t"}, "group_id": "g", "dead_letter_file.path": filepath.Join(file, "letters"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := newInput(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMetrics(t.Name())
+	defer m.close()
+	g, err := newGroup(&in.opts, logp.NewLogger("test"), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := deadletter.Unwritable(); len(got) != 1 {
+		t.Errorf("%v cannot be written, want one file", got)
+	}
+	g.leave()
+	if got := deadletter.Unwritable(); len(got) != 0 {
+		t.Errorf("%v cannot be written after the member has left", got)
 	}
 }
 

@@ -12,10 +12,10 @@ import (
 	"syscall"
 )
 
-// inUse are the paths of the files that outputs have, or had, for their dead letters.
+// inUse are the paths of the files that outputs and inputs have for their dead letters.
 var inUse struct {
 	sync.Mutex
-	paths []string
+	users map[string]int // of a path: two outputs have the same one during a reload
 	wants map[string]int // bytes that could not be written to a path last, so that a disk may be full
 }
 
@@ -31,20 +31,30 @@ func (f File) note(bytes int, err error) {
 	}
 }
 
-// Use has Unwritable look at the file from now on. An output calls it when it is made.
-func (f File) Use() {
+// Use has Unwritable look at the file from now on, until letGo is called, once or more often. An output calls it when it
+// is made, and letGo when it is closed.
+func (f File) Use() (letGo func()) {
 	inUse.Lock()
 	defer inUse.Unlock()
-	if !slices.Contains(inUse.paths, f.Path) {
-		inUse.paths = append(inUse.paths, f.Path)
+	if inUse.users == nil {
+		inUse.users = map[string]int{}
 	}
+	inUse.users[f.Path]++
+	return sync.OnceFunc(func() {
+		inUse.Lock()
+		defer inUse.Unlock()
+		if inUse.users[f.Path]--; inUse.users[f.Path] == 0 {
+			delete(inUse.users, f.Path)
+			delete(inUse.wants, f.Path)
+		}
+	})
 }
 
 // Unwritable says which of the files in use could not be written to, and why. Where there is no such file yet, another
 // one is made beside its place for a moment: libbeat's system call filter does not let access(2) through.
 func Unwritable() (problems []error) {
 	inUse.Lock()
-	paths, wants := slices.Clone(inUse.paths), maps.Clone(inUse.wants)
+	paths, wants := slices.Sorted(maps.Keys(inUse.users)), maps.Clone(inUse.wants)
 	inUse.Unlock()
 	for _, path := range paths {
 		if err := writable(path, wants[path]); err != nil {

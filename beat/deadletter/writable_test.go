@@ -12,8 +12,7 @@ func TestUnwritable(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a", "b", "letters")
 	f := File{Path: path, MaxBytes: 1 << 20, Files: 2}
-	f.Use()
-	f.Use()
+	letGo, too := f.Use(), f.Use() // as two outputs do during a reload
 	want := func(what string, n int) {
 		t.Helper()
 		got := 0
@@ -57,6 +56,14 @@ func TestUnwritable(t *testing.T) {
 		t.Fatal(err)
 	}
 	want("a file is in the folder's place", 1)
+	letGo()
+	letGo()
+	want("the other output goes on", 1)
+	too()
+	want("nobody uses it", 0)
+	too = f.Use()
+	defer too()
+	want("somebody does again", 1)
 }
 
 // limit runs f while no file may become longer than some bytes.

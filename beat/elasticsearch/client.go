@@ -50,6 +50,7 @@ type client struct {
 	changed chan struct{} // closed, and made anew, when a host's state changes
 
 	closing sync.Once
+	letGo   func()          // of the dead-letter file
 	done    chan struct{}   // closed by Close: ends every wait
 	life    context.Context // ends a request under way, closeGrace after Close
 	end     context.CancelFunc
@@ -65,7 +66,7 @@ var errClosed = errors.New("output is closed")
 func newClient(o options) *client {
 	c := &client{
 		options: o, enc: encode.Encoder{EscapeHTML: o.EscapeHTML}, log: logger(),
-		freed: make(chan struct{}, 1), changed: make(chan struct{}), done: make(chan struct{}),
+		freed: make(chan struct{}, 1), changed: make(chan struct{}), letGo: func() {}, done: make(chan struct{}),
 	}
 	c.life, c.end = context.WithCancel(context.Background())
 	c.sleep = func(d time.Duration) {
@@ -235,6 +236,7 @@ func (c *client) Reach() error {
 func (c *client) Close() error {
 	c.closing.Do(func() {
 		close(c.done)
+		c.letGo()
 		time.AfterFunc(closeGrace, c.end)
 	})
 	var errs []error

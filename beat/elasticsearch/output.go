@@ -53,9 +53,6 @@ func makeOutput(im outputs.IndexManager, info beat.Info, observer outputs.Observ
 	if err != nil {
 		return outputs.Fail(err)
 	}
-	if !policy.drop {
-		policy.file.Use()
-	}
 	c := newClient(o)
 	c.policy, c.observer = policy, observer
 	if c.index, err = im.BuildSelector(cfg); err != nil {
@@ -94,6 +91,9 @@ func makeOutput(im outputs.IndexManager, info beat.Info, observer outputs.Observ
 		c.lanes = append(c.lanes, newLane(c, i%len(c.hosts)))
 	}
 	c.parts = make([][]parcel, groups*len(c.lanes))
+	if !policy.drop && observer != outputs.NewNilObserver() { // who counts nothing only tries the output, as before a reload
+		c.letGo = policy.file.Use()
+	}
 	return outputs.Success(o.BulkMaxSize, o.MaxRetries, c)
 }
 

@@ -2,7 +2,9 @@ package elasticsearch
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strconv"
@@ -13,6 +15,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/common/transport/httpcommon"
 	"github.com/elastic/beats/v7/libbeat/esleg/eslegclient"
+	"github.com/elastic/beats/v7/libbeat/monitoring"
 	"github.com/elastic/beats/v7/libbeat/outputs"
 	libes "github.com/elastic/beats/v7/libbeat/outputs/elasticsearch"
 	"github.com/elastic/beats/v7/libbeat/paths"
@@ -43,6 +46,39 @@ func TestRegistered(t *testing.T) {
 	if !reflect.DeepEqual(urls, want) || len(group.Clients) != 1 || c.String() != a+", "+b+", "+third || group.BatchSize != 7 || group.Retry != -1 {
 		t.Errorf("got %v, %d, %d", urls, group.BatchSize, group.Retry)
 	}
+}
+
+// The dead-letter file is looked at while the output is in use: neither when it is only tried, nor after it is closed.
+func TestDeadLetterFileInUse(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := func(what string, observer outputs.Observer, policy string, wantInUse int) {
+		t.Helper()
+		// Nothing can be made below a file.
+		cfg := common.MustNewConfigFrom(fmt.Sprintf("{hosts: [a], index: x, non_indexable_policy.%s}", strings.ReplaceAll(policy, "FILE", filepath.Join(dir, "file"))))
+		before := len(deadletter.Unwritable())
+		group, err := makeOutput(rawIndex{}, testInfo, observer, cfg)
+		if (err != nil) != (what == "not made") {
+			t.Errorf("%s: %v", what, err)
+		}
+		if err == nil {
+			if got := len(deadletter.Unwritable()) - before; got != wantInUse {
+				t.Errorf("%s: %d files in use, want %d", what, got, wantInUse)
+			}
+			_ = group.Clients[0].Close()
+		}
+		if got := len(deadletter.Unwritable()) - before; got != 0 {
+			t.Errorf("%s: %d files in use afterwards", what, got)
+		}
+	}
+	counting := outputs.NewStats(monitoring.NewRegistry())
+	const file = "dead_letter_file.path: FILE/letters"
+	f("in use", counting, file, 1)
+	f("tried", outputs.NewNilObserver(), file, 0)
+	f("not made", counting, file+", pipelines: 1", 0)
+	f("drop", counting, "drop: ~", 0)
 }
 
 func TestOptions(t *testing.T) {

@@ -82,6 +82,12 @@ func makeOutput(im outputs.IndexManager, info beat.Info, observer outputs.Observ
 		c.idempotent = c.config.Producer.RequiredAcks == sarama.WaitForAll
 		group.Clients[i] = c
 	}
+	for _, c := range group.Clients {
+		if observer != outputs.NewNilObserver() { // who counts nothing only tries the output, as before a reload
+			c := c.(*client)
+			c.letGo = c.file.Use()
+		}
+	}
 	return group, nil
 }
 
@@ -120,6 +126,7 @@ type client struct {
 	mu      sync.Mutex // held by Publish, so Close waits for that
 	cluster cluster    // nil unless connected
 	closing sync.Once
+	letGo   func()        // of file
 	done    chan struct{} // closed by Close: ends every wait
 }
 
@@ -129,9 +136,8 @@ func newClient(info beat.Info, observer outputs.Observer) *client {
 		log: logp.NewLogger("kafka"), observer: observer, version: info.Version, idHeader: true, dial: dial,
 		file:         deadletter.File{Path: paths.Resolve(paths.Data, "dead-letter.ndjson"), MaxBytes: 64 << 20, Files: 8},
 		partitioners: map[string]sarama.Partitioner{}, by: nobody, sequences: map[slot]int32{},
-		done: make(chan struct{}),
+		letGo: func() {}, done: make(chan struct{}),
 	}
-	c.file.Use()
 	return c
 }
 
@@ -149,7 +155,10 @@ func (c *client) setHeaders(headers []header) {
 
 // Close ends every wait. What is on its way to Kafka then has a moment to arrive: see grace.
 func (c *client) Close() error {
-	c.closing.Do(func() { close(c.done) })
+	c.closing.Do(func() {
+		close(c.done)
+		c.letGo()
+	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cluster != nil {

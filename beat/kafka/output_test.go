@@ -20,12 +20,14 @@ import (
 
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/common"
+	"github.com/elastic/beats/v7/libbeat/monitoring"
 	"github.com/elastic/beats/v7/libbeat/outputs"
 	_ "github.com/elastic/beats/v7/libbeat/outputs/codec/format"
 	"github.com/elastic/beats/v7/libbeat/outputs/outest"
 	"github.com/elastic/beats/v7/libbeat/paths"
 	"github.com/elastic/beats/v7/libbeat/publisher"
 
+	"github.com/podbeat/podbeat/beat/deadletter"
 	"github.com/podbeat/podbeat/beat/encode"
 )
 
@@ -183,6 +185,36 @@ func letters(t *testing.T, c *client) (s string) {
 		s += id + ":" + kind + " "
 	}
 	return strings.TrimSpace(s)
+}
+
+// The dead-letter file is looked at while the output is in use: neither when it is only tried, nor after it is closed.
+func TestDeadLetterFileInUse(t *testing.T) {
+	before := paths.Paths.Data
+	defer func() { paths.Paths.Data = before }()
+	paths.Paths.Data = filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(paths.Paths.Data, nil, 0o600); err != nil { // below which nothing can be made
+		t.Fatal(err)
+	}
+	f := func(what string, observer outputs.Observer, yaml string, wantInUse int) {
+		t.Helper()
+		group, err := makeOutput(nil, testInfo, observer, common.MustNewConfigFrom(yaml))
+		if (err != nil) != (what == "not made") {
+			t.Errorf("%s: %v", what, err)
+		}
+		if err == nil {
+			if got := len(deadletter.Unwritable()); got != wantInUse {
+				t.Errorf("%s: %d files in use, want %d", what, got, wantInUse)
+			}
+			_ = group.Clients[0].Close()
+		}
+		if got := len(deadletter.Unwritable()); got != 0 {
+			t.Errorf("%s: %d files in use afterwards", what, got)
+		}
+	}
+	counting := outputs.NewStats(monitoring.NewRegistry())
+	f("in use", counting, "{hosts: [h], topic: t}", 1)
+	f("tried", outputs.NewNilObserver(), "{hosts: [h], topic: t}", 0)
+	f("not made", counting, "{hosts: [h], topic: t, version: 0.10.0}", 0)
 }
 
 func TestRegistered(t *testing.T) {
