@@ -11,6 +11,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/common/reload"
 	"github.com/elastic/beats/v7/libbeat/esleg/eslegclient"
 	"github.com/elastic/beats/v7/libbeat/idxmgmt"
+	"github.com/elastic/beats/v7/libbeat/monitoring"
 	"github.com/elastic/beats/v7/libbeat/outputs"
 	libes "github.com/elastic/beats/v7/libbeat/outputs/elasticsearch"
 )
@@ -150,7 +151,35 @@ func (r *Reloader) switchOutput(root *common.Config, out common.ConfigNamespace)
 		return err
 	}
 	defer r.showStdout(out.Name())()
-	return l.Reload(&reload.ConfigWithMeta{Config: section})
+	putBack := setFiguresAside()
+	switched := false
+	defer func() {
+		if !switched { // also after a panic
+			putBack()
+		}
+	}()
+	err = l.Reload(&reload.ConfigWithMeta{Config: section})
+	switched = err == nil
+	return err
+}
+
+// setFiguresAside has libbeat begin the figures of another output beside those of the present one: it empties what it finds
+// before it knows whether the other one can be made. putBack has the present one's told again.
+func setFiguresAside() (putBack func()) {
+	const name = "output"
+	libbeat := monitoring.Default.GetRegistry("libbeat")
+	if libbeat == nil {
+		return func() {}
+	}
+	figures := libbeat.GetRegistry(name)
+	if figures == nil {
+		return func() {}
+	}
+	libbeat.Remove(name)
+	return func() {
+		libbeat.Remove(name)
+		libbeat.Add(name, figures, monitoring.Full)
+	}
 }
 
 // manageIndices has templates loaded on connections to Elasticsearch, which libbeat only does if it is the output at the start.

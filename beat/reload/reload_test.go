@@ -20,7 +20,11 @@ import (
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/common/reload"
 	"github.com/elastic/beats/v7/libbeat/logp"
+	"github.com/elastic/beats/v7/libbeat/monitoring"
+	"github.com/elastic/beats/v7/libbeat/outputs"
 	"github.com/elastic/beats/v7/libbeat/paths"
+	"github.com/elastic/beats/v7/libbeat/publisher/pipeline"
+	_ "github.com/elastic/beats/v7/libbeat/publisher/queue/memqueue"
 
 	"github.com/podbeat/podbeat/beat/processing"
 )
@@ -35,6 +39,8 @@ type fakeBeat struct {
 	mu     sync.Mutex
 	said   []string // what has been done, in order
 	breaks string   // of what is done fails
+
+	libbeat func(*reload.ConfigWithMeta) error // switches the output; nil: none does
 }
 
 var output struct {
@@ -47,6 +53,9 @@ func init() {
 		output.Lock()
 		defer output.Unlock()
 		path, _ := c.Config.String("file.path", -1)
+		if output.of.libbeat != nil {
+			return output.of.libbeat(c)
+		}
 		return output.of.do("output " + filepath.Base(path))
 	}))
 }
@@ -211,6 +220,75 @@ func TestReload(t *testing.T) {
 	if got := b.Status().NeedsRestart; len(got) > 0 {
 		t.Errorf("needs a restart: %q", got)
 	}
+}
+
+// An output that goes on since libbeat could not make another one is told of as before, by its figures.
+func TestFiguresOfOutput(t *testing.T) {
+	b, p := begin(t)
+	libbeat := monitoring.Default.GetRegistry("libbeat")
+	defer libbeat.Remove("output")
+	make := func(stats outputs.Observer, out common.ConfigNamespace) (outputs.Group, error) {
+		switch path, _ := out.Config().String("path", -1); filepath.Base(path) {
+		case "broken":
+			return outputs.Fail(errors.New("it has broken"))
+		case "panic":
+			panic("at the disco")
+		}
+		return outputs.Load(nil, beat.Info{Beat: "podbeat"}, stats, out.Name(), out.Config())
+	}
+	out, err := outputOf(p.Root())
+	if err != nil {
+		t.Fatal(err)
+	}
+	support, err := processing.New().Factory()(beat.Info{Beat: "podbeat"}, logp.NewLogger("test"), p.Root())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var at pipeline.Config
+	if err := common.MustNewConfigFrom("queue.mem.flush.min_events: 1").Unpack(&at); err != nil {
+		t.Fatal(err)
+	}
+	pipe, err := pipeline.Load(beat.Info{}, pipeline.Monitors{Metrics: libbeat}, at, support, func(stats outputs.Observer) (string, outputs.Group, error) {
+		group, err := make(stats, out)
+		return out.Name(), group, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	b.libbeat = func(c *reload.ConfigWithMeta) error { return pipe.OutputReloader().Reload(c, make) }
+	client, err := pipe.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+
+	step := func(name string, wantRefused bool, wantAcked int64) {
+		t.Helper()
+		b.write(b.configure("one", name, "a", "b"))
+		b.look(nil, true)
+		if refused := b.Status().Refused; (refused != nil) != wantRefused {
+			t.Errorf("%s: refused %+v", name, refused)
+		}
+		client.Publish(beat.Event{Timestamp: time.Now(), Fields: common.MapStr{"message": name}})
+		var told monitoring.FlatSnapshot
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+			told = monitoring.CollectFlatSnapshot(libbeat, monitoring.Full, false)
+			if told.Ints["output.events.acked"] >= wantAcked || time.Now().After(deadline) {
+				break
+			}
+		}
+		if told.Ints["output.events.acked"] != wantAcked || told.Ints["output.events.total"] != wantAcked || told.Strings["output.type"] != "file" {
+			t.Fatalf("%s: %v %v, want %d events", name, told.Ints, told.Strings, wantAcked)
+		}
+	}
+	step("first", false, 1)
+	step("broken", true, 2)
+	step("broken", true, 3)
+	step("second", false, 1)
+	step("broken", true, 2)
+	step("panic", true, 1) // and the second is made anew
+	step("first", false, 1)
 }
 
 // The reason of a refusal names the secret that is missing, and what is wrong with its file.
