@@ -116,6 +116,11 @@ func (r *Reloader) build(done <-chan struct{}, c *content) (next *change, err er
 
 // load reads the configuration as libbeat does at the start.
 func (r *Reloader) load() (*common.Config, error) {
+	for _, name := range configFiles() {
+		if err := noPipe(name); err != nil { // libbeat would wait for it; at the start it may be one
+			return nil, err
+		}
+	}
 	if err := CheckFiles(); err != nil {
 		return nil, err
 	}

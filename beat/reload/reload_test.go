@@ -358,6 +358,39 @@ func TestRights(t *testing.T) {
 	f(0o600, false)
 }
 
+// A pipe in the place of a file is refused, and nobody waits for what may come through it.
+func TestPipe(t *testing.T) {
+	b, _ := begin(t)
+	b.parts.Files = Files{Path: filepath.Join(b.dir, "inputs.d", "*.yml")}
+	path, input := filepath.Join(b.dir, "podbeat.yml"), filepath.Join(b.dir, "inputs.d", "pipe.yml")
+	if err := errors.Join(os.Mkdir(filepath.Dir(input), 0o700), syscall.Mkfifo(input, 0o600), os.Remove(path), syscall.Mkfifo(path, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	looked := make(chan struct{})
+	go func() {
+		defer close(looked)
+		b.look(nil, true)
+	}()
+	select {
+	case <-looked:
+	case <-time.After(20 * time.Second):
+		t.Error("it is waited for")
+		for _, path := range []string{input, path} { // so that it ends
+			if f, err := os.OpenFile(path, os.O_RDWR, 0); err == nil {
+				defer f.Close()
+			}
+		}
+		return
+	}
+	s := b.Status()
+	if s.Refused == nil || !strings.Contains(s.Refused.Reason, "it is a pipe") {
+		t.Errorf("refused %+v", s.Refused)
+	}
+	if len(s.Files) != 1 || !strings.Contains(s.Files[0].Reason, "it is a pipe") {
+		t.Errorf("refused files %+v", s.Files)
+	}
+}
+
 func TestOneDocument(t *testing.T) {
 	f := func(text, want string) {
 		t.Helper()

@@ -292,6 +292,9 @@ func ownersOnly(path string, info os.FileInfo) error {
 
 // readBounded reads a file of at most limit bytes.
 func readBounded(path string, limit int64) ([]byte, error) {
+	if err := noPipe(path); err != nil {
+		return nil, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -302,6 +305,14 @@ func readBounded(path string, limit int64) ([]byte, error) {
 		err = fmt.Errorf("cannot read %s: it is longer than %d bytes", path, limit)
 	}
 	return text, err
+}
+
+// noPipe refuses a named pipe: whoever opens it waits until somebody writes to it, and reads something else each time.
+func noPipe(path string) error {
+	if info, err := os.Stat(path); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
+		return fmt.Errorf("cannot read %s: it is a pipe", path)
+	}
+	return nil
 }
 
 // sum is of all that the files say.
