@@ -40,7 +40,17 @@ func (r *Reloader) tryOutput(done <-chan struct{}, root *common.Config, out comm
 	if err != nil {
 		return fmt.Errorf("output.%s: %w", out.Name(), err)
 	}
-	defer closeAll(group)
+	defer func() {
+		closed := make(chan struct{})
+		go func() { // ends when libbeat gives up connecting, at the latest: its Close waits for that
+			defer close(closed)
+			closeAll(group)
+		}()
+		select {
+		case <-closed:
+		case <-done:
+		}
+	}()
 	if out.Name() == "file" {
 		err = tryFolder(out.Config())
 	} else {

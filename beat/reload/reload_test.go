@@ -291,6 +291,54 @@ func TestFiguresOfOutput(t *testing.T) {
 	step("first", false, 1)
 }
 
+// A silent is an output whose server does not answer: as with libbeat's, Close waits until Connect has given up.
+type silent struct {
+	outputs.NetworkClient
+	connecting, gaveUp chan struct{}
+}
+
+func (s *silent) Connect() error {
+	close(s.connecting)
+	<-s.gaveUp
+	return errors.New("no answer")
+}
+
+func (s *silent) Close() error {
+	<-s.gaveUp
+	return nil
+}
+
+// A stop does not wait for the output that is being tried.
+func TestStopWhileOutputIsTried(t *testing.T) {
+	b, _ := begin(t)
+	s := &silent{connecting: make(chan struct{}), gaveUp: make(chan struct{})}
+	outputs.RegisterType("silent", func(outputs.IndexManager, beat.Info, outputs.Observer, *common.Config) (outputs.Group, error) {
+		return outputs.Success(0, 0, s)
+	})
+	defer delete(outputReg, "silent")
+	defer close(s.gaveUp)
+	b.write("podbeat.inputs: [{type: t, id: a}]\noutput.silent: {x: 1}\n")
+	done, looked := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(looked)
+		b.look(done, true)
+	}()
+	select {
+	case <-s.connecting:
+	case <-looked:
+		t.Fatalf("it is not tried: %+v", b.Status().Refused)
+	}
+	close(done)
+	select {
+	case <-looked:
+	case <-time.After(20 * time.Second):
+		t.Fatal("it waits")
+	}
+	if got := b.took(); got != "" || b.Status().Refused != nil {
+		t.Errorf("did %q, refused %+v", got, b.Status().Refused)
+	}
+}
+
 // The reason of a refusal names the secret that is missing, and what is wrong with its file.
 func TestMissingSecret(t *testing.T) {
 	secrets := t.TempDir()
