@@ -177,7 +177,7 @@ func (bt *beater) Run(b *beat.Beat) error {
 	factory := checked{bt.plugins, states, channel.RunnerFactoryWithCommonInputSettings(b.Info, compat.RunnerFactory(log, b.Info, loader))}
 
 	// 4. The inputs, those in files of their own too, which come and go with the configuration.
-	runners := &crew{cfgfile.NewRunnerList("inputs", factory, pipeline), states, on}
+	runners := &crew{RunnerList: cfgfile.NewRunnerList("inputs", factory, pipeline), states: states, on: on}
 	reloader, err := bt.reloader(b, runners, stdout)
 	if err != nil {
 		return err
@@ -215,9 +215,9 @@ func (bt *beater) Run(b *beat.Beat) error {
 	bt.observer.Stopping()
 	started := time.Now()
 	bt.await(log, func() {
-		reloading.Wait() // nothing starts any more
-		runners.Stop()
+		runners.Stop() // a reload may take its time
 		all.Wait()
+		reloading.Wait()
 	})
 	report(log, book, time.Since(started))
 	observe.LogReceipt(log, book)
@@ -316,7 +316,7 @@ func (bt *beater) await(log *logp.Logger, stop func()) {
 	case <-stopped:
 	case <-time.After(bt.opts.ShutdownTimeout + stopGrace):
 		// libbeat's disk queue, when it is full, keeps an input waiting for room whatever happens.
-		log.Warn("Inputs still wait for room in the queue. What it has not taken is read again after the next start.")
+		log.Warn("Inputs still wait for room in the queue, or a reload goes on. What the queue has not taken is read again after the next start.")
 	}
 }
 

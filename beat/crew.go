@@ -1,6 +1,8 @@
 package beat
 
 import (
+	"sync"
+
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/cfgfile"
 	"github.com/elastic/beats/v7/libbeat/common"
@@ -16,10 +18,18 @@ type crew struct {
 	*cfgfile.RunnerList
 	states *states
 	on     func(inputType string) bool
+
+	mu      sync.Mutex
+	stopped bool // none is started any more
 }
 
 // run has the inputs of a list run, and stops those that are not in it. It warns of what these leave on disk.
 func (c *crew) run(list []*common.Config) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return nil
+	}
 	var all []*reload.ConfigWithMeta
 	for _, cfg := range list {
 		all = append(all, &reload.ConfigWithMeta{Config: cfg})
@@ -27,6 +37,14 @@ func (c *crew) run(list []*common.Config) error {
 	err := c.Reload(c.states.assign(all, c.on)) // returns once what is not in it has stopped
 	delivery.Gone("", c.states.configured(), logp.NewLogger("podbeat"))
 	return err
+}
+
+// Stop stops all inputs for good, whatever a reload that is under way has in mind.
+func (c *crew) Stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = true
+	c.RunnerList.Stop()
 }
 
 // A section is one of the top level of the configuration. libbeat shows a beat only the one with its name, but

@@ -111,7 +111,7 @@ func TestGoneAfterReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	states := newStates("", func(*common.Config) string { return "" }, func() {}, receipt.NewBook())
-	c := &crew{cfgfile.NewRunnerList("inputs", nil, nil), states, func(string) bool { return true }}
+	c := &crew{RunnerList: cfgfile.NewRunnerList("inputs", nil, nil), states: states, on: func(string) bool { return true }}
 	if err := c.run(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -121,6 +121,37 @@ func TestGoneAfterReload(t *testing.T) {
 		}
 	}
 	t.Error("no word of the events that nothing sends")
+}
+
+// counted makes inputs that do nothing, and counts how many have begun and ended.
+type counted struct{ begun, ended int }
+
+func (c *counted) Create(beat.PipelineConnector, *common.Config) (cfgfile.Runner, error) {
+	return c, nil
+}
+func (c *counted) CheckConfig(*common.Config) error { return nil }
+func (c *counted) String() string                   { return "counted" }
+func (c *counted) Start()                           { c.begun++ }
+func (c *counted) Stop()                            { c.ended++ }
+
+// A reload that is under way when podbeat stops starts nothing after the inputs have been stopped.
+func TestRunAfterStop(t *testing.T) {
+	states := newStates("", func(*common.Config) string { return "" }, func() {}, receipt.NewBook())
+	var n counted
+	c := &crew{RunnerList: cfgfile.NewRunnerList("inputs", &n, away{}), states: states, on: func(string) bool { return true }}
+	f := func(what, id string, want counted) {
+		t.Helper()
+		if err := c.run([]*common.Config{common.MustNewConfigFrom(map[string]any{"type": "test", "id": id})}); err != nil {
+			t.Fatal(err)
+		}
+		if n != want {
+			t.Errorf("%s: begun and ended %v, want %v", what, n, want)
+		}
+	}
+	f("at the start", "a", counted{1, 0})
+	c.Stop()
+	f("after the stop", "a", counted{1, 1})
+	f("another one", "b", counted{1, 1})
 }
 
 // busy is libbeat with a processor that takes its time.

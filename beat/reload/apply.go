@@ -52,7 +52,13 @@ func (r *Reloader) follow(done <-chan struct{}, c *content, asked bool) bool {
 	}
 	err = r.parts.Secrets.explain(err)
 	if err == nil {
-		err = r.apply(next)
+		select {
+		case <-done:
+			next.discard()
+			err = errors.New("podbeat stops")
+		default:
+			err = r.apply(next)
+		}
 	}
 	if err != nil {
 		r.parts.Secrets.use(r.now.content.secrets)

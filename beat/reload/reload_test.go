@@ -339,6 +339,22 @@ func TestStopWhileOutputIsTried(t *testing.T) {
 	}
 }
 
+// A change that is being looked at when podbeat stops does not take effect any more.
+func TestStopWhileLooking(t *testing.T) {
+	b, p := begin(t)
+	done := make(chan struct{})
+	stop, check := sync.OnceFunc(func() { close(done) }), b.parts.CheckInputs
+	b.parts.CheckInputs = func(list []*common.Config) error {
+		stop()
+		return check(list)
+	}
+	b.write(b.configure("two", "second", "c"))
+	b.look(done, true)
+	if got := b.took(); got != "" || stageOf(t, p) != "one" || b.Status().Refused != nil {
+		t.Errorf("did %q, stage %s, refused %+v", got, stageOf(t, p), b.Status().Refused)
+	}
+}
+
 // The reason of a refusal names the secret that is missing, and what is wrong with its file.
 func TestMissingSecret(t *testing.T) {
 	secrets := t.TempDir()
