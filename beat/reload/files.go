@@ -178,12 +178,15 @@ func CheckFiles() error {
 	return nil
 }
 
-// oneDocument refuses YAML with anything after its first document, which alone is read.
+// oneDocument refuses YAML with anything after its first document, which alone is read, or with a key that is no text.
 func oneDocument(text []byte) error {
 	docs := yaml.NewDecoder(bytes.NewReader(text))
 	var first any
 	if docs.Decode(&first) != nil {
 		return nil // who reads it says so
+	}
+	if err := textKeys("", first); err != nil {
+		return err
 	}
 	for {
 		var more any
@@ -196,6 +199,38 @@ func oneDocument(text []byte) error {
 			return errors.New("it has more than one document, and only the first would be read: take out the lines `---` between them, or make it files of their own")
 		}
 	}
+}
+
+// textKeys refuses keys that YAML takes for something else than a text. ucfg says of them where in its code it has stumbled
+// over them, in other words each time.
+func textKeys(at string, v any) error {
+	switch v := v.(type) {
+	case []any:
+		for i, v := range v {
+			if err := textKeys(fmt.Sprintf("%s%d.", at, i), v); err != nil {
+				return err
+			}
+		}
+	case map[any]any:
+		texts := map[string]any{}
+		var others []string
+		for key, v := range v {
+			if text, ok := key.(string); ok {
+				texts[text] = v
+			} else {
+				others = append(others, fmt.Sprint(at, key))
+			}
+		}
+		if len(others) > 0 {
+			return fmt.Errorf("the key %s is no text: put it into quotes, as numbers, y, n, yes, no, on and off have to be, which YAML takes for true and false", slices.Min(others))
+		}
+		for _, key := range sortedKeys(texts) {
+			if err := textKeys(at+key+".", texts[key]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // An inputFile is what is known of one file with inputs.

@@ -470,6 +470,10 @@ func TestOneDocument(t *testing.T) {
 	f("a: [", "") // its reader says so
 	f("a: 1\n---\nb: 2\n", "more than one document")
 	f("---\n---\nb: 2\n", "more than one document")
+	f("a: [{b: {'n': 1, c: {}}}, 2, [~]]\n", "")
+	f("b: {4: 1}\na: [1, {y: 1, n: 2, o: 3}]\n", "the key a.1.false is no text: put it into quotes")
+	f("- type: x\n  fields: {7: 1, 3: 1}\n", "the key 0.fields.3 is no text")
+	f("{~: 1}", "is no text")
 	f("  a: 1\n  b: 2\nprocessors:\n  - x\n", "it goes on after its end")
 }
 
