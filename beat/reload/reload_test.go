@@ -399,6 +399,23 @@ func TestMissingSecret(t *testing.T) {
 	f("gone", "${OUT}", file)
 }
 
+// What libbeat means by ${path.home} and the like is no secret of anybody's that may be missing.
+func TestPathsAreNoSecrets(t *testing.T) {
+	b, _ := begin(t)
+	f := func(name string, wantTold bool) {
+		t.Helper()
+		err := common.MustNewConfigFrom(map[string]any{"a": "${" + name + "}"}).Unpack(&struct{ A string }{})
+		if err == nil {
+			t.Fatalf("%s has a value", name)
+		}
+		if told := strings.Contains(b.parts.Secrets.explain(err).Error(), "no value for ${"+name+"}"); told != wantTold {
+			t.Errorf("%s: told %v, want %v", name, told, wantTold)
+		}
+	}
+	f("NOBODY", true)
+	f("path.home", false)
+}
+
 // Where chmod is all that is needed, nothing else is.
 func TestRights(t *testing.T) {
 	b, _ := begin(t)

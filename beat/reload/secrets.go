@@ -89,7 +89,7 @@ func (s *Secrets) resolve(name string) (string, parse.Config, error) {
 		}
 		return v, parse.EnvConfig, nil
 	}
-	if !s.ready() || !isSecretName(name) {
+	if !s.ready() || !isSecretName(name) || strings.HasPrefix(name, "path.") { // ${path.home} and the like are libbeat's
 		return "", parse.DefaultConfig, ucfg.ErrMissing
 	}
 	if v, ok := s.inKeystore(name); ok {
