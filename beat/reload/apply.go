@@ -214,9 +214,13 @@ func (r *Reloader) refuse(c *content, err error) {
 	r.failed, r.again = c.sum(), errors.Is(err, errUnreachable)
 	was := r.Status().Refused
 	now := &Refusal{At: time.Now(), Hash: sum(sha256.Sum256(c.config)).String(), Reason: reason, Again: r.again}
+	known := was != nil && was.Hash == now.Hash && was.Reason == now.Reason // of an earlier try
+	if known {
+		now.At = was.At
+	}
 	r.update(func(s *Status) { s.Refused = now })
-	if was != nil && was.Hash == now.Hash && was.Reason == now.Reason {
-		return // at an earlier try
+	if known {
+		return
 	}
 	refused.Inc()
 	then := ""

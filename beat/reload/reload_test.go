@@ -416,6 +416,25 @@ func TestPathsAreNoSecrets(t *testing.T) {
 	f("path.home", false)
 }
 
+// A configuration that is refused again and again is so since the first time.
+func TestRefusedSince(t *testing.T) {
+	b, _ := begin(t)
+	f := func(id string) time.Time {
+		t.Helper()
+		b.write(b.configure(id, "first", "bad"))
+		b.look(nil, true)
+		s := b.Status()
+		if s.Refused == nil {
+			t.Fatal("it is not refused")
+		}
+		return s.Refused.At
+	}
+	first, again, another := f("one"), f("one"), f("two")
+	if !again.Equal(first) || !another.After(first) {
+		t.Errorf("refused at %v, again at %v, another one at %v", first, again, another)
+	}
+}
+
 // Where chmod is all that is needed, nothing else is.
 func TestRights(t *testing.T) {
 	b, _ := begin(t)
