@@ -345,9 +345,12 @@ func TestTimeout(t *testing.T) {
 	if err := c.Do(ctx, "GET", "/x", nil, nil, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
-	s = newFake(t, status(503, "", "Retry-After", "30"))
-	ctx, cancel = context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel = context.WithCancel(context.Background())
 	defer cancel()
+	s = newFake(t, func(w http.ResponseWriter, r *http.Request) {
+		status(503, "", "Retry-After", "30")(w, r)
+		time.AfterFunc(time.Second, cancel) // not before the answer, which may be late
+	})
 	if err := client(t, Config{Hosts: []string{s.URL}}).Do(ctx, "GET", "/x", nil, nil, nil); Status(err) != 503 {
 		t.Errorf("the error is %v", err)
 	}
