@@ -28,7 +28,7 @@ func newTopic(t *testing.T, name string) *topic {
 	t.Helper()
 	hosts := services.Kafka(t)
 	to, err := kgo.NewClient(kgo.SeedBrokers(hosts), kgo.DefaultProduceTopic(name), kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(8<<20),
-		kgo.ProducerLinger(100*time.Millisecond))
+		kgo.ProducerLinger(time.Second)) // else some may leave before the others are there, in a batch that can be read
 	if err != nil {
 		t.Fatal(err)
 	}
