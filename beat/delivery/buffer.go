@@ -275,7 +275,7 @@ func (b *buffer) take() (*item, *outlet, error) {
 		if b.newest == nil {
 			continue
 		}
-		for !b.closing && b.disk.waits() {
+		for !b.closing && b.disk.waits() && !b.newest.busy() {
 			newest := b.newest
 			b.mu.Unlock()
 			it, err := b.fromDisk()
@@ -285,7 +285,14 @@ func (b *buffer) take() (*item, *outlet, error) {
 			}
 		}
 		it := b.next
-		if it == nil || b.closing {
+		if it == nil || b.closing || b.disk.waits() {
+			continue
+		}
+		o := it.client.outlet
+		if o.dead {
+			o = b.newest
+		}
+		if o.busy() {
 			continue
 		}
 		b.next, it.handed = it.after, true
@@ -295,10 +302,7 @@ func (b *buffer) take() (*item, *outlet, error) {
 			b.unlink(it)
 		}
 		b.room.Broadcast()
-		if o := it.client.outlet; !o.dead {
-			return it, o, nil
-		}
-		return it, b.newest, nil
+		return it, o, nil
 	}
 	return nil, nil, nil
 }
@@ -312,7 +316,7 @@ func (b *buffer) fromDisk() (*item, error) {
 		}
 		event, err := decode(bytes)
 		if err == nil {
-			return &item{event: event, seg: seg, record: record, handed: true}, nil
+			return &item{event: event, size: len(bytes), seg: seg, record: record, handed: true}, nil
 		}
 		b.log.Errorf("Record %d of %s is damaged: %v", record, seg.file(b.disk.dir, spillExt), err)
 		b.disk.untake(seg, record)

@@ -35,6 +35,9 @@ func newClient(b *buffer, o *outlet, cfg beat.ClientConfig) *client {
 	b.clients[c] = true
 	c.closed = b.closing
 	b.mu.Unlock()
+	if e, ok := cfg.Events.(Bounder); ok && b.opts.Delivery != endToEnd {
+		e.Bounded()
+	}
 	if cfg.CloseRef != nil {
 		go func() { // ends with the client
 			select {
@@ -83,6 +86,13 @@ func (c *client) dropped(event beat.Event) {
 	if e := c.cfg.Events; e != nil {
 		e.DroppedOnPublish(event)
 	}
+}
+
+// A Bounder is a beat.ClientEventer that itself bounds how much of its events is under way. If it waited for that, memory
+// would not become full, and nothing would go to disk or be dropped.
+type Bounder interface {
+	// Bounded tells it, before the client is there, that its level does.
+	Bounded()
 }
 
 // A Forgetter is a beat.ClientEventer that is told when an event which it was said to have published is forgotten: it was in

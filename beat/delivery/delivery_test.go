@@ -92,6 +92,42 @@ func TestBestEffort(t *testing.T) {
 	}
 }
 
+// Libbeat's queue has room for any number of large events. It gets 32 MiB, and another one when the output has one of them;
+// what comes meanwhile is dropped, or goes to disk, as if the queue were full.
+func TestLargeEvents(t *testing.T) {
+	for _, level := range []string{bestEffort, storeOnFailure} {
+		t.Run(level, func(t *testing.T) {
+			p := newPipeline(1000)
+			p.failing.Store(true)
+			c, stop := wrap(t, p, t.TempDir(), "delivery: "+level+"\nqueue: {bytes: 4MiB}")
+			defer stop()
+			s := connect(t, c, "a", beat.ClientConfig{})
+			const all, size, most = 60, 1 << 20, 32 // of 1 MiB and a little more: 31 are not 32 MiB, 32 are
+			for n := range all {
+				e := s.event(n)
+				e.Fields["message"] = strings.Repeat("x", size)
+				s.Publish(e)
+			}
+			eventually(t, "nothing moves", func() bool {
+				f := figuresNow(t)
+				return p.queued() == most && (level == bestEffort && f.Buffered == 3 || f.Spilled+f.Buffered == all-most)
+			})
+			p.ack(1)
+			eventually(t, "there is room for one", func() bool { return p.queued() == most })
+			p.failing.Store(false)
+			p.drain(t, func() bool {
+				if n := p.queued(); n > most {
+					t.Fatalf("libbeat has %d events", n)
+				}
+				return s.acked(t) == all && len(p.ids()) == all-int(figuresNow(t).Dropped)
+			})
+			if got := figuresNow(t).Dropped; level == bestEffort && got < all-most-4 || level == storeOnFailure && got > 0 {
+				t.Errorf("%d events were dropped", got)
+			}
+		})
+	}
+}
+
 func TestFiltered(t *testing.T) {
 	for _, level := range []string{storeOnFailure, bestEffort} {
 		t.Run(level, func(t *testing.T) {

@@ -18,6 +18,7 @@ type outlet struct {
 
 	// Guarded by buffer.mu:
 	flight []*item // libbeat has, in order
+	size   int     // of them
 	queued int     // in memory, or being published
 	orphan bool    // the input has closed its client
 	dead   bool    // libbeat takes nothing more
@@ -36,6 +37,13 @@ func (o *outlet) publish(it *item) bool {
 		}
 	}
 	return !o.refused
+}
+
+// busy says whether libbeat has as much of the outlet's events as it may: its queue counts events, whatever their size. The
+// input may have been told that they are settled, so that it bounds nothing here.
+func (o *outlet) busy() bool {
+	const least = 32 << 20 // more of ordinary events than libbeat's queue takes
+	return o.size >= max(int(o.buffer.opts.Queue.Bytes), least)
 }
 
 // handed takes note that libbeat has counted the event at hand.
@@ -57,6 +65,7 @@ func (o *outlet) AddEvent(_ beat.Event, published bool) {
 	b.mu.Lock()
 	if published {
 		o.flight = append(o.flight, o.current)
+		o.size += o.current.size
 		b.mu.Unlock()
 		return
 	}
@@ -76,8 +85,10 @@ func (o *outlet) ACKEvents(n int) {
 			touched[c] = true
 		}
 		o.flight[i] = nil
+		o.size -= it.size
 	}
 	o.flight = o.flight[n:]
+	b.work.Signal()
 	b.mu.Unlock()
 	for c := range touched {
 		c.report()
@@ -98,6 +109,7 @@ func (o *outlet) DroppedOnPublish(beat.Event) {
 		o.buffer.mu.Lock()
 		defer o.buffer.mu.Unlock()
 		o.flight = o.flight[:len(o.flight)-1]
+		o.size -= o.current.size
 	}
 }
 
