@@ -17,6 +17,7 @@ type Entry struct {
 	Monotonic uint64 // the same since BootID's boot, microseconds
 	Fields    []Field
 
+	size   uint64 // what bytes returned when it was read from a file
 	xor    uint64 // of its fields' hashes, the last part of its cursor
 	placed bool   // it was read from a file, which tells its place
 	shape  *shape // nil: it is none of those that are known
@@ -54,6 +55,17 @@ func (e *Entry) clone() *Entry {
 	own := *e
 	own.Fields = slices.Clone(e.Fields)
 	return &own
+}
+
+// large is how many bytes an entry may have whose memory is used again, or is one with that of others. A larger one's is
+// free as soon as nobody needs that one entry any more.
+const large = 32 << 10
+
+// forget lets go of what a large entry has.
+func (e *Entry) forget() {
+	if e.size > large {
+		*e = Entry{}
+	}
 }
 
 // bytes is the size of the fields, as the export format counts it.

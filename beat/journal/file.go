@@ -304,6 +304,7 @@ func (f *file) head() *Entry { return &f.ahead[f.taken] }
 func (f *file) take(e *Entry) {
 	h := f.head()
 	*e, *h = *h, *e
+	h.forget()
 	if f.taken++; f.taken == len(f.ahead) {
 		f.ahead, f.taken = f.ahead[:0], 0
 	}
@@ -329,6 +330,7 @@ func (f *file) pushNext() {
 // passed notes how far reading has come.
 func (f *file) passed(e *Entry) {
 	f.passes++
+	e.size = e.bytes()
 	f.sought, f.stuck = false, time.Time{}
 	f.last, f.known, f.lastMono = e.Seqnum, true, e.Monotonic
 	f.lastBoot = e.BootID

@@ -152,7 +152,7 @@ func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 	metrics := newMetrics(in.id)
 	defer metrics.close(in.id)
 
-	positions, err := openPositions(in.manager.store, "journal::"+in.id, ctx.Logger, metrics)
+	positions, err := openPositions(in.manager.store, "journal::"+in.id, ctx.Logger, metrics, uint64(in.opts.MaxInFlight.Bytes))
 	if err != nil {
 		return err
 	}
@@ -178,6 +178,7 @@ func (in *input) Run(ctx v2.Context, pipeline beat.PipelineConnector) error {
 	converter := newConverter(&in.opts, metrics, ctx.Agent.Beat)
 	converter.self = ctx.Agent.Name
 	p := &publisher{
+		ctx:       stop,
 		client:    client,
 		converter: converter,
 		positions: positions,
@@ -243,7 +244,12 @@ func (in *input) read(ctx context.Context, log *logp.Logger, p *publisher) {
 	r.know = p.converter.know
 	joiner := newJoiner(in.opts.Join, p.metrics, int(in.opts.MaxMessageBytes), r.place(p.done))
 	batch := make([]Entry, batchSize)
+	flight := &p.positions.flight
 	for {
+		// What is read while there is no room would be one entry too much, which may be the largest.
+		if !flight.wait(ctx, min(batchBytes, flight.most/2)) {
+			return
+		}
 		n, err := r.Read(ctx, batch)
 		if err != nil {
 			return // the context's
@@ -254,12 +260,13 @@ func (in *input) read(ctx context.Context, log *logp.Logger, p *publisher) {
 		for i := range batch[:n] {
 			e := &batch[i]
 			p.metrics.read.Inc()
-			p.metrics.bytes.Add(e.bytes())
+			p.metrics.bytes.Add(e.size)
 			if !p.publish(joiner.add(e, r.position(e))) {
 				return
 			}
+			e.forget()
 		}
-		if n < len(batch) {
+		if !r.more {
 			p.metrics.unread.Store(0)
 		}
 		if n == 0 && !p.publish(joiner.expire(time.Now())) {

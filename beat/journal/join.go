@@ -18,6 +18,7 @@ type message struct {
 	Parts    int      // entries it is made of
 	Partial  bool     // not all of what was written as one: a piece of it, or parts are missing
 	Position position // where to read on from once this message and all before it are delivered
+	size     uint64   // of its fields
 }
 
 // A joiner puts messages together that docker, conmon or journald have split into several entries.
@@ -52,7 +53,7 @@ type joiner struct {
 	tail      *split
 	waits     []begun // what positions say of them; nil: to be made. Never changed in place
 	again     *again  // what was read before reading started, while it is ahead
-	bytes     int     // of all waiting ones
+	bytes     uint64  // of all waiting ones
 	calm      window  // entries within it end none of the waiting ones by their age
 	done      []message
 }
@@ -71,7 +72,8 @@ type split struct {
 	key        string
 	entry      *Entry // the first part
 	parts      []part
-	bytes      int
+	bytes      int       // of the parts' text
+	size       uint64    // of the first part's fields and the others' text
 	ended      bool      // the last part is there
 	piece      bool      // what it goes on from was cut off
 	before     position  // behind the entry before the first part
@@ -87,7 +89,8 @@ type window struct{ from, to uint64 }
 const (
 	// dockerPart is the length at which docker splits.
 	dockerPart = 16 << 10
-	// budget bounds all waiting messages together, as max_open bounds their number.
+	// budget bounds all waiting messages together, as max_open bounds their number. They are no part of what max_in_flight
+	// bounds: if a message needed room to wait for its next part, and those that have the room came after it, nobody would move.
 	budget = 64 << 20
 	// skew is how much the clocks of two machines in one journal may differ before one's entries
 	// end the other's messages by their age.
@@ -161,7 +164,8 @@ func (j *joiner) join(e *Entry, p part) {
 	case s != nil:
 		j.metrics.joined.Inc()
 		s.append(e, p)
-		j.bytes += len(p.text)
+		s.size += uint64(len(p.text))
+		j.bytes += uint64(len(p.text))
 	case !p.more:
 		j.single(e, p, piece || p.ordinal > 1)
 		return
@@ -175,7 +179,7 @@ func (j *joiner) join(e *Entry, p part) {
 		s.ended = true
 		j.end(s, false, nil)
 	}
-	for j.bytes > max(budget, 2*j.maxBytes) {
+	for j.bytes > uint64(max(budget, 2*j.maxBytes)) {
 		j.end(j.head, true, nil)
 	}
 }
@@ -188,14 +192,14 @@ func (j *joiner) single(e *Entry, p part, partial bool) {
 	if j.again != nil && p.kind != 0 {
 		j.outAgain(p.key(), e.SeqnumID, e.Seqnum)
 	}
-	j.done = append(j.done, message{Entry: e, Text: p.text, Parts: 1, Partial: partial, Position: j.position()})
+	j.done = append(j.done, message{Entry: e, Text: p.text, Parts: 1, Partial: partial, Position: j.position(), size: e.size})
 }
 
 func (j *joiner) open(key string, e *Entry, p part, piece bool) *split {
-	s := &split{key: key, entry: e.clone(), piece: piece, before: j.last, arrived: j.now(), prev: j.tail}
+	s := &split{key: key, entry: e.clone(), size: e.bytes(), piece: piece, before: j.last, arrived: j.now(), prev: j.tail}
 	s.append(e, p)
 	j.waits = nil
-	j.bytes += len(p.text)
+	j.bytes += s.size
 	if j.tail != nil {
 		j.tail.next = s
 	} else {
@@ -226,7 +230,7 @@ func (j *joiner) end(s *split, partial bool, next *Entry) {
 		j.tail = s.prev
 	}
 	delete(j.waiting, s.key)
-	j.bytes -= s.bytes
+	j.bytes -= s.size
 
 	j.waits = nil
 	j.outAgain(s.key, s.chain, s.last)
@@ -242,7 +246,7 @@ func (j *joiner) end(s *split, partial bool, next *Entry) {
 	if partial {
 		j.metrics.truncated.Inc()
 	}
-	j.done = append(j.done, message{Entry: s.entry, Text: text, Parts: len(s.parts), Partial: partial, Position: j.position()})
+	j.done = append(j.done, message{Entry: s.entry, Text: text, Parts: len(s.parts), Partial: partial, Position: j.position(), size: s.size})
 }
 
 // text returns the parts' text, and whether they are all that was written: docker numbers them.

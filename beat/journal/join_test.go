@@ -198,17 +198,24 @@ func TestJoinLimits(t *testing.T) {
 	f(joinOptions{MaxBytes: 100, MaxOpen: 2}, "p1 P a, p1 b, c1 id1 #2/2 c, s1 max d", "1x1! a, 2x1 b, 3x1! c, 4x1! d")
 }
 
-// All waiting messages together are bounded, by letting the oldest out.
+// All waiting messages together are bounded, by letting the oldest out: their text, and whatever else the first parts have.
 func TestJoinBudget(t *testing.T) {
 	o := joinDefaults
 	o.MaxBytes = 40 << 20
-	m := testMetrics(t)
-	j := newJoiner(o, m, 40<<20, position{})
-	entries := journalOf("s1 max x*30000000", "p1 P x*30000000", "s2 max x*30000000")
-	for i := range entries {
-		got := j.add(&entries[i], position{})
-		if (i == 2) != (len(got) == 1 && got[0].Entry.Seqnum == 1 && got[0].Partial) || j.bytes > 2*30_000_000 {
-			t.Errorf("entry %d: %d messages come out, %d bytes wait", i+1, len(got), j.bytes)
+	fields := journalOf("s1 max a", "p1 P b", "s2 max c")
+	for i := range fields {
+		fields[i].Fields = append(fields[i].Fields, Field{Name: "X", Value: strings.Repeat("x", 30_000_000)})
+	}
+	for _, entries := range [][]Entry{journalOf("s1 max x*30000000", "p1 P x*30000000", "s2 max x*30000000"), fields} {
+		j := newJoiner(o, testMetrics(t), 40<<20, position{})
+		for i := range entries {
+			got := j.add(&entries[i], position{})
+			if (i == 2) != (len(got) == 1 && got[0].Entry.Seqnum == 1 && got[0].Partial) || j.bytes > budget {
+				t.Errorf("entry %d: %d messages come out, %d bytes wait", i+1, len(got), j.bytes)
+			}
+			if len(got) == 1 && got[0].size < 30_000_000 {
+				t.Errorf("a message of 30 MB counts as %d bytes", got[0].size)
+			}
 		}
 	}
 }

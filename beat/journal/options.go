@@ -62,6 +62,8 @@ type options struct {
 	MaxMessageBytes option.Bytes `config:"max_message_bytes" default:"1MiB"`
 	// Joining of messages that were split on their way into the journal.
 	Join joinOptions `config:"join"`
+	// How much may be read and not yet acknowledged. Beyond it reading waits.
+	MaxInFlight inFlightOptions `config:"max_in_flight"`
 	// How messages with bytes that are no UTF-8 are written: `replace` puts U+FFFD for them, `base64`
 	// keeps every byte, encoded. Either way `log.flags` has `binary`.
 	Binary string `config:"binary" default:"replace"`
@@ -85,6 +87,13 @@ type joinOptions struct {
 	MaxAge time.Duration `config:"max_age" default:"5s"`
 	// Most messages that wait at once; beyond it the oldest is sent as it is, and flagged.
 	MaxOpen int `config:"max_open" default:"1000"`
+}
+
+type inFlightOptions struct {
+	// Most bytes of entries; a larger one goes alone. The default is some 32,000 ordinary entries; of the largest that journald takes, 64 MiB, podbeat
+	// needs about ten times as much in all. Messages that wait for their next part have up to 64 MiB of their own. With another
+	// delivery level than `end-to-end` it is the input's `queue.bytes` that bounds.
+	Bytes option.Bytes `config:"bytes" default:"64MiB"`
 }
 
 // seek says where reading starts.
@@ -188,6 +197,7 @@ func (o *options) Validate() error {
 		oneOf("binary", o.Binary, "replace", "base64"),
 		oneOf("cursor_seek_fallback", o.CursorSeekFallback, "head", "tail", "none"),
 		positive("max_message_bytes", o.MaxMessageBytes),
+		positive("max_in_flight.bytes", o.MaxInFlight.Bytes),
 		positive("join.max_bytes", o.Join.MaxBytes),
 		positive("join.max_open", o.Join.MaxOpen),
 		positive("join.max_age", o.Join.MaxAge),

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,8 @@ type positions struct {
 	metrics *metrics
 	done    chan struct{} // ends write
 	ended   chan struct{}
+
+	flight flight
 
 	refused atomic.Bool // libbeat has refused an event: it is closing
 	forgot  atomic.Bool // the input's delivery level has forgotten events that it had taken
@@ -43,13 +46,14 @@ type stored struct {
 // which Elasticsearch knows by its ids.
 const writeEvery = 50 * time.Millisecond
 
-// openPositions opens the store of one input. Its owner calls close.
-func openPositions(from Store, key string, log *logp.Logger, m *metrics) (*positions, error) {
+// openPositions opens the store of one input, of whose events so many bytes may be under way. Its owner calls close.
+func openPositions(from Store, key string, log *logp.Logger, m *metrics, most uint64) (*positions, error) {
 	store, err := from.Access()
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the registry: %w", err)
 	}
 	p := &positions{store: store, key: key, log: log, metrics: m, done: make(chan struct{}), ended: make(chan struct{})}
+	p.flight.most, p.flight.news = most, make(chan struct{}, 1)
 	go p.write()
 	return p, nil
 }
@@ -70,14 +74,20 @@ func (p *positions) load() (position, error) {
 // acker hears of acknowledged events; those that a processor dropped count as acknowledged.
 func (p *positions) acker() beat.ACKer {
 	return acker.EventPrivateReporter(func(_ int, private []any) {
-		p.mu.Lock()
-		p.acked += uint64(len(private))
-		for i := len(private) - 1; i >= 0; i-- {
+		n := len(private)
+		var newest *mark
+		var size uint64
+		for i := range private {
 			if m, ok := private[i].(*mark); ok {
-				at := m.position // without the rest of its slab
-				p.newest, p.last = &at, at
-				break
+				newest = m
+				size += m.size
 			}
+		}
+		p.mu.Lock()
+		p.acked += uint64(n)
+		if newest != nil {
+			at := newest.position // without the rest of its slab
+			p.newest, p.last = &at, at
 		}
 		then := p.then
 		if then != nil && p.acked >= p.after {
@@ -86,7 +96,9 @@ func (p *positions) acker() beat.ACKer {
 			then = nil
 		}
 		p.mu.Unlock()
-		p.metrics.acked.Add(uint64(len(private)))
+		p.metrics.acked.Add(uint64(n))
+		clear(private) // what reports them keeps the slice until it is used up
+		p.flight.end(size)
 		if then != nil {
 			then()
 		}
@@ -161,6 +173,9 @@ func (p *positions) acknowledged() position {
 	defer p.mu.Unlock()
 	return p.last
 }
+
+// Bounded is delivery.Bounder's. It is called before there are events.
+func (p *positions) Bounded() { p.flight.most = math.MaxUint64 }
 
 // Forgot is delivery.Forgetter's.
 func (p *positions) Forgot() { p.forgot.Store(true) }

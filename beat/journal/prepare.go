@@ -42,6 +42,7 @@ const (
 type mark struct {
 	position
 	document prepared.Document // without a template: the event is an ordinary one
+	size     uint64            // of the message
 }
 
 // Prepared is prepared.Carrier's.
@@ -100,7 +101,12 @@ func (s *slabs) since(from int) string {
 // of its own.
 func (c *converter) eventOf(m *message) beat.Event {
 	mk := c.slabs.mark()
-	mk.position = m.Position
+	mk.position, mk.size = m.Position, m.size
+	if m.size > large { // nothing of it is to stay because of a neighbour in a slab
+		event := c.event(m)
+		event.Private = mk
+		return event
+	}
 	if k := m.Entry.shape; k != nil && m.Parts == 1 && !m.Partial {
 		if k.template != nil && c.document(m, k, &mk.document) {
 			return beat.Event{Timestamp: timeOf(m.Entry), Private: mk}

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 // publisher gives finished messages to libbeat, in the order in which they were finished.
 type publisher struct {
+	ctx       context.Context // the input's run
 	client    beat.Client
 	converter *converter
 	positions *positions
@@ -40,11 +42,12 @@ func (p *publisher) begin(at position) {
 }
 
 // publish sends messages, each with the position that holds once all before it is delivered,
-// and says whether to go on: false means that libbeat is closing.
+// and says whether to go on: false means that libbeat is closing, or the input ends. It waits while too much is under way:
+// see flight.
 func (p *publisher) publish(messages []message) bool {
 	for i := range messages {
 		m := &messages[i]
-		if !p.send(p.converter.eventOf(m)) {
+		if !p.positions.flight.begin(p.ctx, m.size) || !p.send(p.converter.eventOf(m)) {
 			return false
 		}
 		p.done = m.Position

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -52,6 +53,7 @@ type reader struct {
 	queue   []*file            // to be opened, by their first entry's time
 	queued  int                // how many have ever been put there
 	active  []*file            // open, with or without an entry read ahead
+	more    bool               // the last batch has ended before what there is
 	ticked  time.Time          // when refresh was done last …
 	kept    time.Time          // … and the slower part of it
 	denied  map[string]bool    // paths that are counted as unreadable
@@ -213,8 +215,11 @@ func (r *reader) Read(ctx context.Context, batch []Entry) (int, error) {
 	}
 }
 
-// fill takes what is there. It looks at a bounded number of entries: more says that it has
-// stopped before the end.
+// batchBytes bounds a batch, but for its first entry: that may be larger, and is alone then.
+const batchBytes = 1 << 20
+
+// fill takes what is there. It looks at a bounded number of entries, and takes a bounded number of bytes: more says
+// that it has stopped before the end.
 func (r *reader) fill(batch []Entry) (n int, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -223,11 +228,13 @@ func (r *reader) fill(batch []Entry) (n int, more bool) {
 	for _, f := range r.active {
 		f.reads = 0 // whatever has happened to the file meanwhile is to be seen
 	}
-	for looked := 0; n < len(batch); looked++ {
+	r.more = true
+	room := uint64(math.MaxUint64) // for the first entry
+	for looked := 0; n < len(batch) && room > 0; looked++ {
 		if looked >= 4096 && n == 0 {
 			return 0, true
 		}
-		if !r.next(&batch[n], now) {
+		if !r.next(&batch[n], room, now) {
 			break
 		}
 		if excluded(&batch[n], r.exclude) {
@@ -235,16 +242,23 @@ func (r *reader) fill(batch []Entry) (n int, more bool) {
 			r.metrics.filtered.Inc()
 			continue
 		}
-		n++
+		if n++; n == 1 {
+			room = batchBytes
+		}
+		room -= min(room, batch[n-1].size)
 	}
-	return n, n == len(batch)
+	return n, r.more
 }
 
-// next yields the next entry in order.
-func (r *reader) next(e *Entry, now time.Time) bool {
+// next yields the next entry in order, unless that has no room.
+func (r *reader) next(e *Entry, room uint64, now time.Time) bool {
 	for {
 		f := r.first(now)
 		if f == nil {
+			r.more = false
+			return false
+		}
+		if f.head().size > room {
 			return false
 		}
 		c := f.chain

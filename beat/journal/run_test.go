@@ -30,6 +30,7 @@ type outlet struct {
 	changed sync.Cond
 	queue   []*outletClient // whose each event is
 	ids     []string        // of all it has got, in order
+	most    int             // events that were in queue at once
 }
 
 type outletClient struct {
@@ -62,6 +63,7 @@ func (c *outletClient) Publish(e beat.Event) {
 		return
 	}
 	c.queue, c.ids = append(c.queue, c), append(c.ids, e.Meta["_id"].(string))
+	c.most = max(c.most, len(c.queue))
 }
 
 func (c *outletClient) Close() error {

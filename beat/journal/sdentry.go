@@ -134,6 +134,9 @@ func (r *entryReader) read(j *sdjournal.Journal, longest uint64, e *Entry) error
 		return err
 	}
 	text, rest := piece(C.GoStringN(r.buffer.data, C.int(r.buffer.len)))
+	if r.buffer.cap > batchBytes {
+		r.close() // what a large entry has needed
+	}
 	c, bad := parseCursor(text)
 	if bad != nil {
 		return bad

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -97,6 +98,21 @@ func (p *process) Exited() <-chan struct{} {
 		return none
 	}
 	return p.exited
+}
+
+// Peak is the most memory that the process has had so far, in MiB.
+func (p *process) Peak() int {
+	p.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var kib int
+	_, rest, _ := strings.Cut(string(status), "\nVmHWM:")
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		p.t.Fatalf("cannot tell how much memory %s has had: %v", p.name, err)
+	}
+	return kib / 1024
 }
 
 // Kill9 ends the process with SIGKILL, wherever it is.
