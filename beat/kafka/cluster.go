@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync"
@@ -72,6 +73,11 @@ func (b *brokers) refresh(topic string) {
 
 func (b *brokers) identify() (identity, error) {
 	answer, err := b.InitProducerID()
+	if answer == nil && err == nil {
+		// sarama has given up all brokers over the question, without a word, and looks for them again only to learn who leads.
+		topics, _ := b.Topics()
+		err = cmp.Or(b.RefreshMetadata(topics...), error(sarama.ErrBrokerNotAvailable))
+	}
 	switch {
 	case err != nil:
 		return nobody, err
