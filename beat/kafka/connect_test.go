@@ -1,10 +1,43 @@
 package kafka
 
 import (
+	"encoding/pem"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/Shopify/sarama"
 )
+
+// The certificate has to be for the host that is connected to, and what is wrong with it is said.
+func TestCertificateOfAnotherHost(t *testing.T) {
+	s := httptest.NewTLSServer(nil) // whose certificate is for 127.0.0.1, ::1 and example.com
+	defer s.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := strings.Cut(s.Listener.Addr().String(), ":")
+	f := func(host, ssl string, refused bool) {
+		t.Helper()
+		c := load(t, fmt.Sprintf("{hosts: ['%s:%s'], ssl: {certificate_authorities: [%s], %s}}", host, port, ca, ssl))
+		conn, err := c.config.Net.Proxy.Dialer.Dial("tcp", c.hosts[0])
+		if err == nil {
+			conn.Close()
+		}
+		if (err != nil) != refused || err != nil && !strings.Contains(err.Error(), "x509: certificate is valid for") {
+			t.Errorf("%s with %s: got %v, want it to refuse the certificate: %v", host, ssl, err, refused)
+		}
+	}
+	f("127.0.0.1", "", false)
+	f("localhost", "", true)
+	f("localhost", "verification_mode: strict", true)
+	f("localhost", "verification_mode: certificate", false)
+	f("localhost", "verification_mode: none", false)
+}
 
 // silent is sarama's client when it has lost all brokers over the question for an identity.
 type silent struct {

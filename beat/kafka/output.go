@@ -75,6 +75,9 @@ func makeOutput(im outputs.IndexManager, info beat.Info, observer outputs.Observ
 		if err := c.takeOver(theirs); err != nil {
 			return outputs.Fail(fmt.Errorf("%s: %w", what, err))
 		}
+		if err := c.setTLS(cfg); err != nil {
+			return outputs.Fail(fmt.Errorf("%s: %w", what, err))
+		}
 		if !c.config.Version.IsAtLeast(sarama.V0_11_0_0) {
 			return outputs.Fail(fmt.Errorf("%s: option \"version\" must be 0.11 or later, not %s: take it away, brokers understand versions older than their own", what, o.Version))
 		}
