@@ -36,14 +36,16 @@ type chunk struct {
 	slot
 	messages []*message
 	by       identity
-	sequence int32 // of the first message, -1 by nobody
-	err      error // nil when Kafka has it
+	sequence int32  // of the first message, -1 by nobody
+	leader   string // it was sent to, for the log: " at 10.0.0.1:9092", "" if there was none
+	err      error  // nil when Kafka has it
 }
 
 // brokers is the cluster over sarama's client. It makes the requests itself: sarama's producer gives up one
 // message and sends those behind it, so that a partition's order does not survive a failure.
 type brokers struct {
 	sarama.Client
+	hosts  []string
 	config *sarama.Config
 	stale  map[string]bool // topics whose leaders are to be asked for anew
 }
@@ -51,17 +53,19 @@ type brokers struct {
 func dial(hosts []string, config *sarama.Config) (cluster, error) {
 	c, err := sarama.NewClient(hosts, config)
 	if err != nil {
-		return nil, err
+		return nil, explained(err, hosts, config)
 	}
-	return &brokers{Client: c, config: config, stale: map[string]bool{}}, nil
+	return &brokers{Client: c, hosts: hosts, config: config, stale: map[string]bool{}}, nil
 }
 
 func (b *brokers) partitions(topic string, led bool) ([]int32, error) {
 	b.refresh(topic)
+	ask := b.Partitions
 	if led {
-		return b.WritablePartitions(topic)
+		ask = b.WritablePartitions
 	}
-	return b.Partitions(topic)
+	ids, err := ask(topic)
+	return ids, explained(err, b.hosts, b.config)
 }
 
 // refresh asks for a topic's leaders if they are in doubt. Without an answer they stay as they were known.
@@ -80,7 +84,7 @@ func (b *brokers) identify() (identity, error) {
 	}
 	switch {
 	case err != nil:
-		return nobody, err
+		return nobody, explained(err, b.hosts, b.config)
 	case answer.Err != sarama.ErrNoError:
 		return nobody, answer.Err
 	}
@@ -95,7 +99,8 @@ func (b *brokers) produce(chunks []*chunk) {
 	for _, c := range chunks {
 		b.refresh(c.topic)
 		leader, err := b.Leader(c.topic, c.partition)
-		if c.err = err; err == nil {
+		if c.leader, c.err = "", err; err == nil {
+			c.leader = " at " + leader.Addr()
 			leaders[leader] = append(leaders[leader], c)
 		}
 	}
@@ -104,7 +109,12 @@ func (b *brokers) produce(chunks []*chunk) {
 		all.Go(func() { b.toLeader(leader, chunks) })
 	}
 	all.Wait()
+	var why error
 	for _, c := range chunks {
+		if errors.Is(c.err, sarama.ErrOutOfBrokers) {
+			why = cmp.Or(why, explained(c.err, b.hosts, b.config))
+			c.err = why
+		}
 		if c.err != nil {
 			b.stale[c.topic] = true
 		}

@@ -59,3 +59,29 @@ func TestIdentityWithoutBrokers(t *testing.T) {
 		t.Errorf("got %v, %v, refreshed %q, want an error, and brokers looked for", by, err, s.refreshed)
 	}
 }
+
+// What keeps events from Kafka is said with what was done, where, and what to do.
+func TestSaysWhy(t *testing.T) {
+	f := func(got error, want ...string) {
+		t.Helper()
+		for _, w := range want {
+			if got == nil || !strings.Contains(got.Error(), w) {
+				t.Errorf("got %v, want %q in it", got, w)
+			}
+		}
+	}
+	c := load(t, "{hosts: ['127.0.0.1:1'], topic: t, username: u, password: secret, metadata.retry: {max: 1, backoff: 1ms}}")
+	s := &shipment{client: c, queues: map[slot]*queue{}, counts: map[string][]int32{}}
+	if err := s.connect(); err != nil {
+		t.Fatal(err)
+	}
+	s.partitions("t")
+	f(s.why, "partitions of topic t", "no broker answers: 127.0.0.1:1: dial tcp", "refused")
+
+	q := &queue{}
+	s.answered(q, &chunk{slot: slot{"t", 3}, leader: " at h:9092", err: sarama.ErrTopicAuthorizationFailed})
+	f(s.why, "partition 3 of topic t at h:9092", "not authorized", "(the user needs the rights DESCRIBE and WRITE on the topic)")
+	if !q.failed {
+		t.Error("the partition goes on")
+	}
+}

@@ -12,6 +12,7 @@
 package kafka
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -200,10 +201,31 @@ func (c *client) String() string { return fmt.Sprint(c.libbeat) }
 
 // Test is `test output`'s. libbeat's own opens connections, and no more.
 func (c *client) Test(d testing.Driver) {
-	if t, ok := c.libbeat.(testing.Testable); ok {
-		t.Test(d)
+	topic := ""
+	if c.topic.IsConst() {
+		topic, _ = c.topic.Select(&beat.Event{})
 	}
-	d.Run("Kafka: ask for its topics", func(d testing.Driver) { d.Fatal("answer", c.Reach()) })
+	up := ""
+	for _, host := range c.hosts {
+		d.Run("Kafka: "+host, func(d testing.Driver) {
+			err := greet(host, &c.config)
+			if err == nil {
+				up = host
+			}
+			d.Error("answer", advised(err))
+		})
+	}
+	if up == "" || topic == "" {
+		return
+	}
+	d.Run("Kafka: topic "+topic, func(d testing.Driver) {
+		switch err := see(up, &c.config, topic); {
+		case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
+			d.Warn("is there", advised(err).Error())
+		default:
+			d.Error("is there", advised(err))
+		}
+	})
 }
 
 // Reach returns nil when some broker has accepted podbeat, with TLS and user if there are any, and answered. It may

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -45,7 +46,7 @@ func (s *shipment) pass() {
 			return
 		}
 		if err := s.identify(); err != nil {
-			s.why = err
+			s.why = fmt.Errorf("cannot get a producer id: %w", advised(err))
 			return
 		}
 		for _, c := range chunks {
@@ -116,7 +117,7 @@ func (s *shipment) partitions(topic string) (ids []int32) {
 		err = sarama.ErrLeaderNotAvailable
 	}
 	if err != nil {
-		s.why = err
+		s.why = fmt.Errorf("cannot learn the partitions of topic %s: %w", topic, advised(err))
 		return nil
 	}
 	return ids
@@ -192,7 +193,7 @@ func (s *shipment) answered(q *queue, c *chunk) {
 		for _, m := range c.messages {
 			m.err = c.err
 		}
-		q.failed, s.why = true, c.err
+		q.failed, s.why = true, fmt.Errorf("cannot write to partition %d of topic %s%s: %w", c.partition, c.topic, c.leader, advised(c.err))
 	}
 }
 
