@@ -85,3 +85,26 @@ func TestSaysWhy(t *testing.T) {
 		t.Error("the partition goes on")
 	}
 }
+
+// Without WRITE on any topic there is no identity. When the right is given there is one.
+func TestIdentityWithTheRight(t *testing.T) {
+	c := load(t, "topic: t")
+	denied := error(sarama.ErrTopicAuthorizationFailed)
+	k := with(c, nil)
+	k.nameless = sarama.ErrClusterAuthorizationFailed
+	k.outcome = func(string) error {
+		if len(k.requests) == 1 {
+			k.nameless = nil
+		}
+		if len(k.requests) < 2 {
+			return denied
+		}
+		return nil
+	}
+	if got := publish(t, c, event(t, "a", 0)); got != "ack" {
+		t.Errorf("got %s", got)
+	}
+	if got, want := strings.Join(k.requests, " "), "a/-1:-1 a/-1:-1 a/3:0"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

@@ -124,6 +124,8 @@ type client struct {
 
 	partitioners map[string]sarama.Partitioner
 	idempotent   bool // an identity is wanted
+	nameless     bool // but Kafka gives none
+	told         bool // of that
 	by           identity
 	sequences    map[slot]int32 // of the next message
 

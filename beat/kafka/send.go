@@ -183,6 +183,9 @@ func (s *shipment) answered(q *queue, c *chunk) {
 		q.waiting, q.most = slices.Concat(c.messages, q.waiting), (len(c.messages)+1)/2
 		q.chunk = nil
 	default:
+		if errors.Is(c.err, sarama.ErrTopicAuthorizationFailed) {
+			s.nameless = false // it may be for want of WRITE that there was no identity
+		}
 		if forgotten(c.err) {
 			if c.by == s.by {
 				s.by = nobody
@@ -199,7 +202,7 @@ func (s *shipment) answered(q *queue, c *chunk) {
 
 // identify gets an identity unless there is one, or is to be none.
 func (c *client) identify() error {
-	if c.by != nobody || !c.idempotent {
+	if c.by != nobody || !c.idempotent || c.nameless {
 		return nil
 	}
 	cluster := c.cluster
@@ -213,7 +216,11 @@ func (c *client) identify() error {
 	case err == nil:
 		c.by = <-answer
 	case nameless(err):
-		c.idempotent, err = false, nil
+		c.nameless, err = true, nil
+		if c.told {
+			break
+		}
+		c.told = true
 		c.log.Infof("Kafka gives podbeat no producer id, which needs IdempotentWrite on the cluster up to Kafka 2.7: after a lost answer it may have events twice")
 	}
 	return err
