@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -178,6 +179,9 @@ func (g *group) failed(topic string, partition int32, err error) bool {
 	case topic == "":
 		g.metrics.errors.Inc()
 		g.trouble.say("Cannot read from Kafka: %v%s", err, advice(err))
+	case partition < 0:
+		g.metrics.errors.Inc()
+		g.trouble.say("Cannot read topic %s: %v%s", topic, err, advice(err))
 	default:
 		g.metrics.errors.Inc()
 		g.unread(place{topic, partition})
@@ -190,7 +194,7 @@ func (g *group) failed(topic string, partition int32, err error) bool {
 func (g *group) OnBrokerConnect(b kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
 	if err != nil && g.ctx.Err() == nil {
 		g.metrics.errors.Inc()
-		g.trouble.say("Cannot connect to Kafka: %v", err)
+		g.trouble.say("Cannot connect to Kafka at %s: %v%s", net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port))), err, advice(err))
 	}
 }
 

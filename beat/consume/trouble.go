@@ -119,6 +119,11 @@ func (g *group) identify(ctx context.Context, named []string) error {
 		return nil
 	}
 	topics, err := kadm.NewClient(g.client).ListTopics(ctx, asked...)
+	if denied := (*kadm.AuthError)(nil); errors.As(err, &denied) {
+		g.metrics.errors.Inc()
+		g.trouble.say("Cannot read topics %s, waiting for the right: %v%s", strings.Join(asked, ", "), err, advice(err))
+		return nil
+	}
 	if err != nil {
 		return err
 	}
