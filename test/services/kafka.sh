@@ -1,7 +1,8 @@
 #!/bin/bash
 # kafka.sh start|stop|status|run [PORT] [DATADIR]
 # One real Kafka broker (KRaft, no ZooKeeper) on loopback; its controller listens on PORT+1. It keeps messages
-# of any age: podbeat gives them the time of the event.
+# of any age: podbeat gives them the time of the event. The environment's KAFKA_CONF has further lines of
+# server.properties, of which the last of one name counts, and in which PORT is the port.
 set -u
 name=kafka
 port=${2:-9092}
@@ -13,15 +14,17 @@ ready() {
 }
 
 start() {
-  local java
+  local java conf=${KAFKA_CONF:-}
   jars kafka
   cat >"$dir/server.properties" <<CONF
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$((port + 1))
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
-advertised.listeners=PLAINTEXT://127.0.0.1:$port
+listeners=CLIENT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
+advertised.listeners=CLIENT://127.0.0.1:$port
+inter.broker.listener.name=CLIENT
+listener.security.protocol.map=CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs=$dir/data
 log.retention.ms=-1
 num.partitions=1
@@ -31,6 +34,7 @@ transaction.state.log.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
+${conf//PORT/$port}
 CONF
   cat >"$dir/log4j.properties" <<'LOG'
 log4j.rootLogger=INFO, out
@@ -41,7 +45,7 @@ LOG
   java=("${JAVA:-java}" -Xms128m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djava.awt.headless=true
     -Dlog4j.configuration="file:$dir/log4j.properties" -cp "$home/*")
   : >"$log"
-  "${java[@]}" kafka.tools.StorageTool format --ignore-formatted -t PodbeatTestKafka00000w \
+  [ -f "$dir/data/meta.properties" ] || "${java[@]}" kafka.tools.StorageTool format --ignore-formatted -t PodbeatTestKafka00000w \
     -c "$dir/server.properties" >>"$log" 2>&1 || { cat "$log" >&2; exit 1; }
   launch "${java[@]}" kafka.Kafka "$dir/server.properties"
 }

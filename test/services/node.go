@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,10 +23,34 @@ type Node struct {
 	env  []string
 }
 
-// OwnKafka starts a Kafka as [Kafka] does; it goes when the test ends.
-func OwnKafka(t testing.TB) *Node {
+// OwnKafka starts a Kafka as [Kafka] does, with further lines of its server.properties, in which PORT is its port; it goes when
+// the test ends.
+func OwnKafka(t testing.TB, properties ...string) *Node {
 	t.Helper()
-	return own(t, "kafka")
+	return own(t, "kafka", "KAFKA_CONF="+strings.Join(properties, "\n"))
+}
+
+// OwnKafkas starts three brokers of one cluster, each with a replica of what it keeps for itself. The first is the controller too, and
+// has to live for a partition to get another leader.
+func OwnKafkas(t testing.TB, properties ...string) (nodes []*Node) {
+	t.Helper()
+	controller := Address(t)
+	properties = append([]string{"controller.quorum.voters=1@" + controller, "offsets.topic.replication.factor=3"}, properties...)
+	envs, servers := make([]string, 3), make([]*server, 3)
+	var all sync.WaitGroup
+	for i := range servers {
+		of := []string{"listeners=CLIENT://127.0.0.1:PORT,CONTROLLER://" + controller}
+		if i > 0 {
+			of = []string{fmt.Sprintf("node.id=%d", i+1), "process.roles=broker", "listeners=CLIENT://127.0.0.1:PORT"}
+		}
+		envs[i] = "KAFKA_CONF=" + strings.Join(append(of, properties...), "\n")
+		all.Go(func() { servers[i] = start("kafka.sh", envs[i:i+1]) })
+	}
+	all.Wait()
+	for i, s := range servers {
+		nodes = append(nodes, adopt(t, s, "kafka", envs[i]))
+	}
+	return nodes
 }
 
 // OwnElasticsearch starts an Elasticsearch as [Elasticsearch] does; it goes when the test ends.
@@ -36,11 +61,16 @@ func OwnElasticsearch(t testing.TB, major int) *Node {
 
 func own(t testing.TB, name string, env ...string) *Node {
 	t.Helper()
-	s := start(name+".sh", env)
+	return adopt(t, start(name+".sh", env), name, env...)
+}
+
+// adopt has the server end with the test.
+func adopt(t testing.TB, s *server, name string, env ...string) *Node {
+	t.Helper()
+	t.Cleanup(s.stop) // of the process that the pid file names by then
 	if s.err != nil {
 		t.Fatal(s.err)
 	}
-	t.Cleanup(s.stop) // of the process that the pid file names by then
 	return &Node{Addr: s.addr, t: t, name: name, dir: s.cmd.Args[len(s.cmd.Args)-1], env: env}
 }
 
