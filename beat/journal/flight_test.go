@@ -111,6 +111,19 @@ func TestBatchBytes(t *testing.T) {
 	}
 }
 
+// Nothing is kept of a large entry that is left out.
+func TestForgetExcluded(t *testing.T) {
+	o := testOptions(big(t, 1, 2<<20))
+	o.MaxMessageBytes, o.PollInterval, o.ExcludeMatches = 16<<20, time.Millisecond, []string{"MESSAGE=0"}
+	r, m := testReader(t, o, position{})
+	batch := make([]Entry, 1)
+	n, err := r.Read(t.Context(), batch)
+	must(t, err)
+	equal(t, "entries", n, 0)
+	equal(t, "filtered", m.filtered.Get(), 1)
+	equal(t, "forgotten", batch[0].Fields == nil, true)
+}
+
 // An input has no more under way than max_in_flight.bytes. It goes on when something is acknowledged, and it ends while it
 // waits. With another delivery level it is the level that bounds: the input does not wait for the output.
 func TestMaxInFlight(t *testing.T) {

@@ -240,6 +240,7 @@ func (r *reader) fill(batch []Entry) (n int, more bool) {
 		if excluded(&batch[n], r.exclude) {
 			r.metrics.read.Inc()
 			r.metrics.filtered.Inc()
+			batch[n].forget() // it may be long until the place is used again
 			continue
 		}
 		if n++; n == 1 {
