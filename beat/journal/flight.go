@@ -29,10 +29,7 @@ func (f *flight) begin(ctx context.Context, size uint64) bool {
 
 // wait waits until there is room for so many bytes, or nothing else is under way; false: ctx is done before.
 func (f *flight) wait(ctx context.Context, size uint64) bool {
-	for f.begun-f.seen+size > f.most {
-		if f.seen = f.ended.Load(); f.begun == f.seen || f.begun-f.seen+size <= f.most {
-			break
-		}
+	for !f.has(size) {
 		select {
 		case <-f.news: // whether it is new shows
 		case <-ctx.Done():
@@ -40,6 +37,15 @@ func (f *flight) wait(ctx context.Context, size uint64) bool {
 		}
 	}
 	return true
+}
+
+// has says whether wait need not wait.
+func (f *flight) has(size uint64) bool {
+	if f.begun-f.seen+size <= f.most {
+		return true
+	}
+	f.seen = f.ended.Load()
+	return f.begun == f.seen || f.begun-f.seen+size <= f.most
 }
 
 // end gives back the room of so many bytes. It never waits.

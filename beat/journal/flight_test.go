@@ -111,6 +111,34 @@ func TestBatchBytes(t *testing.T) {
 	}
 }
 
+// An input that has read all there was, and waits for the output before it looks for more, does not say that it is not behind.
+func TestBehindWhileInFlight(t *testing.T) {
+	const n, size = 3, 100_000
+	backend, err := memlog.New(logger, memlog.Settings{Root: t.TempDir(), FileMode: 0o600})
+	must(t, err)
+	registry := statestore.NewRegistry(backend)
+	defer registry.Close()
+	m := readerMetrics(t)
+	positions, err := openPositions(storeOf{registry}, t.Name(), logger, m, n*size+size/2)
+	must(t, err)
+	defer positions.close()
+	in := &input{opts: *testOptions(big(t, n, size))}
+	o := &outlet{room: 1000}
+	o.changed.L = &o.mu
+	client, err := o.ConnectWith(beat.ClientConfig{ACKHandler: positions.acker()})
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		in.read(ctx, logger, &publisher{ctx: ctx, client: client, converter: newConverter(&in.opts, m, "podbeat"), positions: positions, metrics: m})
+	})
+	defer reading.Wait()
+	defer cancel()
+	eventually(t, "it waits, and is as old as what it has read", func() bool { return m.unread.Load() == testStart+n*1000 })
+	o.ack()
+	eventually(t, "it has looked again, and there is no more", func() bool { return m.unread.Load() == 0 })
+}
+
 // Nothing is kept of a large entry that is left out.
 func TestForgetExcluded(t *testing.T) {
 	o := testOptions(big(t, 1, 2<<20))

@@ -245,9 +245,14 @@ func (in *input) read(ctx context.Context, log *logp.Logger, p *publisher) {
 	joiner := newJoiner(in.opts.Join, p.metrics, int(in.opts.MaxMessageBytes), r.place(p.done))
 	batch := make([]Entry, batchSize)
 	flight := &p.positions.flight
+	newest := uint64(0)
 	for {
 		// What is read while there is no room would be one entry too much, which may be the largest.
-		if !flight.wait(ctx, min(batchBytes, flight.most/2)) {
+		room := min(batchBytes, flight.most/2)
+		if !flight.has(room) {
+			p.metrics.unread.Store(newest) // whether there are more is not known before it goes on
+		}
+		if !flight.wait(ctx, room) {
 			return
 		}
 		n, err := r.Read(ctx, batch)
@@ -256,6 +261,7 @@ func (in *input) read(ctx context.Context, log *logp.Logger, p *publisher) {
 		}
 		if n > 0 {
 			p.metrics.unread.Store(batch[0].Realtime)
+			newest = batch[n-1].Realtime
 		}
 		for i := range batch[:n] {
 			e := &batch[i]

@@ -36,7 +36,7 @@ type metrics struct {
 	reopened  *monitoring.Uint // times the journal was opened anew
 	errors    *monitoring.Uint // errors of the reader that it survived
 
-	unread atomic.Uint64 // realtime of the newest entry read while there are more, else 0: behind.seconds is its age
+	unread atomic.Uint64 // realtime of the newest entry read while there are more, or it waits for the output, else 0: behind.seconds is its age
 
 	registry *monitoring.Registry
 }

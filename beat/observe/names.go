@@ -103,7 +103,7 @@ var types = map[string][]name{
 		{"truncated", "", "podbeat_journal_messages_truncated_total", "Joined messages sent before their last part, or in pieces.", counter, 0},
 		{"reopened", "", "podbeat_journal_reopened_total", "Times the journal was opened anew.", counter, 0},
 		{"errors", "", "podbeat_journal_errors_total", "Errors survived.", counter, 0},
-		{"behind.seconds", "", "podbeat_journal_behind_seconds", "Age of the newest entry read while there are more, else 0.", gauge, 0},
+		{"behind.seconds", "", "podbeat_journal_behind_seconds", "Age of the newest entry read while there are more, or while reading waits for the output, else 0.", gauge, 0},
 	},
 	"kafka": {
 		{"read", "", "podbeat_consumer_messages_read_total", "Messages read from Kafka.", counter, 0},
