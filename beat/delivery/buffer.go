@@ -272,10 +272,10 @@ func (b *buffer) take() (*item, *outlet, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for ; !b.closing; b.work.Wait() {
-		if b.newest == nil {
+		if b.newest == nil || b.busy() {
 			continue
 		}
-		for !b.closing && b.disk.waits() && !b.newest.busy() {
+		for !b.closing && b.disk.waits() {
 			newest := b.newest
 			b.mu.Unlock()
 			it, err := b.fromDisk()
@@ -285,14 +285,7 @@ func (b *buffer) take() (*item, *outlet, error) {
 			}
 		}
 		it := b.next
-		if it == nil || b.closing || b.disk.waits() {
-			continue
-		}
-		o := it.client.outlet
-		if o.dead {
-			o = b.newest
-		}
-		if o.busy() {
+		if it == nil || b.closing {
 			continue
 		}
 		b.next, it.handed = it.after, true
@@ -302,9 +295,25 @@ func (b *buffer) take() (*item, *outlet, error) {
 			b.unlink(it)
 		}
 		b.room.Broadcast()
-		return it, o, nil
+		if o := it.client.outlet; !o.dead {
+			return it, o, nil
+		}
+		return it, b.newest, nil
 	}
 	return nil, nil, nil
+}
+
+// busy says whether libbeat has as much of the input's events as it may: its queue counts events, whatever their size. The
+// input may have been told that they are settled, so that it bounds nothing here. b.mu is held.
+func (b *buffer) busy() bool {
+	const least = 32 << 20 // more of ordinary events than libbeat's queue takes
+	size := 0
+	for o := range b.outlets { // of an input with several clients each has one
+		if !o.dead {
+			size += o.size
+		}
+	}
+	return size >= max(int(b.opts.Queue.Bytes), least)
 }
 
 // fromDisk returns the first item on disk that libbeat has not got; nil if there is none.

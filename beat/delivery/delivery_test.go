@@ -131,6 +131,34 @@ func TestLargeEvents(t *testing.T) {
 	}
 }
 
+// It is the input that the bound is for, however many clients it has.
+func TestLargeEventsOfSeveral(t *testing.T) {
+	p := newPipeline(1000)
+	c, stop := wrap(t, p, t.TempDir(), "delivery: best-effort\nqueue: {bytes: 4MiB}")
+	defer stop()
+	sources := []*source{connect(t, c, "a", beat.ClientConfig{}), connect(t, c, "b", beat.ClientConfig{})}
+	const all, size, most = 50, 1 << 20, 32
+	for n := range all {
+		s := sources[n%2]
+		e := s.event(n)
+		e.Fields["message"] = strings.Repeat("x", size)
+		s.Publish(e)
+		if n < most {
+			eventually(t, "libbeat has it", func() bool { return p.queued() == n+1 })
+		}
+	}
+	for range 20 {
+		if n := p.queued(); n != most {
+			t.Fatalf("libbeat has %d events, want %d", n, most)
+		}
+		f := figuresNow(t)
+		if f.Buffered != 3 || f.Dropped != all-most-3 {
+			t.Fatalf("%d events wait and %d were dropped, want 3 and %d", f.Buffered, f.Dropped, all-most-3)
+		}
+	}
+	p.drain(t, func() bool { return len(p.ids()) == most+3 })
+}
+
 func TestFiltered(t *testing.T) {
 	for _, level := range []string{storeOnFailure, bestEffort} {
 		t.Run(level, func(t *testing.T) {

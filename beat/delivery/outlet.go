@@ -39,13 +39,6 @@ func (o *outlet) publish(it *item) bool {
 	return !o.refused
 }
 
-// busy says whether libbeat has as much of the outlet's events as it may: its queue counts events, whatever their size. The
-// input may have been told that they are settled, so that it bounds nothing here.
-func (o *outlet) busy() bool {
-	const least = 32 << 20 // more of ordinary events than libbeat's queue takes
-	return o.size >= max(int(o.buffer.opts.Queue.Bytes), least)
-}
-
 // handed takes note that libbeat has counted the event at hand.
 func (o *outlet) handed() {
 	if o.handing {
@@ -152,6 +145,7 @@ func (b *buffer) retire(o *outlet) {
 	}
 	delete(b.outlets, o)
 	o.dead = true
+	b.work.Signal() // it may have had what busy counts
 	b.goroutines.Go(func() {
 		if err := o.client.Close(); err != nil {
 			b.log.Warnf("Cannot close a client of input %q: %v", b.env.ID, err)
