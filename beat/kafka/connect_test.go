@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"bytes"
 	"encoding/pem"
 	"fmt"
 	"net/http/httptest"
@@ -10,6 +11,10 @@ import (
 	"testing"
 
 	"github.com/Shopify/sarama"
+
+	libbeattesting "github.com/elastic/beats/v7/libbeat/testing"
+
+	"github.com/podbeat/podbeat/test/services"
 )
 
 // The certificate has to be for the host that is connected to, and what is wrong with it is said.
@@ -107,4 +112,25 @@ func TestIdentityWithTheRight(t *testing.T) {
 	if got, want := strings.Join(k.requests, " "), "a/-1:-1 a/-1:-1 a/3:0"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+}
+
+// `test output` fails when nothing can be sent, not for one broker of several.
+func TestTestFails(t *testing.T) {
+	broker := sarama.NewMockBroker(t, 1)
+	defer broker.Close()
+	broker.SetHandlerByMap(map[string]sarama.MockResponse{"ApiVersionsRequest": sarama.NewMockWrapper(&sarama.ApiVersionsResponse{})})
+	down := services.Address(t)
+	f := func(hosts string, wantFailed bool) {
+		t.Helper()
+		var said bytes.Buffer
+		failed := false
+		load(t, fmt.Sprintf("{hosts: [%s], topic: '%%{[t]}'}", hosts)).Test(libbeattesting.NewConsoleDriverWithKiller(&said, func() { failed = true }))
+		if failed != wantFailed {
+			t.Errorf("%s: failed %v, want %v: %s", hosts, failed, wantFailed, &said)
+		}
+	}
+	f(fmt.Sprintf("%q", down), true)
+	f(fmt.Sprintf("%q, %q", down, down), true)
+	f(fmt.Sprintf("%q, %q", broker.Addr(), down), false)
+	f(fmt.Sprintf("%q, %q", down, broker.Addr()), false)
 }

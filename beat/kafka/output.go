@@ -201,20 +201,23 @@ func (c *client) wait(failures int) {
 
 func (c *client) String() string { return fmt.Sprint(c.libbeat) }
 
-// Test is `test output`'s. libbeat's own opens connections, and no more.
+// Test is `test output`'s, and fails if no broker answers or the topic is refused. libbeat's own opens connections, and no more.
 func (c *client) Test(d testing.Driver) {
 	topic := ""
 	if c.topic.IsConst() {
 		topic, _ = c.topic.Select(&beat.Event{})
 	}
 	up := ""
-	for _, host := range c.hosts {
+	for i, host := range c.hosts {
 		d.Run("Kafka: "+host, func(d testing.Driver) {
-			err := greet(host, &c.config)
-			if err == nil {
+			err, say := greet(host, &c.config), d.Error
+			switch {
+			case err == nil:
 				up = host
+			case up == "" && i == len(c.hosts)-1:
+				say = d.Fatal // so that podbeat's exit code tells
 			}
-			d.Error("answer", advised(err))
+			say("answer", advised(err))
 		})
 	}
 	if up == "" || topic == "" {
@@ -225,7 +228,7 @@ func (c *client) Test(d testing.Driver) {
 		case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
 			d.Warn("is there", advised(err).Error())
 		default:
-			d.Error("is there", advised(err))
+			d.Fatal("is there", advised(err))
 		}
 	})
 }
