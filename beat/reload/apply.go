@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -208,9 +209,12 @@ func (r *Reloader) succeed(next *change, took time.Duration) {
 	}
 }
 
+// ownPort is podbeat's end of a connection, as in "read tcp 10.0.0.1:49152->10.0.0.2:9092: i/o timeout": another one with each try.
+var ownPort = regexp.MustCompile(`\S+:\d+->`)
+
 // refuse notes and tells that content is not in effect.
 func (r *Reloader) refuse(c *content, err error) {
-	reason := r.parts.Secrets.hide(err.Error())
+	reason := ownPort.ReplaceAllString(r.parts.Secrets.hide(err.Error()), "")
 	r.failed, r.again = c.sum(), errors.Is(err, errUnreachable)
 	was := r.Status().Refused
 	now := &Refusal{At: time.Now(), Hash: sum(sha256.Sum256(c.config)).String(), Reason: reason, Again: r.again}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -434,6 +435,48 @@ func TestRefusedSince(t *testing.T) {
 		t.Errorf("refused at %v, again at %v, another one at %v", first, again, another)
 	}
 }
+
+// An output that hangs up is one and the same reason, whatever port podbeat had each time.
+func TestRefusedByPort(t *testing.T) {
+	b, _ := begin(t)
+	port := 50000
+	outputs.RegisterType("hangsup", func(outputs.IndexManager, beat.Info, outputs.Observer, *common.Config) (outputs.Group, error) {
+		port++
+		return outputs.Success(0, 0, hangsUp{port: port})
+	})
+	defer delete(outputReg, "hangsup")
+	f := func() *Refusal {
+		t.Helper()
+		b.write("podbeat.inputs: [{type: t, id: a}]\noutput.hangsup: {x: 1}\n")
+		b.look(nil, true)
+		s := b.Status()
+		if s.Refused == nil {
+			t.Fatal("it is not refused")
+		}
+		return s.Refused
+	}
+	before := refused.Get()
+	first, again := f(), f()
+	if !again.At.Equal(first.At) || again.Reason != first.Reason || !strings.Contains(again.Reason, "read tcp 10.0.0.2:9092: ") {
+		t.Errorf("refused %+v, again %+v", first, again)
+	}
+	if n := refused.Get() - before; n != 1 {
+		t.Errorf("counted %d times", n)
+	}
+}
+
+// A hangsUp is an output whose server ends each connection.
+type hangsUp struct {
+	outputs.NetworkClient
+	port int
+}
+
+func (h hangsUp) Connect() error {
+	from := &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: h.port}
+	return &net.OpError{Op: "read", Net: "tcp", Source: from, Addr: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 2), Port: 9092}, Err: syscall.ECONNRESET}
+}
+
+func (hangsUp) Close() error { return nil }
 
 // Where chmod is all that is needed, nothing else is.
 func TestRights(t *testing.T) {
