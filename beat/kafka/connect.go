@@ -67,10 +67,11 @@ func (d *tlsDialer) Dial(network, addr string) (net.Conn, error) {
 	return secured, nil
 }
 
-// greet connects to a broker, with TLS and user if there are any, and has it answer.
+// greet connects to a broker, with TLS and user if there are any, and has it answer: of its topics, as it tells its versions also to
+// those who have yet to log in.
 func greet(addr string, config *sarama.Config) error {
 	return visit(addr, config, func(b *sarama.Broker) error {
-		_, err := b.ApiVersions(&sarama.ApiVersionsRequest{})
+		_, err := b.GetMetadata(&sarama.MetadataRequest{Version: 4})
 		return err
 	})
 }

@@ -116,21 +116,24 @@ func TestIdentityWithTheRight(t *testing.T) {
 
 // `test output` fails when nothing can be sent, not for one broker of several.
 func TestTestFails(t *testing.T) {
-	broker := sarama.NewMockBroker(t, 1)
+	broker := mockBroker(t)
 	defer broker.Close()
-	broker.SetHandlerByMap(map[string]sarama.MockResponse{"ApiVersionsRequest": sarama.NewMockWrapper(&sarama.ApiVersionsResponse{})})
+	deaf := sarama.NewMockBroker(t, 2) // as one that wants a login, and hears nothing else until then
+	defer deaf.Close()
+	deaf.SetHandlerByMap(map[string]sarama.MockResponse{"ApiVersionsRequest": sarama.NewMockWrapper(&sarama.ApiVersionsResponse{})})
 	down := services.Address(t)
-	f := func(hosts string, wantFailed bool) {
+	f := func(hosts, timeout string, wantFailed bool) {
 		t.Helper()
 		var said bytes.Buffer
 		failed := false
-		load(t, fmt.Sprintf("{hosts: [%s], topic: '%%{[t]}'}", hosts)).Test(libbeattesting.NewConsoleDriverWithKiller(&said, func() { failed = true }))
+		load(t, fmt.Sprintf("{hosts: [%s], topic: '%%{[t]}', timeout: %s}", hosts, timeout)).Test(libbeattesting.NewConsoleDriverWithKiller(&said, func() { failed = true }))
 		if failed != wantFailed {
 			t.Errorf("%s: failed %v, want %v: %s", hosts, failed, wantFailed, &said)
 		}
 	}
-	f(fmt.Sprintf("%q", down), true)
-	f(fmt.Sprintf("%q, %q", down, down), true)
-	f(fmt.Sprintf("%q, %q", broker.Addr(), down), false)
-	f(fmt.Sprintf("%q, %q", down, broker.Addr()), false)
+	f(fmt.Sprintf("%q", down), "30s", true)
+	f(fmt.Sprintf("%q, %q", down, down), "30s", true)
+	f(fmt.Sprintf("%q", deaf.Addr()), "1s", true)
+	f(fmt.Sprintf("%q, %q", broker.Addr(), down), "30s", false)
+	f(fmt.Sprintf("%q, %q", down, broker.Addr()), "30s", false)
 }
