@@ -58,7 +58,15 @@ func TestThreeBrokers(t *testing.T) {
 	hosts := fmt.Sprintf("[%q, %q, %q]", kafkas[0].Addr, kafkas[1].Addr, kafkas[2].Addr)
 	config := strings.Replace(collector(journalInput(j.dir), "HOSTS", topic), `["HOSTS"]`, hosts, 1)
 	p := harness.New(t, strings.Replace(config, quick, "bulk_max_size: 50, "+quick, 1))
-	acked := func() float64 { return p.Stats()["libbeat.output.events.acked"] }
+	acked := func() (n float64) {
+		t.Helper()
+		until(t, "podbeat tells its figures", func() (bool, string) { // a busy one may be late
+			s := p.Stats()
+			n = s["libbeat.output.events.acked"]
+			return s != nil, ""
+		})
+		return n
+	}
 	until(t, "Kafka has some of it", func() (bool, string) { return acked() > 0, "" })
 	kafkas[1].Kill9()
 	write(n)

@@ -186,7 +186,7 @@ func TestSecuredBroker(t *testing.T) {
 	out := t.TempDir()
 	s := harness.New(t, fmt.Sprintf(`
 podbeat.inputs:
-- {type: kafka, id: shipper, hosts: [%q], topics: [%q], group_id: %q, session_timeout: 6s, connect_backoff: 1s, %s}
+- {type: kafka, id: shipper, hosts: [%q], topics: [%q], group_id: %q, connect_backoff: 1s, %s}
 %s
 output.file: {path: %q, filename: events, rotate_every_kb: 1000000}`, kafka.Addr, topic, group, as("shipper", shipperPassword), common, out))
 	says(t, s, "Cannot read topic "+topic, "rights DESCRIBE and READ")
