@@ -284,8 +284,11 @@ func (b *buffer) take() (*item, *outlet, error) {
 				return it, newest, err
 			}
 		}
+		if b.closing { // meanwhile: to wait for the signal would be to wait for a second one
+			break
+		}
 		it := b.next
-		if it == nil || b.closing {
+		if it == nil {
 			continue
 		}
 		b.next, it.handed = it.after, true
