@@ -346,6 +346,7 @@ func TestKilledInSnapshot(t *testing.T) {
 			t.Fatal("the snapshot does not end")
 		}
 	}
+	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) // a second later it has another name
 	s.run(t, 0, "All actions completed.")
 	var answer struct {
 		Snapshots []struct{ Snapshot, State string }
