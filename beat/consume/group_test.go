@@ -361,12 +361,10 @@ func TestCommit(t *testing.T) {
 	}
 }
 
-// Two commits at once, as when partitions are taken from the member while it commits by the clock, count what they commit once.
-func TestCommitTwiceAtOnce(t *testing.T) {
-	r := newRig(t, services.Kafka(t), 1)
-	const n = 20
-	r.write(0, n, 1)
-	cfg, err := common.NewConfigFrom(map[string]any{"hosts": []string{r.addr}, "topics": []string{r.topic}, "group_id": r.group, "commit_interval": "1h"})
+// newMember makes a member of a group that does not run yet.
+func newMember(t *testing.T, config map[string]any) (*group, *metrics) {
+	t.Helper()
+	cfg, err := common.NewConfigFrom(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,12 +373,22 @@ func TestCommitTwiceAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := newMetrics(t.Name())
-	defer m.close()
+	t.Cleanup(m.close)
 	g, err := newGroup(&in.opts, logp.NewLogger("test"), m)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return g, m
+}
+
+// Two commits at once, as when partitions are taken from the member while it commits by the clock, count what they commit once.
+func TestCommitTwiceAtOnce(t *testing.T) {
+	r := newRig(t, services.Kafka(t), 1)
+	const n = 20
+	r.write(0, n, 1)
+	g, m := newMember(t, map[string]any{"hosts": []string{r.addr}, "topics": []string{r.topic}, "group_id": r.group, "commit_interval": "1h"})
 	p := newPipe(n, false)
+	var err error
 	if g.publisher.client, err = p.ConnectWith(beat.ClientConfig{ACKHandler: g.publisher, Events: g.publisher}); err != nil {
 		t.Fatal(err)
 	}
@@ -412,22 +420,9 @@ func TestDeadLetterFileInUse(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil { // below which nothing can be made
 		t.Fatal(err)
 	}
-	cfg, err := common.NewConfigFrom(map[string]any{
+	g, _ := newMember(t, map[string]any{
 		"hosts": []string{"127.0.0.1:1"}, "topics": []string{"t"}, "group_id": "g", "dead_letter_file.path": filepath.Join(file, "letters"),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := newInput(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := newMetrics(t.Name())
-	defer m.close()
-	g, err := newGroup(&in.opts, logp.NewLogger("test"), m)
-	if err != nil {
-		t.Fatal(err)
-	}
 	if got := deadletter.Unwritable(); len(got) != 1 {
 		t.Errorf("%v cannot be written, want one file", got)
 	}
