@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+
+	"github.com/elastic/beats/v7/libbeat/outputs"
 )
 
 // inUse are the paths of the files that outputs and inputs have for their dead letters.
@@ -31,8 +33,7 @@ func (f File) note(bytes int, err error) {
 	}
 }
 
-// Use has Unwritable look at the file from now on, until letGo is called, once or more often. An output calls it when it
-// is made, and letGo when it is closed.
+// Use has Unwritable look at the file from now on, until letGo is called, once or more often.
 func (f File) Use() (letGo func()) {
 	inUse.Lock()
 	defer inUse.Unlock()
@@ -48,6 +49,14 @@ func (f File) Use() (letGo func()) {
 			delete(inUse.wants, f.Path)
 		}
 	})
+}
+
+// UseFor is Use for an output that counts with observer: it calls it when it is made, and letGo when it is closed. One that counts nothing is only tried, as before a reload: it uses no file.
+func (f File) UseFor(observer outputs.Observer) (letGo func()) {
+	if observer == outputs.NewNilObserver() {
+		return func() {}
+	}
+	return f.Use()
 }
 
 // Unwritable says which of the files in use could not be written to, and why. Where there is no such file yet, another

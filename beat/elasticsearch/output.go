@@ -91,8 +91,8 @@ func makeOutput(im outputs.IndexManager, info beat.Info, observer outputs.Observ
 		c.lanes = append(c.lanes, newLane(c, i%len(c.hosts)))
 	}
 	c.parts = make([][]parcel, groups*len(c.lanes))
-	if !policy.drop && observer != outputs.NewNilObserver() { // who counts nothing only tries the output, as before a reload
-		c.letGo = policy.file.Use()
+	if !policy.drop {
+		c.letGo = policy.file.UseFor(observer)
 	}
 	return outputs.Success(o.BulkMaxSize, o.MaxRetries, c)
 }

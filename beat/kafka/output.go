@@ -87,10 +87,8 @@ func makeOutput(im outputs.IndexManager, info beat.Info, observer outputs.Observ
 		group.Clients[i] = c
 	}
 	for _, c := range group.Clients {
-		if observer != outputs.NewNilObserver() { // who counts nothing only tries the output, as before a reload
-			c := c.(*client)
-			c.letGo = c.file.Use()
-		}
+		c := c.(*client)
+		c.letGo = c.file.UseFor(observer)
 	}
 	return group, nil
 }
