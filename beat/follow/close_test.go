@@ -147,20 +147,27 @@ func TestNoDescriptorLeft(t *testing.T) {
 	}
 }
 
+// readInMemory is a file in memory whose lines are read; nobody has it open.
+func (n *node) readInMemory(s *shard) (lines []string, f *file) {
+	n.t.Helper()
+	lines = n.write("p/app.log", "read", 0, 10)
+	f = n.file(s, "p/app.log")
+	f.tmpfs = true
+	for s.turn(f) {
+	}
+	return lines, f
+}
+
 // A file in memory that is written to and renamed before anybody looks is no file of which something is lost.
 func TestWrittenAndRenamedUnopened(t *testing.T) {
 	n := newNode(t)
 	s := n.shard()
-	all := n.write("p/app.log", "read", 0, 10)
-	f := n.file(s, "p/app.log")
-	f.tmpfs = true
-	for s.turn(f) {
-	}
+	all, _ := n.readInMemory(s)
 	all = append(all, n.write("p/app.log", "unread", 0, 10)...)
 	n.do(os.Rename(n.path("p/app.log"), n.path("p/app.log.1")))
 	s.run.tracker.changed(n.path("p/app.log"), true)
 	s.run.tracker.gone(n.path("p/app.log"))
-	f = n.file(s, "p/app.log.1")
+	f := n.file(s, "p/app.log.1")
 	for s.turn(f) {
 	}
 	if got := n.delivered(); !slices.Equal(got, all) {
@@ -178,11 +185,7 @@ func TestMayBeLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := newNode(t)
 			s := n.shard()
-			all := n.write("p/app.log", "read", 0, 10)
-			f := n.file(s, "p/app.log")
-			f.tmpfs = true
-			for s.turn(f) {
-			}
+			all, f := n.readInMemory(s)
 			then(n, s)
 			s.run.tracker.gone(n.path("p/app.log"))
 			s.run.tracker.scanned(false)
