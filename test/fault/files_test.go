@@ -120,11 +120,11 @@ func (n *node) drained(s harness.Stats) bool {
 // number is what differs between two processes that have the same open.
 var number = regexp.MustCompile(`^(pipe:|/proc/)\[?[0-9]+`)
 
-// files are what podbeat holds open but sockets, which come and go with the output's connections, and its registry, which it
-// writes anew and syncs, for as long as the disk takes.
+// files are what podbeat holds open but sockets, which come and go with the output's connections, and what it writes in its own
+// directory: its registry, and a file by which it finds out whether that can be written, for as long as the disk takes.
 func files(p *harness.Podbeat) (names []string) {
 	for _, name := range p.Descriptors() {
-		if !strings.HasPrefix(name, "socket:") && !strings.HasPrefix(name, filepath.Join(p.Dir, "data", "registry")) {
+		if !strings.HasPrefix(name, "socket:") && !strings.HasPrefix(name, filepath.Join(p.Dir, "data")+"/") {
 			names = append(names, number.ReplaceAllString(name, "$1"))
 		}
 	}
