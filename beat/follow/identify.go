@@ -385,7 +385,7 @@ func (s *shard) unpark(f *file) {
 // release gives c, which its file does not hold any more, to a copy, or keeps it until one comes.
 func (s *shard) release(c *content, now time.Time, reason, why string) {
 	c.leave(now, reason, why)
-	if !s.handOver(c) && why == whyGivenUp[reason] {
+	if !s.handOver(c) && why == whyGivenUp[reason] && !s.awaits(c) {
 		s.lose(c, reason, why) // else a copy may yet come
 	}
 }
@@ -444,9 +444,18 @@ func (s *shard) away(f *file) {
 		written = false
 	case c == nil || f.changed || f.gz || c.log == "":
 		s.run.abandon(f.src, f.path(), f.size.Load(), reason, whyGivenUp[reason])
+		if f.changed && f.content != nil { // which may be in a copy that has had no turn yet
+			s.displace(f.content, s.run.now(), "truncated", "the file was truncated")
+			f.content = nil
+		}
 	default:
 		c.size = max(c.size, f.size.Load())
-		if c.home == nil {
+		s.known(f) // and is no copy to wait for
+		switch {
+		case c.home != nil: // what becomes of c is known when that ends
+		case !c.gone.IsZero() && s.awaits(c):
+			c.reason, c.why = reason, whyGivenUp[reason]
+		default:
 			s.lose(c, reason, whyGivenUp[reason])
 		}
 	}

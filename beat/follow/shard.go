@@ -226,6 +226,7 @@ func (s *shard) read(f *file, h handle, now time.Time) (again bool, err error) {
 		turn *= 4 // as much as may be, it may be the last
 	}
 	base := c.pos - int64(win)
+	deleted := f.isDeleted() // before it is read: else what is read may not be all
 	data := s.buffer(win + turn + f.longer)
 	n, err := h.ReadAt(data, base)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -248,7 +249,7 @@ func (s *shard) read(f *file, h handle, now time.Time) (again bool, err error) {
 		f.close()
 	}
 	atEnd := err != nil
-	final := atEnd && f.isDeleted() && s.isOver(f, now)
+	final := atEnd && deleted && base+int64(n) <= f.length && s.isOver(f, now)
 	again = s.take(f, data[:n], win, atEnd, final, now)
 	if final && !again && !s.run.refused.Load() { // else the next run counts what libbeat has not taken
 		s.finish(f)

@@ -379,6 +379,7 @@ func (t *tracker) giveUp(f *file, tooLate bool) {
 	}
 	var twin *content
 	changed := false
+	f.grown(t.run.now()) // it is counted as large as it is now
 	text := textOf(f, h)
 	if head := f.head.Load(); head != nil {
 		changed = head.Len > 0 && !head.matches(text)

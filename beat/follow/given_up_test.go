@@ -1,0 +1,110 @@
+package follow
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+)
+
+// What is given up of a deleted file is not lost if a copy has it that has had no turn yet.
+func TestGivenUpAndCopied(t *testing.T) {
+	f := func(name string, then func(n *node, s *shard) (copy *file, lost int)) {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t)
+			s := n.shard()
+			all := n.write("p/app.log", "read", 0, 10)
+			const half, rest = "a line that is ", "written in two parts"
+			n.append("p/app.log", half)
+			f := n.file(s, "p/app.log")
+			for s.turn(f) {
+			}
+			n.append("p/app.log", rest+"\n")
+			all = append(all, half+rest)
+			all = append(all, n.write("p/app.log", "unread", 0, 10)...)
+			copy, lost := then(n, s)
+			s.run.tracker.giveUp(f, false)
+			for s.turn(f) {
+			}
+			if got := s.run.metrics.abandoned.Get(); !f.ended || got != uint64(lost) {
+				t.Errorf("%d bytes are given up, want %d", got, lost)
+			}
+			later := time.Now().Add(mostQuiet * quiet)
+			s.run.now = func() time.Time { return later }
+			for s.turn(copy) {
+			}
+			s.scanned(nil, nil)
+			if got := n.delivered(); !slices.Equal(got, all) {
+				t.Error(diff(got, all))
+			}
+			if got := s.run.metrics.abandoned.Get(); got != uint64(lost) {
+				t.Errorf("with the copy read, %d bytes are given up, want %d", got, lost)
+			}
+		})
+	}
+	f("truncated", func(n *node, s *shard) (*file, int) {
+		n.copytruncate("p/app.log", "p/app.log.1")
+		copy := n.file(s, "p/app.log.1")
+		const lost = "new\n"
+		n.append("p/app.log", lost)
+		n.do(os.Remove(n.path("p/app.log")))
+		return copy, len(lost)
+	})
+	f("compressed", func(n *node, s *shard) (*file, int) {
+		n.gzip(n.path("p/app.log"))
+		return n.file(s, "p/app.log.gz"), 0
+	})
+}
+
+// append writes text to the end of a file.
+func (n *node) append(name, text string) {
+	n.t.Helper()
+	f, err := os.OpenFile(n.path(name), os.O_APPEND|os.O_WRONLY, 0)
+	n.do(err)
+	defer f.Close()
+	_, err = fmt.Fprint(f, text)
+	n.do(err)
+}
+
+// A deletion that is seen while the file is read does not say that what was read is all: a line in two parts stays one.
+func TestDeletedWhileItIsRead(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	all := n.write("p/app.log", "read", 0, 10)
+	f := n.file(s, "p/app.log")
+	for s.turn(f) {
+	}
+	h, err := f.opened(s.run.finder)
+	n.do(err)
+	const half, rest = "a line that is ", "written in two parts"
+	n.append("p/app.log", half)
+	later := time.Now().Add(quiet)
+	_, err = s.read(f, &reading{h, func() {
+		all = append(all, half+rest)
+		n.append("p/app.log", rest+"\n")
+		n.do(os.RemoveAll(n.path("p")))
+		f.grown(later)
+	}}, later)
+	n.do(err)
+	for s.turn(f) {
+	}
+	if got := n.delivered(); !slices.Equal(got, all) {
+		t.Error(diff(got, all))
+	}
+}
+
+// In a reading file something happens when it has been read once.
+type reading struct {
+	*os.File
+	then func()
+}
+
+func (h *reading) ReadAt(b []byte, offset int64) (int, error) {
+	n, err := h.File.ReadAt(b, offset)
+	if h.then != nil {
+		h.then()
+		h.then = nil
+	}
+	return n, err
+}
