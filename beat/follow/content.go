@@ -30,18 +30,19 @@ type content struct {
 	copies []*file
 	reader *lines.Reader
 
-	pos    int64     // the first byte that the reader has not got
-	window []byte    // the bytes before pos
-	head   []byte    // the first bytes …
-	hole   int64     // … from here on
-	size   int64     // as last seen
-	lost   int64     // up to where what has not been read was counted as lost
-	skip   int64     // messages that end here or before are delivered
-	last   mark      // of the last message that libbeat has taken
-	replay times     // when lines were first read, before the last start
-	gone   time.Time // since when nothing holds it
-	reason string    // why, for the figures …
-	why    string    // … and for the log
+	pos     int64     // the first byte that the reader has not got
+	window  []byte    // the bytes before pos
+	head    []byte    // the first bytes …
+	hole    int64     // … from here on
+	size    int64     // as last seen
+	lost    int64     // up to where what has not been read was counted as lost
+	skip    int64     // messages that end here or before are delivered
+	last    mark      // of the last message that libbeat has taken
+	replay  times     // when lines were first read, before the last start
+	gone    time.Time // since when nothing holds it
+	reason  string    // why, for the figures …
+	why     string    // … and for the log
+	givenUp string    // why a copy of it was, which is why it is lost if its file is truncated
 
 	mu       sync.Mutex
 	rec      record

@@ -57,6 +57,31 @@ func TestGivenUpAndCopied(t *testing.T) {
 	})
 }
 
+// What was put aside when a file was truncated, and given up there, is lost for the reason for which it was given up.
+func TestCopyGivenUp(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	n.write("p/app.log", "read", 0, 10)
+	f := n.file(s, "p/app.log")
+	for s.turn(f) {
+	}
+	lost := n.write("p/app.log", "unread", 0, 1)[0] + "\n"
+	n.copytruncate("p/app.log", "p/app.log.1")
+	copy := n.file(s, "p/app.log.1")
+	n.do(os.Remove(n.path("p/app.log.1")))
+	s.run.tracker.giveUp(copy, false)
+	for s.turn(copy) {
+	}
+	if got := s.run.metrics.abandoned.Get(); got != 0 {
+		t.Errorf("%d bytes are given up while the file may have them, want 0", got)
+	}
+	for s.turn(f) {
+	}
+	if got := s.run.metrics.reasons["bytes"].Get(); got != uint64(len(lost)) {
+		t.Errorf("%d bytes are given up beyond deleted.max_bytes, want %d", got, len(lost))
+	}
+}
+
 // append writes text to the end of a file.
 func (n *node) append(name, text string) {
 	n.t.Helper()

@@ -312,6 +312,9 @@ func (s *shard) flush(c *content) {
 // displace takes c from its file, for which a new content is to come under the same key.
 func (s *shard) displace(c *content, now time.Time, reason, why string) {
 	s.run.metrics.truncated.Inc()
+	if c.givenUp != "" {
+		reason, why = c.givenUp, whyGivenUp[c.givenUp]
+	}
 	s.run.positions.move(c, c.rec.Key+"~"+c.rec.ID)
 	s.release(c, now, reason, why)
 }
@@ -453,6 +456,7 @@ func (s *shard) away(f *file) {
 		s.known(f) // and is no copy to wait for
 		switch {
 		case c.home != nil: // what becomes of c is known when that ends
+			c.givenUp = reason
 		case !c.gone.IsZero() && s.awaits(c):
 			c.reason, c.why = reason, whyGivenUp[reason]
 		default:
