@@ -71,6 +71,7 @@ type file struct {
 	givenUp string    // why it was closed for good although it was not read to its end, or ""
 	twin    *content  // what it seemed to be a copy of when it was given up without a turn
 	changed bool      // it had another content by then than the one that was read
+	blank   int64     // how many bytes without text it began with
 	written bool      // it was written to, or truncated, since it could last be opened or looked at
 	missing bool      // a whole scan has not found it
 	queued  bool

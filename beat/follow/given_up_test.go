@@ -82,6 +82,60 @@ func TestCopyGivenUp(t *testing.T) {
 	}
 }
 
+// What is given up is counted once, and without what is no text.
+func TestGivenUpOnce(t *testing.T) {
+	f := func(name, want string, files func(n *node, s *shard) []*file) {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t)
+			s := n.shard()
+			all := files(n, s)
+			n.do(os.RemoveAll(n.path("p")))
+			for _, f := range all {
+				s.run.tracker.giveUp(f, false)
+			}
+			for _, f := range all {
+				for s.turn(f) {
+				}
+			}
+			later := time.Now().Add(mostQuiet * quiet)
+			s.run.now = func() time.Time { return later }
+			s.scanned(nil, nil)
+			if got := s.run.metrics.abandoned.Get(); got != uint64(len(want)) {
+				t.Errorf("%d bytes are given up, want %d", got, len(want))
+			}
+		})
+	}
+	const text = "not read\n"
+	f("a hole", text, func(n *node, s *shard) []*file {
+		n.write("p/app.log", "put aside", 0, 10)
+		n.do(os.Truncate(n.path("p/app.log"), 0))
+		n.do(os.Truncate(n.path("p/app.log"), 100<<10))
+		n.append("p/app.log", text)
+		return []*file{n.file(s, "p/app.log")}
+	})
+	f("zeros", text, func(n *node, s *shard) []*file {
+		n.write("p/another.log", "there", 0, 1)
+		n.do(os.WriteFile(n.path("p/app.log"), append(make([]byte, 100<<10), text...), 0o644))
+		return []*file{n.file(s, "p/app.log")}
+	})
+	compressed := func(turns bool) func(n *node, s *shard) []*file {
+		return func(n *node, s *shard) []*file {
+			n.write("p/app.log", "read", 0, 10)
+			f := n.file(s, "p/app.log")
+			for s.turn(f) {
+			}
+			n.append("p/app.log", text)
+			if turns {
+				f.grown(time.Now())
+			}
+			n.gzip(n.path("p/app.log"))
+			return []*file{f, n.file(s, "p/app.log.gz")}
+		}
+	}
+	f("compressed", text, compressed(false))
+	f("seen and compressed", text, compressed(true))
+}
+
 // append writes text to the end of a file.
 func (n *node) append(name, text string) {
 	n.t.Helper()

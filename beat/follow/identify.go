@@ -434,7 +434,7 @@ func (s *shard) lose(c *content, reason, why string) {
 // ends: a copy may yet have it.
 func (s *shard) away(f *file) {
 	f.mu.Lock()
-	missing, givenUp, written := f.missing, f.givenUp, f.written
+	missing, givenUp, written, blank := f.missing, f.givenUp, f.written, f.blank
 	f.mu.Unlock()
 	if !missing && givenUp == "" {
 		return // the next scan will tell
@@ -445,14 +445,16 @@ func (s *shard) away(f *file) {
 	case f.done:
 	case f.waits.Load() && c.home != nil && !c.home.isDeleted():
 		written = false
-	case c == nil || f.changed || f.gz || c.log == "":
-		s.run.abandon(f.src, f.path(), f.size.Load(), reason, whyGivenUp[reason])
+	case c == nil || f.changed || c.log == "" || f.gz && c.size <= c.pos && (c == f.content || c == f.was):
+		s.run.abandon(f.src, f.path(), f.size.Load()-blank, reason, whyGivenUp[reason])
 		if f.changed && f.content != nil { // which may be in a copy that has had no turn yet
 			s.displace(f.content, s.run.now(), "truncated", "the file was truncated")
 			f.content = nil
 		}
 	default:
-		c.size = max(c.size, f.size.Load())
+		if !f.gz {
+			c.size = max(c.size, f.size.Load())
+		}
 		s.known(f) // and is no copy to wait for
 		switch {
 		case c.home != nil: // what becomes of c is known when that ends
@@ -491,7 +493,7 @@ func (s *shard) leaveUnread(f *file) {
 		return
 	}
 	if h, err := f.opened(s.run.finder); err == nil && s.twinOf(f, textOf(f, h)) == nil {
-		s.run.abandon(f.src, f.path(), f.size.Load(), "closed", "podbeat was stopped before it could read it, and it is deleted")
+		s.run.abandon(f.src, f.path(), f.size.Load()-blank(h), "closed", "podbeat was stopped before it could read it, and it is deleted")
 	}
 }
 

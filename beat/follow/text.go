@@ -10,6 +10,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/podbeat/podbeat/beat/find"
 )
 
@@ -107,6 +109,31 @@ func newGzipReader(h io.ReaderAt, offset int64) (*gzipReader, error) {
 		return nil, err
 	}
 	return &gzipReader{Reader: z}, nil
+}
+
+// mostBlank bounds how many zeros are looked through.
+const mostBlank = 16 << 20
+
+// blank is how many bytes without text h begins with: a hole, left by a writer that kept its place in a truncated file, or the zeros
+// that a copy has there.
+func blank(h *os.File) int64 {
+	at, err := h.Seek(0, unix.SEEK_DATA)
+	if err != nil {
+		at = 0 // the file system knows of no holes, or there is nothing else
+	}
+	buf := make([]byte, 64<<10)
+	for most := at + mostBlank; at < most; {
+		n, err := h.ReadAt(buf, at)
+		zeros := n - len(bytes.TrimLeft(buf[:n], "\x00"))
+		at += int64(zeros)
+		if zeros < n || err != nil {
+			break
+		}
+	}
+	if at < 4 { // characters of UTF-16 may begin so
+		return 0
+	}
+	return at
 }
 
 // isBeingCompressed says whether somebody still writes to f, a compressed file: it was written to a moment ago, or its text

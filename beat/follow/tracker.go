@@ -386,11 +386,12 @@ func (t *tracker) giveUp(f *file, tooLate bool) {
 	} else {
 		twin = f.shard.twinOf(f, text)
 	}
+	empty := blank(h)
 	if text.closed {
 		return // by the shard, which sees to it
 	}
 	f.mu.Lock()
-	f.givenUp, f.twin, f.changed = reason, twin, changed
+	f.givenUp, f.twin, f.changed, f.blank = reason, twin, changed, empty
 	f.mu.Unlock()
 	f.close()
 	t.run.log.Warnf("Closed %s (%s) with up to %d unread bytes: %s. What is lost is counted when the output takes events again.",
