@@ -287,7 +287,7 @@ func forgetful() bool {
 
 // deadLetters is how many there are, of all inputs.
 func deadLetters() int64 {
-	return counter("podbeat.output.dead_letter") + counter("podbeat.output.kafka.dead_letter")
+	return counter("podbeat.output.dead_letter") + counter("podbeat.output.kafka.dead_letter") + counter("podbeat.queue.dead_letter")
 }
 
 // inputs tells what the inputs are doing, in their order.

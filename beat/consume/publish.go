@@ -27,6 +27,9 @@ func (p *publisher) publish(e beat.Event, r *record) bool {
 	return !r.dropped.Load()
 }
 
+// TakesBack is deadletter.TakesBack's: a letter of the input has the message itself, and where it is in Kafka.
+func (r *record) TakesBack() bool { return true }
+
 // AddEvent is beat.ACKer's: libbeat is about to queue an event, or a processor has dropped it.
 func (p *publisher) AddEvent(e beat.Event, published bool) {
 	r, ok := e.Private.(*record)

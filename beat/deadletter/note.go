@@ -19,3 +19,10 @@ func NoteDropped(ev *beat.Event) {
 		p.Dropped()
 	}
 }
+
+// TakesBack says whether whoever has given an event wants it back when a queue does not take it, and deals with it then: a method
+// TakesBack() of what the event has in Private is asked. Else the queue puts the event aside.
+func TakesBack(ev *beat.Event) bool {
+	p, ok := ev.Private.(interface{ TakesBack() bool })
+	return ok && p.TakesBack()
+}

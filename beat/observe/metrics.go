@@ -45,7 +45,7 @@ var own = struct {
 	resumed:    list("podbeat_input_events_resumed_total", "Events found in the disk buffer of an earlier process.", counter, "type", "input"),
 	filtered:   list("podbeat_input_events_filtered_total", "Events dropped by processors.", counter, "type", "input"),
 	acked:      list("podbeat_input_events_acked_total", "Events delivered; with queue.disk, written to the queue.", counter, "type", "input"),
-	dead:       list("podbeat_input_dead_letters_total", "Events refused by the output for good, and put aside. With queue.disk nobody knows whose they are, and it stays 0.", counter, "type", "input"),
+	dead:       list("podbeat_input_dead_letters_total", "Events refused by the output for good, and put aside. With queue.disk nobody knows whose they are, and only those too large for that queue are counted.", counter, "type", "input"),
 	dropped:    list("podbeat_input_events_dropped_total", "Events thrown away, as delivery: best-effort or non_indexable_policy.drop wants it, or damaged in the disk buffer.", counter, "type", "input"),
 	abandoned:  list("podbeat_input_events_abandoned_total", "Events not taken since podbeat or the input was stopping. They are read again.", counter, "type", "input"),
 	inFlight:   list("podbeat_input_events_in_flight", "Events that none of this has become of yet: on their way to the queue (handing), held by a delivery level in memory (buffered) or on disk (spilled), in the queue or the output (pending).", gauge, "type", "input", "where"),

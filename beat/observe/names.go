@@ -67,6 +67,8 @@ var global = []name{
 	{"podbeat.output.kafka.dead_letter", "", "podbeat_kafka_dead_letters_total", "Events that Kafka can not take, put aside.", counter, 0},
 	{"podbeat.output.kafka.split", "", "podbeat_kafka_splits_total", "Requests sent again in parts since a message in them was refused.", counter, 0},
 
+	{"podbeat.queue.dead_letter", "", "podbeat_queue_dead_letters_total", "Events too large for queue.disk, put aside.", counter, 0},
+
 	{"podbeat.reload.applied", "", "podbeat_reload_applied_total", "Configurations applied while running.", counter, 0},
 	{"podbeat.reload.refused", "", "podbeat_reload_refused_total", "Configurations refused while running.", counter, 0},
 

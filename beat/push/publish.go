@@ -131,6 +131,9 @@ func (p *publisher) left(b *batch, n int) {
 	p.room.entries.give(int64(n))
 }
 
+// TakesBack is deadletter.TakesBack's: who has sent the entry is told, and may send it otherwise.
+func (b *batch) TakesBack() bool { return true }
+
 // AddEvent is beat.ACKer's: libbeat is about to queue an event, or a processor has dropped it.
 func (p *publisher) AddEvent(e beat.Event, published bool) {
 	b, ok := e.Private.(*batch)

@@ -33,7 +33,11 @@ func init() {
 				log.Warnf("What was delivered before the last stop may be sent again: %v", err)
 			}
 		}
-		return libbeats(listener, log, cfg, inputs)
+		q, err := libbeats(listener, log, cfg, inputs)
+		if err != nil {
+			return nil, err
+		}
+		return bury(q, listener, log), nil
 	}
 	replace("disk", mending, feature.MakeDetails("Disk queue", "Buffer events on disk before sending to the output.", feature.Stable))
 }

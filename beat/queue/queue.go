@@ -1,6 +1,7 @@
 // Package queue is podbeat's queue in memory. It has the place of libbeat's `queue.mem`, its options and its rules, and costs a
 // third of it per event: libbeat's hands each event over to a goroutine by a channel, this one appends it to a
-// slice under a lock. Importing the package registers it. Libbeat's queue on disk stays, and is mended before it is opened: see mend.
+// slice under a lock. Importing the package registers it. Libbeat's queue on disk stays, is mended before it is opened,
+// and what it cannot take is a dead letter: see mend and burying.
 //
 //	Publish ─► filling ─ min_events, or timeout ─► ready ─► Get ─► taken ─► ACK, in any order ─► producers told, in theirs
 package queue

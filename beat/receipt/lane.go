@@ -8,6 +8,7 @@ import (
 
 	"github.com/elastic/beats/v7/libbeat/beat"
 
+	"github.com/podbeat/podbeat/beat/deadletter"
 	"github.com/podbeat/podbeat/beat/prepared"
 )
 
@@ -54,6 +55,9 @@ func (t *ticket) DeadLettered() { t.fate.Store(deadLettered) }
 
 // Dropped is deadletter.NoteDropped's.
 func (t *ticket) Dropped() { t.fate.Store(dropped) }
+
+// TakesBack is deadletter.TakesBack's: the input is asked.
+func (t *ticket) TakesBack() bool { return deadletter.TakesBack(&beat.Event{Private: t.private}) }
 
 // Prepared returns the document that the input has put there; it makes a ticket a prepared.Carrier.
 func (t *ticket) Prepared() *prepared.Document {

@@ -161,7 +161,7 @@ func figures(before, now *look) *Figures {
 	f.Output = Output{
 		AckedRate: rate("podbeat_output_events_acked_total"), RetriedRate: rate("podbeat_output_events_failed_total"),
 		Acked: m.sum("podbeat_output_events_acked_total"), Retried: m.sum("podbeat_output_events_failed_total"),
-		DeadLetters: m.sum("podbeat_elasticsearch_dead_letters_total") + m.sum("podbeat_kafka_dead_letters_total"),
+		DeadLetters: m.sum("podbeat_elasticsearch_dead_letters_total") + m.sum("podbeat_kafka_dead_letters_total") + m.sum("podbeat_queue_dead_letters_total"),
 		Active:      m.sum("podbeat_output_events_active"), Stuck: m.sum("podbeat_output_stuck_seconds"),
 	}
 	for _, info := range m["podbeat_output_info"] {
