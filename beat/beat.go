@@ -262,6 +262,7 @@ func (bt *beater) reloader(b *beat.Beat, runners *crew, stdout *os.File) (*reloa
 		Info: b.Info, Fields: b.Fields, Stdout: stdout,
 		Overrides: bt.global.overrides, Secrets: bt.global.secrets, Processing: bt.global.processing,
 		Files: bt.opts.Config.Inputs, Hangup: bt.global.start.hup,
+		CheckRoot: checkTopLevel,
 		Section: func(cfg *common.Config) ([]*common.Config, reload.Options, error) {
 			opts, _, err := unpack(bt.plugins, cfg)
 			return opts.Inputs, opts.Reload, err

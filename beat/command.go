@@ -54,7 +54,7 @@ func NewCommand() *cmd.BeatsRootCmd {
 		Name:            Name,
 		Version:         Version,
 		ConfigOverrides: whole.overrides,
-		Processing:      control.processing(whole.processing.Factory()),
+		Processing:      checkedTopLevel(control.processing(whole.processing.Factory())),
 	}
 	create := func(b *beat.Beat, cfg *common.Config) (beat.Beater, error) {
 		return newBeater(b, cfg, control.config, observer, whole)

@@ -81,6 +81,11 @@ func (r *Reloader) build(done <-chan struct{}, c *content) (next *change, err er
 	if err != nil {
 		return nil, err
 	}
+	if r.parts.CheckRoot != nil {
+		if err := r.parts.CheckRoot(root); err != nil {
+			return nil, err
+		}
+	}
 	section, err := root.Child("podbeat", -1)
 	if err != nil {
 		return nil, fmt.Errorf("podbeat: %w", err)

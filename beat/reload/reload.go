@@ -59,6 +59,8 @@ type Parts struct {
 	Files      Files
 	Hangup     <-chan os.Signal // each has everything looked at
 
+	// CheckRoot refuses a whole configuration with an unknown name at its top level; nil refuses none.
+	CheckRoot func(*common.Config) error
 	// Section refuses a section `podbeat` with anything wrong in it or its inputs, and returns its inputs and its reload options.
 	Section func(*common.Config) ([]*common.Config, Options, error)
 	// CheckInputs refuses inputs that are wrong or cannot run beside each other.

@@ -318,6 +318,7 @@ func TestRefused(t *testing.T) {
 		in.Wait("events arrive", func(harness.Stats) bool { return server.docs() == n })
 	}
 	f("an unknown option of podbeat", "podbeat.shutdown_timeot: 1s", good, `unknown option "shutdown_timeot", did you mean "shutdown_timeout"?`)
+	f("an unknown section", "proccessors: [{drop_event: ~}]", good, `unknown option "proccessors", did you mean "processors"?`)
 	f("an unknown type of input", "podbeat.inputs.1: {type: journald}", good, `unknown input type "journald"`)
 	f("two inputs of one id", "podbeat.inputs.1: {type: emptydir, id: first, paths: [/x]}", good, "first")
 	f("an unknown processor", "processors.1: {drop_it: ~}", good, "drop_it does not exist")
