@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -203,7 +204,9 @@ func testAsIf(t *testing.T, p *prometheus) {
 	b.want("it starts", 200, 200, "") // before somebody sees that it is not up yet
 	instance := p.scrape(b, add("podbeat_input_receipt_difference", 1, begun.Load))
 	p.ready(b, instance)
-	if names := p.firing(instance); len(names) > 0 {
+	// On a busy machine several scrapes in a row may take more than the half of a second that they have.
+	names := slices.DeleteFunc(p.firing(instance), func(name string) bool { return name == "PodbeatDown" })
+	if len(names) > 0 {
 		t.Errorf("%v fire although nothing is wrong", names)
 	}
 	begun.Store(true)
