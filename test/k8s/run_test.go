@@ -413,7 +413,7 @@ func TestPush(t *testing.T) {
 		}
 	}
 	api := "http://" + n.at[logapi.name+" api"] + "/api"
-	call := func(method, url, body string, want int, prepare func(r *http.Request)) string {
+	ask := func(method, url, body string, prepare func(r *http.Request)) (status int, answer string) {
 		t.Helper()
 		req, err := http.NewRequest(method, url, strings.NewReader(body))
 		n.must(err)
@@ -424,10 +424,15 @@ func TestPush(t *testing.T) {
 		defer resp.Body.Close()
 		text, err := io.ReadAll(resp.Body)
 		n.must(err)
-		if resp.StatusCode != want {
-			t.Fatalf("%s %s: %s: %s", method, url, resp.Status, text)
+		return resp.StatusCode, strings.TrimSpace(string(text))
+	}
+	call := func(method, url, body string, want int, prepare func(r *http.Request)) string {
+		t.Helper()
+		status, answer := ask(method, url, body, prepare)
+		if status != want {
+			t.Fatalf("%s %s: %d: %s", method, url, status, answer)
 		}
-		return strings.TrimSpace(string(text))
+		return answer
 	}
 	bearer := func(token string) func(*http.Request) {
 		return func(r *http.Request) {
@@ -442,7 +447,16 @@ func TestPush(t *testing.T) {
 	token := call("POST", api+"/auth", `[{"method": ["POST"], "url": ["{mscp_api_url}/apps/*/log"]}, {"method": ["GET"], "url": ["{mscp_api_url}/*/es/**"]}]`, 200, bearer(root))
 	entry := fmt.Sprintf(`[{"timestemp": %d, "appid": %q, "type": "applog", "message": "pushed", "id": "one"}]`, time.Now().UnixMicro(), service)
 	for range 2 { // a client that has missed the answer
-		call("POST", "http://"+n.at[push.name+" push"]+"/api/apps/"+service+"/log", entry, 202, bearer(token))
+		run[push].wait("it is taken", func() error { // Elasticsearch may need longer for a new index than podbeat waits
+			status, answer := ask("POST", "http://"+n.at[push.name+" push"]+"/api/apps/"+service+"/log", entry, bearer(token))
+			if status != 202 && status != 503 {
+				t.Fatalf("it is answered with %d: %s", status, answer)
+			}
+			if status == 503 {
+				return errors.New(answer)
+			}
+			return nil
+		})
 	}
 	services.Call(t, "POST", url+"/logstash-*/_refresh", "", 200)
 	got := call("GET", api+"/default/es/logstash-*/_search?q=message:pushed", "", 200, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) })
