@@ -213,6 +213,14 @@ func (l *lab) want(what, got, want string) {
 	}
 }
 
+// dated is want for prefix and the date, written so, of a moment since began, which has the time zone. At midnight there are two.
+func (l *lab) dated(what, got, prefix, layout string, began time.Time) {
+	l.t.Helper()
+	if got != prefix+began.Format(layout) {
+		l.want(what, got, prefix+time.Now().In(began.Location()).Format(layout))
+	}
+}
+
 // begins is want for the beginning.
 func (l *lab) begins(what, got, want string) {
 	l.t.Helper()

@@ -77,8 +77,9 @@ func TestSnapshot(t *testing.T) {
 		l.want("no repository", failure, "ActionError: Cannot snapshot indices to missing repository: absent")
 
 		l.fill("snap-b", 200)
+		began := time.Now().UTC()
 		results, failure = l.apply("snapshot", "repository: snap, name: '<snap-{now/d}>', wait_for_completion: false", l.items("snap-b")...)
-		l.want("not waited for", results+failure, "snap-"+time.Now().UTC().Format("2006.01.02"))
+		l.dated("not waited for", results+failure, "snap-", "2006.01.02", began)
 		_, failure = l.apply("snapshot", "repository: snap, name: x", l.items("snap-a")...)
 		l.want("one is running", failure, "SnapshotInProgress: Snapshot already in progress.")
 		_, failure = l.apply("restore", "repository: snap", one)
