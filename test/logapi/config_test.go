@@ -103,12 +103,13 @@ control: {url: "%s/default/system/log", token_file: %q, every: 1s}
 		t.Errorf("%d lines arrived, %d were written", got, lines)
 	}
 
-	for _, day := range []string{time.Now().UTC().AddDate(0, 0, -20).Format("2006.01.02"), time.Now().UTC().Format("2006.01.02")} {
-		if status, text := ask(t, "", "PUT", l.Store+"/logstash-podbeat-node-"+day+"/_doc/1", `{"message":"x"}`); status != 201 {
+	today := time.Now().UTC()
+	old := "logstash-podbeat-node-" + today.AddDate(0, 0, -20).Format("2006.01.02")
+	for _, index := range []string{old, "logstash-podbeat-node-" + today.Format("2006.01.02")} {
+		if status, text := ask(t, "", "PUT", l.Store+"/"+index+"/_doc/1", `{"message":"x"}`); status != 201 {
 			t.Fatalf("%d %s", status, text)
 		}
 	}
-	old := "logstash-podbeat-node-" + time.Now().UTC().AddDate(0, 0, -20).Format("2006.01.02")
 	planned := func(want bool) {
 		t.Helper()
 		out, err := exec.Command(harness.Program(t, "curator"), "--hosts", l.Store, "--policy", "elasticsearch", "--dry-run", "--max-delete-ratio", "1").CombinedOutput()
