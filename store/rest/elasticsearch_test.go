@@ -200,6 +200,11 @@ func TestAsElasticsearch(t *testing.T) {
 		t.Fatalf("only %d requests were read", len(all))
 	}
 	for _, r := range all {
+		if strings.Contains(r.path, "now%2Fd") { // both are asked on one day
+			if next := time.Now().Truncate(24 * time.Hour).Add(24 * time.Hour); time.Until(next) < time.Minute {
+				time.Sleep(time.Until(next) + time.Second)
+			}
+		}
 		have := answer(t, ours, r)
 		want := settled(t, theirs, r, have)
 		if want.status != have.status {
