@@ -61,23 +61,25 @@ func testTail(t *testing.T, c *logs.Cluster, url, program string) {
 	check(s.Keys("F")) // what is here stays as it is
 
 	// From the newest up to the oldest by half pages, so that a line is seen on a whole screen whatever is being drawn.
-	drop := regexp.MustCompile(`(\d\d:\d\d:\d\d\.\d{3}).*drop (\d{6})`)
+	// A line's day stands in its text.
+	drop := regexp.MustCompile(`(\d\d:\d\d:\d\d\.\d{3}).* (\d{4}-\d\d-\d\d)T.*drop (\d{6})`)
 	seen := map[string]bool{}
 	under := map[string]string{} // the line that stood above another one when it was seen last
 	look := func(text string) (oldest string) {
 		at, before, here := "", "", map[string]bool{}
 		for i, found := range drop.FindAllStringSubmatch(text, -1) {
+			moment, n := found[2]+" "+found[1], found[3]
 			if i == 0 {
-				oldest = found[2]
+				oldest = n
 			}
-			if found[1] < at || here[found[2]] {
-				t.Fatalf("drop %s of %s is out of order, or there twice, on\n%s", found[2], found[1], screen.Frame(text))
+			if moment < at || here[n] {
+				t.Fatalf("drop %s of %s is out of order, or there twice, on\n%s", n, moment, screen.Frame(text))
 			}
 			if i > 0 {
-				under[found[2]] = before
+				under[n] = before
 			}
-			before = found[2]
-			at, here[found[2]], seen[found[2]] = found[1], true, true
+			before = n
+			at, here[n], seen[n] = moment, true, true
 		}
 		return oldest
 	}
