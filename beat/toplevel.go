@@ -1,8 +1,6 @@
 package beat
 
 import (
-	"slices"
-
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/logp"
@@ -11,21 +9,11 @@ import (
 	"github.com/podbeat/podbeat/option"
 )
 
-// topLevel are the names at the top level of the configuration: podbeat's sections, and what libbeat 7.17 asks for there.
-var topLevel = []string{
-	Name, "control",
-	"name", "tags", "fields", "fields_under_root", "processors", "timeseries", // of events
-	"queue", "output", "cloud", "setup", "migration",
-	"path", "keystore", "management", "system", // system.hostfs
-	"logging", "http", "monitoring", "xpack", "instrumentation", // xpack.monitoring
-	"max_procs", "gc_percent", "seccomp",
-}
-
 // checkTopLevel refuses a name that nobody asks for: what is below it would have no effect, and nobody would know.
 func checkTopLevel(root *common.Config) error {
 	for _, name := range root.GetFields() {
-		if !slices.Contains(topLevel, name) {
-			return option.Unknown("option", "", name, topLevel)
+		if !option.IsTopLevel(name) {
+			return option.Unknown("option", "", name, option.TopLevel)
 		}
 	}
 	return nil

@@ -28,6 +28,7 @@ func TestTopLevel(t *testing.T) {
 	f("proccessors: []", `unknown option "proccessors", did you mean "processors"?`)
 	f("outputs.console: {}", `unknown option "outputs", did you mean "output"?`)
 	f("filebeat.inputs: []", `unknown option "filebeat"; known options: cloud, control, `)
+	f("x-defaults: {a: b}", "")
 	f("output.console: {}\npodbeat.inputs: []\nname:\ntags: [a]\nfields: {a: b}\nfields_under_root: true\nprocessors: ~\ntimeseries.enabled: true", "")
 	f("queue.mem: {}\ncloud.id: x\nsetup.template.enabled: false\nmigration.6_to_7.enabled: true\npath.data: /x\nkeystore.path: x\nmanagement.enabled: false", "")
 	f("system.hostfs: /\nlogging.level: info\nhttp.enabled: true\nmonitoring.enabled: false\nxpack.monitoring.enabled: false\ninstrumentation.enabled: false", "")

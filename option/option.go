@@ -51,6 +51,22 @@ func (s section) Unpack(to any) error {
 var InputSettings = []string{"type", "id", "enabled", "processors", "fields", "fields_under_root", "tags",
 	"keep_null", "publisher_pipeline", "pipeline", "index", "service", "delivery", "queue"}
 
+// TopLevel are the names at the top level of podbeat's configuration: its own sections, and what libbeat 7.17 asks for there.
+var TopLevel = []string{
+	"podbeat", "control",
+	"name", "tags", "fields", "fields_under_root", "processors", "timeseries", // of events
+	"queue", "output", "cloud", "setup", "migration",
+	"path", "keystore", "management", "system", // system.hostfs
+	"logging", "http", "monitoring", "xpack", "instrumentation", // xpack.monitoring
+	"max_procs", "gc_percent", "seccomp",
+}
+
+// IsTopLevel says whether name, up to its first dot, is one of [TopLevel], or begins with x-: there is what YAML's anchors need.
+func IsTopLevel(name string) bool {
+	name, _, _ = strings.Cut(name, ".")
+	return slices.Contains(TopLevel, name) || strings.HasPrefix(name, "x-")
+}
+
 // Unpack sets *to, a pointer to a struct of options, to its defaults and then to what cfg says.
 // what names the section in errors ("journal input"); also lists names that belong to somebody
 // else, as libbeat's common settings do. A name that nobody knows is an error which lists the

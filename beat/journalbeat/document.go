@@ -175,7 +175,7 @@ func (d *document) verify(before, after string) error {
 		return err
 	}
 	if err := yaml.Unmarshal([]byte(after), &is); err != nil {
-		return fmt.Errorf("without its journalbeat section: %w", err)
+		return fmt.Errorf("without what podbeat does not have: %w", err)
 	}
 	for _, s := range d.sections {
 		if s.edited || s.gone {

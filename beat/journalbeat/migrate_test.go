@@ -32,8 +32,8 @@ func TestMigrateGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := accepted(got); err != nil {
-			t.Errorf("%s is migrated to what libbeat refuses: %v", name, err)
+		if err := started(got); err != nil {
+			t.Errorf("%s is migrated to what podbeat refuses: %v", name, err)
 		}
 		if want := read(t, golden); !bytes.Equal(got, want) {
 			t.Errorf("%s is migrated to\n%s\nwant\n%s", name, got, want)
@@ -45,6 +45,20 @@ func TestMigrateGolden(t *testing.T) {
 func accepted(text []byte) error {
 	_, err := ucfgyaml.NewConfig(text, ucfg.PathSep("."), ucfg.VarExp)
 	return err
+}
+
+// started checks that podbeat knows all names at the top level.
+func started(text []byte) error {
+	cfg, err := ucfgyaml.NewConfig(text, ucfg.PathSep("."), ucfg.VarExp)
+	if err != nil {
+		return err
+	}
+	for _, name := range cfg.GetFields() {
+		if !option.IsTopLevel(name) {
+			return option.Unknown("option", "", name, option.TopLevel)
+		}
+	}
+	return nil
 }
 
 // TestMigrateOptions sees that the input journal knows every option that is written.
@@ -137,12 +151,12 @@ func TestMigrateParts(t *testing.T) {
 	f("journalbeat: {match_patterns: '${M}'}", `include_matches: ["${M}"]`, "warning: match_patterns is")
 	f("journalbeat: {units: [x.slice], identifiers: [a], kernel: false}", `"_SYSTEMD_SLICE=x.slice"`, "!_TRANSPORT")
 	// Everything else keeps its bytes.
-	f("a:   [1,2]   # why\n# b\njournalbeat:\nc:  'x'\n\n\nd: |\n  # no comment\n", "a:   [1,2]   # why\n# b\npodbeat.inputs:\n", "\nc:  'x'\n\n\nd: |\n  # no comment\n")
-	f("journalbeat:\nx: ${VAR:de fault}\n", "\nx: ${VAR:de fault}\n")
-	f("\ufeffjournalbeat:\r\n  seek_position: head\r\nx: 1\r\n", "seek: head\n", "\nx: 1\n", "!\r")
+	f("tags:   [1,2]   # why\n# b\njournalbeat:\nname:  'x'\n\n\nx-d: |\n  # no comment\n", "tags:   [1,2]   # why\n# b\npodbeat.inputs:\n", "\nname:  'x'\n\n\nx-d: |\n  # no comment\n")
+	f("journalbeat:\nname: ${VAR:de fault}\n", "\nname: ${VAR:de fault}\n")
+	f("\ufeffjournalbeat:\r\n  seek_position: head\r\nname: 1\r\n", "seek: head\n", "\nname: 1\n", "!\r")
 	f("---\njournalbeat:\n...\n", "podbeat.inputs:")
-	f("x: &x [a]\njournalbeat: {units: *x}\ny: *x\n", `units: ["a"]`, "x: &x [a]", "y: *x")
-	f("  journalbeat:\n    seek_position: head\n  x: 1\n", "seek: head", "\nx: 1\n")
+	f("x-a: &x [a]\njournalbeat: {units: *x}\ntags: *x\n", `units: ["a"]`, "x-a: &x [a]", "tags: *x")
+	f("  journalbeat:\n    seek_position: head\n  name: 1\n", "seek: head", "\nname: 1\n")
 	// Names that would be podbeat's.
 	f("journalbeat:\noutput.logstash:\n  hosts: [a]\n", "\noutput.logstash.index: journalbeat\n", "[@metadata][_id]")
 	f("journalbeat:\noutput:\n  logstash:\n    index: mine\n", "!logstash.index: journalbeat")
@@ -161,7 +175,6 @@ func TestMigrateParts(t *testing.T) {
 	f("journalbeat:\noutput.console: {}\noutput.file: {path: x}", `warning: podbeat sends to one output only, here are "console, file"`)
 	// What libbeat 7 has no more.
 	f("journalbeat:\noutput.elasticsearch:\n  template:\n    name: x\n  hosts: [a] # keep\n", "warning: took out output.elasticsearch.template", "!\n  template:", "hosts: [a] # keep")
-	f("journalbeat:\nshipper.name: x", "warning: shipper has no effect in podbeat: use name, tags", "\nshipper.name: x")
 	f("journalbeat:\nprocessors: [{drop_fields: {fields: [beat.hostname]}}]", "warning: the field beat.hostname is called agent.hostname now")
 	f("journalbeat:\nprocessors:\n- include_fields.fields: ['@metadata', a]\n", "took @metadata out", "include_fields.fields: [a]")
 	// Elastic's.
@@ -169,6 +182,10 @@ func TestMigrateParts(t *testing.T) {
 	f("journalbeat: {registry_file: /r, inputs: [{paths: [/j]}]}", `cursor_state_file: "/r#/j"`, `paths: ["/j"]`, "!warning", "!podbeat.registry")
 	f("journalbeat: {registry_file: r, inputs: [{seek: tail}], backoff: 3s}", "!cursor_state_file: ", "poll_interval: 3s", "id: journal\n")
 	f("journalbeat.inputs: [{id: mine}]\npath.home: /h", "id: mine", `"/h/data/registry#LOCAL`, "podbeat.registry.path: podbeat-registry")
+	// What podbeat would not start with.
+	f("journalbeat:\nshipper.name: x\ngeoip: {paths: [/x]}\nnam: y", "warning: took out shipper, which podbeat does not have: use name, tags",
+		"- took out geoip, which", "warning: took out nam: podbeat has no such section", "!shipper.name", "!/x", "!nam: y")
+	f("all: &all {a: b}\njournalbeat:\nfields: *all", "called all x-all", "x-all: &all")
 	f("journalbeat.inputs: [{}, {paths: /x}]", "id: journal-1", "id: journal-2")
 	f("journalbeat.inputs: [{include_matches: [container.image.tag=redis, FOO=a=b]}]", `["CONTAINER_TAG=redis", "+", "FOO=a=b"]`)
 }
@@ -198,7 +215,7 @@ func TestMigrateErrors(t *testing.T) {
 	f("journalbeat: {cursor_seek_fallback: cursor}", "want head, tail, none")
 	f("journalbeat: {units: {a: b}}", "option units is no list of texts")
 	f("journalbeat: {units: ['a*'], identifiers: [b]}", `units has the pattern "a*" beside other matches`)
-	f("x: 1\njournalbeat: {units: &u [a]}\ny: *u", "without its journalbeat section")
+	f("journalbeat: {units: &u [a]}\ntags: *u", "without what podbeat does not have")
 	f("journalbeat.inputs: x", "no list of inputs")
 	f("journalbeat.inputs: [x]", "journalbeat.inputs.0: it is no input")
 	f("journalbeat.inputs: [{}, {path: x}]", `journalbeat.inputs.1: journalbeat input: unknown option "path", did you mean "paths"?`)

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/podbeat/podbeat/option"
 )
 
 // outputs keeps the names under which the data arrives: what journalbeat did not say was its own
@@ -119,7 +121,7 @@ var old = []struct{ name, instead string }{
 	{"xpack.monitoring", "monitoring"},
 }
 
-// removed notes what podbeat's libbeat passes over in silence.
+// removed notes what podbeat's libbeat passes over in silence, and takes out the sections with which podbeat would not start.
 func (m *migration) removed() {
 	options := m.doc.options()
 	for _, o := range old {
@@ -127,12 +129,30 @@ func (m *migration) removed() {
 		for name := range options {
 			found = found || name == o.name || strings.HasPrefix(name, o.name+".")
 		}
+		what := o.name + " has no effect in podbeat"
+		if !option.IsTopLevel(o.name) {
+			what = "took out " + o.name + ", which podbeat does not have"
+		}
 		switch {
 		case found && o.instead != "":
-			m.warn("%s has no effect in podbeat: use %s", o.name, o.instead)
+			m.warn("%s: use %s", what, o.instead)
 		case found:
-			m.note("%s has no effect in podbeat", o.name)
+			m.note("%s", what)
 		}
+	}
+	for _, s := range m.doc.sections {
+		name, _, _ := strings.Cut(s.name, ".")
+		switch {
+		case s.gone || option.IsTopLevel(name) || name == "<<":
+			continue
+		case anchored(s.pair): // others may need what is in it
+			s.edited, s.pair.Content[0].Value = true, "x-"+s.name
+			m.note("called %s x-%s: podbeat has no such section", s.name, s.name)
+			continue
+		case !slices.ContainsFunc(old, func(o struct{ name, instead string }) bool { return o.name == name }):
+			m.warn("took out %s: podbeat has no such section", s.name)
+		}
+		s.gone = true
 	}
 	fields := map[string]bool{}
 	for _, s := range m.doc.sections {
@@ -153,6 +173,9 @@ func (m *migration) removed() {
 		}
 	}
 }
+
+// anchored says whether there is an anchor in n.
+func anchored(n *yaml.Node) bool { return n.Anchor != "" || slices.ContainsFunc(n.Content, anchored) }
 
 // includeFields takes @metadata out of the include_fields of a list of processors: journalbeat
 // kept it at any rate, podbeat does too, and libbeat 7 makes a second copy among the fields, over
