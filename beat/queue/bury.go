@@ -79,9 +79,11 @@ type burier struct {
 	once      sync.Once
 	taken     atomic.Int64 // events that libbeat's queue has
 
-	mu     sync.Mutex
-	acked  int64   // of taken
-	buried []int64 // dead letters that are not told of yet: how many events were taken before each
+	mu      sync.Mutex
+	acked   int64   // of taken
+	buried  []int64 // dead letters whose turn has not come: how many events were taken before each
+	due     int     // events to be told of
+	telling bool    // somebody does
 }
 
 // Publish waits for room, or for the file of dead letters. It returns false when the producer or the queue ends, and for
@@ -95,9 +97,11 @@ func (p *burier) Publish(e publisher.Event) bool {
 	if p.over() || deadletter.TakesBack(&e.Content) || !p.bury(&e.Content) {
 		return false
 	}
-	p.mu.Lock()
-	p.buried = append(p.buried, p.taken.Load())
-	p.mu.Unlock()
+	if p.told != nil {
+		p.mu.Lock()
+		p.buried = append(p.buried, p.taken.Load())
+		p.mu.Unlock()
+	}
 	if p.queue.listener != nil {
 		p.queue.listener.OnACK(1)
 	}
@@ -122,18 +126,30 @@ func (p *burier) over() bool {
 	}
 }
 
-// acknowledged tells of n more events that libbeat's queue has written, and of the dead letters whose turn it is.
+// acknowledged tells of n more events that libbeat's queue has written, and of the dead letters whose turn it is. One goroutine at a
+// time tells: else an input could hear of its last events before those in front of them, and store the older position.
 func (p *burier) acknowledged(n int) {
+	if p.told == nil {
+		return
+	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.acked += int64(n)
 	for len(p.buried) > 0 && p.buried[0] <= p.acked {
 		p.buried = p.buried[1:]
 		n++
 	}
-	p.mu.Unlock()
-	if n > 0 && p.told != nil {
-		p.told(n)
+	if p.due += n; p.telling {
+		return // the other one does it
 	}
+	p.telling = true
+	for p.due > 0 {
+		n, p.due = p.due, 0
+		p.mu.Unlock()
+		p.told(n)
+		p.mu.Lock()
+	}
+	p.telling = false
 }
 
 // bury writes the dead letter, as often as it takes; false: the producer or the queue ends before.

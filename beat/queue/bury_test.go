@@ -165,6 +165,40 @@ func TestBuryInTurn(t *testing.T) {
 	})
 }
 
+// One acknowledgement is told of after the other, as libbeat's queue does it: an input would store an older position over a newer one.
+func TestBuryTellsInOrder(t *testing.T) {
+	dataIn(t)
+	synctest.Test(t, func(t *testing.T) {
+		f, hold, told := &fake{}, make(chan struct{}), make(chan int, 10)
+		var busy atomic.Bool
+		p := bury(fakeQueue{f}, nil, logp.L()).Producer(queue.ProducerConfig{ACK: func(n int) {
+			if !busy.CompareAndSwap(false, true) {
+				t.Error("two are told of at the same time")
+			}
+			<-hold
+			busy.Store(false)
+			told <- n
+		}})
+		publish := func(refuse bool) {
+			t.Helper()
+			if f.refuse = refuse; !p.Publish(sized("x", 10, &owner{})) {
+				t.Fatal("an event is refused")
+			}
+		}
+		publish(false)
+		publish(false)
+		go f.config.ACK(2)
+		synctest.Wait()
+		publish(true)
+		synctest.Wait()
+		close(hold)
+		synctest.Wait()
+		if first, second := <-told, <-told; first != 2 || second != 1 {
+			t.Errorf("told of %d and %d, want 2 and 1", first, second)
+		}
+	})
+}
+
 // What is refused since the client or the queue is closed is no dead letter, also if that was while it waited.
 func TestBuryNoneAtTheEnd(t *testing.T) {
 	data := dataIn(t)
