@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/elastic/beats/v7/libbeat/beat"
+
+	"github.com/podbeat/podbeat/beat/deadletter"
 )
 
 // An outlet is libbeat's client for one of the input's. The pump publishes; libbeat answers it as beat.ACKer and
@@ -27,7 +29,11 @@ type outlet struct {
 // publish gives an item to libbeat, which may take for ever; false: it has not taken it.
 func (o *outlet) publish(it *item) bool {
 	o.current, o.handing, o.added, o.refused = it, true, false, false
-	o.client.Publish(it.event)
+	event := it.event
+	if deadletter.TakesBack(&event) {
+		event.Private = nil // its input has let go of it: one that comes back is taken for the end of the client, and tried for ever
+	}
+	o.client.Publish(event)
 	o.current = nil
 	o.handed()
 	if !o.refused {
