@@ -187,3 +187,34 @@ func (h *reading) ReadAt(b []byte, offset int64) (int, error) {
 	}
 	return n, err
 }
+
+// After a start a copy may be given up before the file that it was made of has had its turn: what is in that is not lost.
+func TestCopyGivenUpBeforeItsOriginal(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	all := n.write("p/app.log", "read", 0, 10)
+	f := n.file(s, "p/app.log")
+	for s.turn(f) {
+	}
+	rec := f.content.published()
+	all = append(all, n.write("p/app.log", "unread", 0, 10)...)
+	text, err := os.ReadFile(n.path("p/app.log"))
+	n.do(err)
+	n.do(os.WriteFile(n.path("p/app.log.1"), text, 0o644))
+
+	s = n.shard()
+	s.run.tracker.restore(restored(rec))
+	f, copy := n.file(s, "p/app.log"), n.file(s, "p/app.log.1")
+	n.do(os.Remove(n.path("p/app.log.1")))
+	s.run.tracker.giveUp(copy, false)
+	for s.turn(copy) {
+	}
+	for s.turn(f) {
+	}
+	if got := n.delivered(); !copy.ended || !slices.Equal(got, all) {
+		t.Error(diff(got, all))
+	}
+	if got := s.run.metrics.abandoned.Get(); got != 0 {
+		t.Errorf("%d bytes are given up, want 0", got)
+	}
+}

@@ -457,7 +457,7 @@ func (s *shard) away(f *file) {
 		}
 		s.known(f) // and is no copy to wait for
 		switch {
-		case c.home != nil: // what becomes of c is known when that ends
+		case c.home != nil, c != f.was && c.gone.IsZero() && !c.ended: // what becomes of c is known when its file ends, which may not have had a turn yet
 			c.givenUp = reason
 		case !c.gone.IsZero() && s.awaits(c):
 			c.reason, c.why = reason, whyGivenUp[reason]
