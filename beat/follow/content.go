@@ -42,7 +42,8 @@ type content struct {
 	gone    time.Time // since when nothing holds it
 	reason  string    // why, for the figures …
 	why     string    // … and for the log
-	givenUp string    // why a copy of it was, which is why it is lost if its file is truncated
+	givenUp string    // why a copy of it was, which is why it is lost if its file is truncated …
+	aside   int64     // … before it is read up to here
 
 	mu       sync.Mutex
 	rec      record

@@ -218,3 +218,39 @@ func TestCopyGivenUpBeforeItsOriginal(t *testing.T) {
 		t.Errorf("%d bytes are given up, want 0", got)
 	}
 }
+
+// Once a content is read to where a copy had it that was given up, what is lost of it is not lost with the copy.
+func TestTruncatedAfterCopyWasGivenUp(t *testing.T) {
+	n := newNode(t)
+	s := n.shard()
+	n.write("p/app.log", "read", 0, 10)
+	f := n.file(s, "p/app.log")
+	for s.turn(f) {
+	}
+	n.write("p/app.log", "copied", 0, 10)
+	text, err := os.ReadFile(n.path("p/app.log"))
+	n.do(err)
+	n.do(os.WriteFile(n.path("p/app.log.1"), text, 0o644))
+	copy := n.file(s, "p/app.log.1")
+	n.do(os.Remove(n.path("p/app.log.1")))
+	s.run.tracker.giveUp(copy, false)
+	for s.turn(copy) {
+	}
+	for s.turn(f) {
+	}
+	h, err := f.opened(s.run.finder)
+	n.do(err)
+	n.write("p/app.log", "unread", 0, 1)
+	_, _, err = f.look(h, time.Now())
+	n.do(err)
+	f.content.size = f.length
+	n.do(os.Truncate(n.path("p/app.log"), 0))
+	for s.turn(f) {
+	}
+	later := time.Now().Add(mostQuiet * quiet)
+	s.run.now = func() time.Time { return later }
+	s.scanned(nil, nil)
+	if got, want := s.run.metrics.reasons["truncated"].Get(), s.run.metrics.abandoned.Get(); got != want || got == 0 {
+		t.Errorf("%d of %d bytes are lost with the truncation, want all", got, want)
+	}
+}

@@ -312,7 +312,7 @@ func (s *shard) flush(c *content) {
 // displace takes c from its file, for which a new content is to come under the same key.
 func (s *shard) displace(c *content, now time.Time, reason, why string) {
 	s.run.metrics.truncated.Inc()
-	if c.givenUp != "" {
+	if c.givenUp != "" && c.pos < c.aside {
 		reason, why = c.givenUp, whyGivenUp[c.givenUp]
 	}
 	s.run.positions.move(c, c.rec.Key+"~"+c.rec.ID)
@@ -458,7 +458,7 @@ func (s *shard) away(f *file) {
 		s.known(f) // and is no copy to wait for
 		switch {
 		case c.home != nil, c != f.was && c.gone.IsZero() && !c.ended: // what becomes of c is known when its file ends, which may not have had a turn yet
-			c.givenUp = reason
+			c.givenUp, c.aside = reason, c.size
 		case !c.gone.IsZero() && s.awaits(c):
 			c.reason, c.why = reason, whyGivenUp[reason]
 		default:
