@@ -65,6 +65,31 @@ func TestFileRotates(t *testing.T) {
 	f(1, 3, "0002 | 2")
 }
 
+// Who has no options keeps to those of another who uses the file, as long as that is there.
+func TestFileShared(t *testing.T) {
+	small := File{filepath.Join(t.TempDir(), "letters"), 10, 2}
+	large := File{small.Path, 20, 4}
+	write := func(n int) {
+		t.Helper()
+		for range n {
+			if err := small.LikeOthers().Append([]byte("0000\n")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	before, letGo, too := discarded.Get(), large.Use(), small.Use()
+	defer too()
+	write(16)
+	if got := discarded.Get() - before; got != 0 {
+		t.Errorf("%d letters are lost that another's options leave room for", got)
+	}
+	letGo()
+	write(2)
+	if got := discarded.Get() - before; got == 0 {
+		t.Error("the file has the room of one that does not use it any more")
+	}
+}
+
 func TestFileMends(t *testing.T) {
 	lf := File{filepath.Join(t.TempDir(), "letters"), 1 << 20, 2}
 	if err := os.WriteFile(lf.Path, []byte("{\"half"), 0o600); err != nil {

@@ -17,8 +17,8 @@ import (
 // inUse are the paths of the files that outputs and inputs have for their dead letters.
 var inUse struct {
 	sync.Mutex
-	users map[string]int // of a path: two outputs have the same one during a reload
-	wants map[string]int // bytes that could not be written to a path last, so that a disk may be full
+	users map[string][]File // of a path: two outputs have the same one during a reload
+	wants map[string]int    // bytes that could not be written to a path last, so that a disk may be full
 }
 
 // note has Unwritable try for as much as could not be written; err is what came of it.
@@ -38,17 +38,36 @@ func (f File) Use() (letGo func()) {
 	inUse.Lock()
 	defer inUse.Unlock()
 	if inUse.users == nil {
-		inUse.users = map[string]int{}
+		inUse.users = map[string][]File{}
 	}
-	inUse.users[f.Path]++
+	inUse.users[f.Path] = append(inUse.users[f.Path], f)
 	return sync.OnceFunc(func() {
 		inUse.Lock()
 		defer inUse.Unlock()
-		if inUse.users[f.Path]--; inUse.users[f.Path] == 0 {
+		users := inUse.users[f.Path]
+		i := slices.Index(users, f)
+		if inUse.users[f.Path] = slices.Delete(users, i, i+1); len(users) == 1 {
 			delete(inUse.users, f.Path)
 			delete(inUse.wants, f.Path)
 		}
 	})
+}
+
+// LikeOthers is f with the limits of others that use the file, the widest if they differ: whoever has no options of its own keeps to
+// theirs, and throws away no letters that they have room for.
+func (f File) LikeOthers() File {
+	inUse.Lock()
+	defer inUse.Unlock()
+	others := File{Path: f.Path}
+	for _, u := range inUse.users[f.Path] {
+		if u != f {
+			others.MaxBytes, others.Files = max(others.MaxBytes, u.MaxBytes), max(others.Files, u.Files)
+		}
+	}
+	if others.Files == 0 {
+		return f
+	}
+	return others
 }
 
 // UseFor is Use for an output that counts with observer: it calls it when it is made, and letGo when it is closed. One that counts nothing is only tried, as before a reload: it uses no file.

@@ -161,7 +161,7 @@ func (p *burier) bury(ev *beat.Event) bool {
 	letter := deadletter.Letter{Time: ev.Timestamp, Event: string(text), Type: notQueued, Reason: whyNot, ID: id}
 	line := append(letter.Append(nil), '\n')
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		err := b.letters.Append(line)
+		err := b.letters.LikeOthers().Append(line) // the output may have options for the same file
 		if err == nil {
 			break
 		}
