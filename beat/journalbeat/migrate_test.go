@@ -185,6 +185,7 @@ func TestMigrateParts(t *testing.T) {
 	// What podbeat would not start with.
 	f("journalbeat:\nshipper.name: x\ngeoip: {paths: [/x]}\nnam: y", "warning: took out shipper, which podbeat does not have: use name, tags",
 		"- took out geoip, which", "warning: took out nam: podbeat has no such section", "!shipper.name", "!/x", "!nam: y")
+	f("journalbeat:\nes.host: h\noutput.elasticsearch.hosts: ['http://${es.host}:9200']", "es.host: h", "!no such section")
 	f("all: &all {a: b}\njournalbeat:\nfields: *all", "called all x-all", "x-all: &all")
 	f("journalbeat.inputs: [{}, {paths: /x}]", "id: journal-1", "id: journal-2")
 	f("journalbeat.inputs: [{include_matches: [container.image.tag=redis, FOO=a=b]}]", `["CONTAINER_TAG=redis", "+", "FOO=a=b"]`)

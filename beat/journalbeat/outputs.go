@@ -143,7 +143,7 @@ func (m *migration) removed() {
 	for _, s := range m.doc.sections {
 		name, _, _ := strings.Cut(s.name, ".")
 		switch {
-		case s.gone || option.IsTopLevel(name) || name == "<<":
+		case s.gone || option.IsTopLevel(name) || name == "<<" || m.refersTo(name):
 			continue
 		case anchored(s.pair): // others may need what is in it
 			s.edited, s.pair.Content[0].Value = true, "x-"+s.name
@@ -172,6 +172,16 @@ func (m *migration) removed() {
 			m.warn("the field %s is called %s now", f, strings.Replace(f, "beat.", "agent.", 1))
 		}
 	}
+}
+
+// refersTo says whether a setting is made of others that are at the top level under name, as ${es.host} is: podbeat takes that, too.
+func (m *migration) refersTo(name string) bool {
+	return slices.ContainsFunc(m.doc.sections, func(s *section) bool { return !s.gone && mentions(s.pair, name) })
+}
+
+func mentions(n *yaml.Node, name string) bool {
+	_, after, found := strings.Cut(n.Value, "${"+name)
+	return found && after != "" && strings.Contains(".:}", after[:1]) || slices.ContainsFunc(n.Content, func(n *yaml.Node) bool { return mentions(n, name) })
 }
 
 // anchored says whether there is an anchor in n.
